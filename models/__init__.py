@@ -1,0 +1,1 @@
+"""What decides: face mesh, alignment, landmark sets, the classifier with its attribution, training."""

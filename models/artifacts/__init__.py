@@ -1,0 +1,1 @@
+"""The shipped model: ONNX file, landmark set and model card."""
