@@ -1,0 +1,99 @@
+"""Every error that Mien raises on purpose.
+
+    MienError
+    ├── SettingsInvalid       78   a setting or command-line value cannot be used
+    ├── InputRefused          65   the data is wrong; trying again gives the same answer
+    │   ├── BadPicture             a picture is corrupt, too large or no picture at all
+    │   └── BadMessage             a Kafka message does not follow its schema
+    │       └── WrongLandmarkSet   … or was made with another landmark set than the model's
+    ├── SourceNotFound        66   a camera source, file or folder does not exist
+    ├── SourceLost            69   a camera that worked stopped giving pictures      (retriable)
+    ├── ModelUnusable         72   the model file is missing, corrupt or foreign
+    ├── OutputFailed          73   a result cannot be written (read-only, full disk)
+    └── ServiceUnavailable    69                                                       (retriable)
+        ├── BrokerUnavailable      Kafka does not answer                               (retriable)
+        ├── RedisUnavailable       Redis does not answer                               (retriable)
+        ├── KafkaServerUnavailable the local Apache Kafka cannot be started
+        └── AccessDenied      77   wrong credentials or missing rights
+
+``exit_code`` follows sysexits.h. ``retriable`` tells whether the same call may succeed later
+without anybody changing anything. Messages say what was wrong, where, and what to do. ``models``
+raises the built-in ValueError and OSError instead, because it knows nothing of streams; ``workers``
+turns them into these.
+"""
+
+from typing import ClassVar
+
+
+class MienError(Exception):
+    """Base of all errors that Mien raises on purpose; never raised itself."""
+
+    retriable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsInvalid(MienError):
+    exit_code = 78
+
+
+class InputRefused(MienError):
+    """The data is wrong. ``reason`` is a short label, bounded so that it can be a metric label."""
+
+    exit_code = 65
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class BadPicture(InputRefused):
+    pass
+
+
+class BadMessage(InputRefused):
+    def __init__(self, message: str, *, reason: str = "bad-message") -> None:
+        super().__init__(message, reason=reason)
+
+
+class WrongLandmarkSet(BadMessage):
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="wrong-landmark-set")
+
+
+class SourceNotFound(MienError):
+    exit_code = 66
+
+
+class SourceLost(MienError):
+    retriable = True
+    exit_code = 69
+
+
+class ModelUnusable(MienError):
+    exit_code = 72
+
+
+class OutputFailed(MienError):
+    exit_code = 73
+
+
+class ServiceUnavailable(MienError):
+    retriable = True
+    exit_code = 69
+
+
+class BrokerUnavailable(ServiceUnavailable):
+    pass
+
+
+class RedisUnavailable(ServiceUnavailable):
+    pass
+
+
+class KafkaServerUnavailable(ServiceUnavailable):
+    retriable = False
+
+
+class AccessDenied(ServiceUnavailable):
+    retriable = False
+    exit_code = 77
