@@ -1,0 +1,160 @@
+"""Kafka connections: one place for addresses, credentials and TLS, for aiokafka and for Faust."""
+
+import asyncio
+import ssl
+import time
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    IllegalSaslStateError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
+    for_code,
+)
+
+from streams import logs
+from streams.errors import AccessDenied, BrokerUnavailable, ServiceUnavailable, SettingsInvalid
+from streams.settings import Settings
+
+log = logs.get("mien.broker")
+
+_DENIED = (
+    ClusterAuthorizationFailedError,
+    IllegalSaslStateError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
+)
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext | None:
+    """Raises:
+    SettingsInvalid: if a certificate file cannot be read.
+    """
+    if settings.kafka_security_protocol not in ("SSL", "SASL_SSL"):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
+        if settings.kafka_ssl_cert_file:
+            context.load_cert_chain(settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file)
+    except (OSError, ssl.SSLError) as exc:
+        files = [settings.kafka_ssl_ca_file, settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file]
+        raise SettingsInvalid(
+            f"A TLS file cannot be used: {exc}. MIEN_KAFKA_SSL_… name {[str(file) for file in files if file]}"
+        ) from exc
+    return context
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments that every aiokafka client takes."""
+    password = settings.kafka_sasl_password
+    return {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "security_protocol": settings.kafka_security_protocol,
+        "sasl_mechanism": settings.kafka_sasl_mechanism,
+        "sasl_plain_username": settings.kafka_sasl_username,
+        "sasl_plain_password": password.get_secret_value() if password else None,
+        "ssl_context": ssl_context(settings),
+    }
+
+
+def faust_credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:
+    """The same for Faust, whose ``SASLCredentials`` silently mean plaintext when they have no context."""
+    context = ssl_context(settings)
+    if settings.kafka_security_protocol.startswith("SASL"):
+        password = settings.kafka_sasl_password
+        return faust.SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=password.get_secret_value() if password else None,
+            mechanism=settings.kafka_sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context else None
+
+
+def faust_url(settings: Settings) -> list[str]:
+    return [f"kafka://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")]
+
+
+def producer(settings: Settings, *, max_message_bytes: int) -> AIOKafkaProducer:
+    """A producer that waits for the leader's disk-side acknowledgement and never repeats a message."""
+    return AIOKafkaProducer(
+        **connection(settings),
+        max_request_size=max_message_bytes,
+        max_batch_size=max(max_message_bytes, 64 * 1024),
+        request_timeout_ms=10_000,
+    )
+
+
+def unavailable(settings: Settings, exc: Exception) -> ServiceUnavailable:
+    """The error that says in the user's terms why Kafka cannot be used."""
+    where = f"Kafka at {settings.kafka_bootstrap_servers} ({settings.kafka_security_protocol})"
+    if isinstance(exc, _DENIED):
+        return AccessDenied(
+            f"{where} refused the credentials: {exc}. "
+            "Check MIEN_KAFKA_SASL_USERNAME, MIEN_KAFKA_SASL_PASSWORD and MIEN_KAFKA_SASL_MECHANISM."
+        )
+    return BrokerUnavailable(
+        f"{where} does not answer: {exc}. Start one (`make kafka`, or `mien demo` brings its own), or set "
+        "MIEN_KAFKA_BOOTSTRAP_SERVERS and MIEN_KAFKA_SECURITY_PROTOCOL."
+    )
+
+
+async def wait_until_ready(settings: Settings, timeout_s: float) -> None:
+    """Returns when Kafka answers a metadata request; tries for ``timeout_s`` (0: once).
+
+    Raises:
+        AccessDenied: at once, if the credentials are refused.
+        BrokerUnavailable: if it did not answer in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=5_000)
+        try:
+            await asyncio.wait_for(admin.start(), timeout=10)
+        except (KafkaError, OSError, TimeoutError) as exc:
+            error = unavailable(settings, exc)
+            if not error.retriable or time.monotonic() >= deadline:
+                raise error from exc
+            log.warning("kafka is not there yet", servers=settings.kafka_bootstrap_servers, error=str(exc))
+            await asyncio.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
+        else:
+            return
+        finally:
+            await admin.close()
+
+
+async def create_topics(settings: Settings) -> dict[str, str]:
+    """Creates the topics that are missing; returns for each name ``created`` or ``exists``.
+
+    Raises:
+        ServiceUnavailable: as :func:`wait_until_ready`.
+    """
+    await wait_until_ready(settings, 0)
+    admin = AIOKafkaAdminClient(**connection(settings))
+    outcome = {}
+    try:
+        await admin.start()
+        response = await admin.create_topics(
+            [
+                NewTopic(t.name, t.partitions, settings.topic_replication, topic_configs=t.config())
+                for t in settings.topics
+            ]
+        )
+        for name, code, *message in response.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise unavailable(settings, error(f"topic {name}: {message[0] if message else ''}"))
+            outcome[name] = "exists" if code else "created"
+    except KafkaError as exc:
+        raise unavailable(settings, exc) from exc
+    finally:
+        await admin.close()
+    return outcome

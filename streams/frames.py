@@ -1,0 +1,121 @@
+"""A frame on ``mien.frames``: the key is the camera, the value the JPEG alone, the rest is in headers.
+
+Header   Format                                   Example
+seq      decimal                                  1234
+captured-at  µs since the epoch, decimal          1764000000123456
+size     width x height in px                     640x480
+source   ``live`` or ``file``                     live
+traceparent  W3C Trace Context                    00-<32 hex>-<16 hex>-01
+
+``source`` decides whether an old frame may be dropped: a live camera's may, a file's never.
+A frame without it counts as live.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from streams.errors import BadMessage
+
+Headers = list[tuple[str, bytes]]
+
+CAMERA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_SIZE = re.compile(r"([1-9]\d{0,5})x([1-9]\d{0,5})")
+
+
+class Frame(NamedTuple):
+    camera_id: str
+    seq: int
+    captured_at_us: int
+    size_px: tuple[int, int]
+    """Width, height."""
+    source: Literal["live", "file"]
+    traceparent: str
+    jpeg: bytes
+
+
+def new_traceparent() -> str:
+    """A fresh, sampled W3C ``traceparent`` (https://www.w3.org/TR/trace-context/)."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def check_camera_id(camera_id: str) -> str:
+    """The id itself, if it is 1–63 of ``A-Za-z0-9._-``: it becomes a Kafka key, a Redis key and a label.
+
+    Raises:
+        BadMessage: if it is anything else.
+    """
+    if not CAMERA_ID.fullmatch(camera_id):
+        raise BadMessage(f"Camera id {camera_id[:80]!r} is not 1 to 63 letters, digits, '.', '_' or '-'")
+    return camera_id
+
+
+def encode(frame: Frame) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers for Kafka."""
+    width, height = frame.size_px
+    return (
+        frame.camera_id.encode(),
+        frame.jpeg,
+        [
+            ("seq", str(frame.seq).encode()),
+            ("captured-at", str(frame.captured_at_us).encode()),
+            ("size", f"{width}x{height}".encode()),
+            ("source", frame.source.encode()),
+            ("traceparent", frame.traceparent.encode()),
+        ],
+    )
+
+
+def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Frame:
+    """The frame that a Kafka message holds; the JPEG itself is not looked at.
+
+    Raises:
+        BadMessage: saying which header or key is missing or wrong.
+    """
+    texts = {name: raw.decode("utf-8", "replace") for name, raw in headers}
+    size = _SIZE.fullmatch(_required(texts, "size"))
+    if size is None:
+        raise BadMessage(f"Frame header size={texts['size'][:40]!r} is not WIDTHxHEIGHT")
+    if not value:
+        raise BadMessage("Frame without a value: it should be the JPEG")
+    source = texts.get("source", "live")
+    if source not in ("live", "file"):
+        raise BadMessage(f"Frame header source={source[:40]!r} is neither live nor file")
+    traceparent = texts.get("traceparent", "")
+    return Frame(
+        camera_id=check_camera_id((key or b"").decode("utf-8", "replace")),
+        seq=_integer(texts, "seq"),
+        captured_at_us=_integer(texts, "captured-at"),
+        size_px=(int(size[1]), int(size[2])),
+        source="live" if source == "live" else "file",
+        traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else new_traceparent(),
+        jpeg=value,
+    )
+
+
+class FrameHeaders(msgspec.Struct, rename="kebab", frozen=True):
+    """The headers of a frame, for the published schema; all values are text."""
+
+    seq: str
+    captured_at: str
+    size: str
+    source: Literal["live", "file"] = "live"
+    traceparent: str = ""
+
+
+def _required(texts: dict[str, str], name: str) -> str:
+    try:
+        return texts[name]
+    except KeyError:
+        raise BadMessage(f"Frame without the header {name!r}; it has {sorted(texts)[:8]}") from None
+
+
+def _integer(texts: dict[str, str], name: str) -> int:
+    text = _required(texts, name)
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise BadMessage(f"Frame header {name}={text[:40]!r} is not a whole number")
+    return int(text)

@@ -1,0 +1,112 @@
+"""``/metrics``, ``/healthz`` and ``/readyz`` of one process, served from a thread of their own.
+
+``/healthz`` answers 200 while the event loop makes progress; ``/readyz`` while every condition that the
+stage named holds (model loaded, partitions assigned …). Both say in plain text what is amiss.
+"""
+
+import asyncio
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from types import TracebackType
+from typing import Self
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+
+from streams.errors import SettingsInvalid
+
+STALL_S = 20.0
+"""A loop that did not turn for so long is taken for dead."""
+
+
+class Health:
+    """What a stage knows of itself. Written by the stage, read by the HTTP thread."""
+
+    def __init__(self, *conditions: str) -> None:
+        """``conditions`` all start unmet; ``meet`` and ``lose`` change them."""
+        self._met = dict.fromkeys(conditions, False)
+        self._progress_at_s = time.monotonic()
+
+    def meet(self, condition: str) -> None:
+        self._met[condition] = True
+
+    def lose(self, condition: str) -> None:
+        self._met[condition] = False
+
+    def progress(self) -> None:
+        self._progress_at_s = time.monotonic()
+
+    @property
+    def stalled_s(self) -> float:
+        return time.monotonic() - self._progress_at_s
+
+    @property
+    def unmet(self) -> list[str]:
+        return [condition for condition, met in self._met.items() if not met]
+
+    async def beat(self, interval_s: float = 1.0) -> None:
+        """Runs beside the stage for ever: as long as this is scheduled, the loop makes progress."""
+        while True:
+            self.progress()
+            await asyncio.sleep(interval_s)
+
+    def answer(self, path: str) -> tuple[int, str]:
+        """HTTP status and text for ``/healthz`` or ``/readyz``."""
+        if path == "/healthz":
+            alive = self.stalled_s < STALL_S
+            return (
+                (200, "ok\n")
+                if alive
+                else (503, f"the event loop stands still since {self.stalled_s:.0f} s\n")
+            )
+        if path == "/readyz":
+            return (503, f"waiting for: {', '.join(self.unmet)}\n") if self.unmet else (200, "ok\n")
+        return 404, "there are /metrics, /healthz and /readyz\n"
+
+
+class MetricsServer:
+    """Serves until the ``with`` block ends. ``port`` 0 takes a free one; ``address`` tells which."""
+
+    def __init__(self, health: Health, host: str, port: int) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path = self.path.partition("?")[0]
+                if path == "/metrics":
+                    status, body, kind = 200, generate_latest(REGISTRY), CONTENT_TYPE_LATEST
+                else:
+                    status, text = health.answer(path)
+                    body, kind = text.encode(), "text/plain; charset=utf-8"
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_args: object) -> None:
+                """A scrape every few seconds is not worth a log line."""
+
+        try:
+            self._server = ThreadingHTTPServer((host, port), Handler)
+        except OSError as exc:
+            raise SettingsInvalid(
+                f"Metrics cannot be served on {host}:{port}: {exc.strerror}. "
+                "Set MIEN_METRICS_PORT to another port (0 takes a free one)."
+            ) from exc
+        self._server.daemon_threads = True
+        self._thread = Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+
+    @property
+    def address(self) -> str:
+        host, port = self._server.server_address[:2]
+        shown = "localhost" if host in ("0.0.0.0", "::") else str(host)  # noqa: S104
+        return f"http://{shown}:{port}/metrics"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _exc: BaseException | None, _tb: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()

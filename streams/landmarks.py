@@ -1,0 +1,100 @@
+"""A face on ``mien.landmarks``: key = camera id, value = MessagePack of :class:`Landmarks`."""
+
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.errors import BadMessage
+
+SCHEMA = "mien.landmarks/1"
+
+_Unit = Annotated[float, msgspec.Meta(description="fraction of the picture's width or height")]
+
+
+class FaceBox(msgspec.Struct, frozen=True):
+    """Box in fractions of the picture, from the top left."""
+
+    x: _Unit
+    y: _Unit
+    w: _Unit
+    h: _Unit
+
+
+class Pose(msgspec.Struct, frozen=True):
+    """Head pose in degrees; 0, 0, 0 looks into the camera."""
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+class Quality(msgspec.Struct, frozen=True):
+    inter_ocular_px: Annotated[float, msgspec.Meta(ge=0)]
+    sharpness: Annotated[float, msgspec.Meta(ge=0)]
+    presence: Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Transform(msgspec.Struct, frozen=True):
+    """Back to the picture: ``scale_px · points @ rotation.T + translation_px``."""
+
+    scale_px: float
+    rotation: Annotated[list[float], msgspec.Meta(min_length=9, max_length=9, description="3×3, row by row")]
+    translation_px: Annotated[list[float], msgspec.Meta(min_length=3, max_length=3)]
+
+
+class Landmarks(msgspec.Struct, frozen=True, tag_field="schema", tag=SCHEMA):
+    """One face in one frame."""
+
+    camera_id: str
+    frame_seq: Annotated[int, msgspec.Meta(ge=0)]
+    captured_at_us: Annotated[int, msgspec.Meta(ge=0, description="µs since the epoch")]
+    subject_id: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    face: FaceBox
+    pose: Pose
+    quality: Quality
+    landmark_set: str
+    points: Annotated[
+        bytes, msgspec.Meta(description="K×3 little-endian float32, unit: inter-ocular distance")
+    ]
+    transform: Transform
+    traceparent: str = ""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Landmarks)
+
+
+def encode(landmarks: Landmarks) -> bytes:
+    return _encoder.encode(landmarks)
+
+
+def decode(value: bytes | None) -> Landmarks:
+    """Raises:
+    BadMessage: if it is not MessagePack of this schema.
+    """
+    try:
+        return _decoder.decode(value or b"")
+    except msgspec.DecodeError as exc:  # ValidationError is one of these
+        raise BadMessage(f"Not a {SCHEMA} message: {exc}") from exc
+
+
+def pack_points(points: NDArray[np.float32]) -> bytes:
+    """[K, 3] → bytes of little-endian float32."""
+    return np.ascontiguousarray(points, dtype="<f4").tobytes()
+
+
+def unpack_points(landmarks: Landmarks, n_points: int) -> NDArray[np.float32]:
+    """[n_points, 3] float32.
+
+    Raises:
+        BadMessage: if there are more or fewer points, or some are not finite.
+    """
+    raw = landmarks.points
+    if len(raw) != n_points * 12:
+        raise BadMessage(f"points has {len(raw)} bytes; {n_points}×3 float32 are {n_points * 12}")
+    points = np.frombuffer(raw, dtype="<f4").reshape(n_points, 3).astype(np.float32)
+    if not np.isfinite(points).all():
+        raise BadMessage("points holds values that are not finite numbers")
+    return points

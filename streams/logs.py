@@ -1,0 +1,53 @@
+"""Logs: structlog to stderr, one line an event; our own and the libraries' alike."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+Log = structlog.stdlib.BoundLogger
+
+# Libraries that log each step of what is routine here.
+_CHATTY = ("aiokafka", "faust", "mode", "kafka", "jax", "absl")
+
+
+def configure(level: str, log_format: Literal["console", "json"]) -> None:
+    """Sets up logging of this process, once at its start."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.typing.Processor
+    if log_format == "json":
+        shared.append(structlog.processors.format_exc_info)
+        renderer = structlog.processors.JSONRenderer()
+    else:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def get(name: str) -> Log:
+    log: Log = structlog.get_logger(name)
+    return log

@@ -1,0 +1,89 @@
+"""Every Prometheus metric of every stage, defined once.
+
+Names start with ``mien_`` and use base units; labels are bounded: camera, stage, step, emotion, region,
+reason, outcome, topic, partition. Never the subject: people come and go, series stay.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_AGE_S = (
+    0.005,
+    0.01,
+    0.02,
+    0.03,
+    0.05,
+    0.075,
+    0.1,
+    0.15,
+    0.2,
+    0.25,
+    0.35,
+    0.5,
+    0.75,
+    1,
+    1.5,
+    2,
+    3,
+    5,
+    10,
+    30,
+)
+_DURATION_S = (
+    0.0002,
+    0.0005,
+    0.001,
+    0.002,
+    0.003,
+    0.005,
+    0.0075,
+    0.01,
+    0.015,
+    0.02,
+    0.03,
+    0.05,
+    0.1,
+    0.25,
+    1,
+)
+_ERROR_LOGITS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1)
+
+frame_age_seconds = Histogram(
+    "mien_frame_age_seconds",
+    "Time since the capture of a frame when a stage is done with it.",
+    ["stage"],
+    buckets=_AGE_S,
+)
+stage_duration_seconds = Histogram(
+    "mien_stage_duration_seconds",
+    "Time that one step of a stage takes.",
+    ["stage", "step"],
+    buckets=_DURATION_S,
+)
+frames_total = Counter(
+    "mien_frames_total", "Frames by what became of them in a stage.", ["stage", "camera", "outcome"]
+)
+faces_total = Counter("mien_faces_total", "Faces found.", ["camera"])
+emotions_total = Counter("mien_emotions_total", "Emotion events that name an emotion.", ["camera", "emotion"])
+abstentions_total = Counter("mien_abstentions_total", "Emotion events that abstain.", ["camera", "reason"])
+explaining_region_total = Counter(
+    "mien_explaining_region_total",
+    "Emotion events by the facial region with most attribution.",
+    ["emotion", "region"],
+)
+completeness_error = Histogram(
+    "mien_completeness_error",
+    "Sum of attributions minus change of score, absolute, in logits.",
+    buckets=_ERROR_LOGITS,
+)
+batch_size = Histogram("mien_batch_size", "Faces classified at once.", buckets=(1, 2, 4, 8, 16, 32, 64, 128))
+state_events_total = Counter(
+    "mien_state_events_total", "Emotion events by what became of them in the state.", ["camera", "outcome"]
+)
+active_subjects = Gauge("mien_active_subjects", "Subjects seen in the last seconds.", ["camera"])
+consumer_lag = Gauge("mien_consumer_lag", "Messages that wait in a partition.", ["topic", "partition"])
+dead_letters_total = Counter("mien_dead_letters_total", "Messages that a stage refused.", ["stage", "reason"])
+camera_up = Gauge("mien_camera_up", "1 while the camera gives pictures.", ["camera"])
+camera_reconnects_total = Counter(
+    "mien_camera_reconnects_total", "Attempts to open a lost camera again.", ["camera"]
+)
+model_info = Gauge("mien_model_info", "1 for the model in use.", ["name", "version", "landmark_set"])

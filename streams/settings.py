@@ -1,0 +1,140 @@
+"""All settings, read from the environment (``MIEN_…``). The only file that reads the environment.
+
+``Settings()`` reads it; everything else gets the object handed in, so tests build their own.
+"""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streams.errors import SettingsInvalid
+from streams.topics import Topics
+
+
+class Settings(BaseSettings):
+    """Defaults are those of a laptop: plaintext Kafka and Redis on localhost."""
+
+    model_config = SettingsConfigDict(env_prefix="MIEN_", extra="forbid", frozen=True)
+
+    # Kafka
+    kafka_bootstrap_servers: str = "localhost:9092"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca_file: Path | None = Field(None, description="CA to trust; the system's CAs without it")
+    kafka_ssl_cert_file: Path | None = Field(None, description="client certificate, for mutual TLS")
+    kafka_ssl_key_file: Path | None = None
+    kafka_fetch_max_wait_ms: int = Field(500, ge=1, description="5 on the embedded broker, which never wakes")
+    kafka_session_timeout_s: float = Field(
+        10.0, ge=1, description="a dead worker's partitions move after this"
+    )
+
+    # Topics
+    topic_prefix: str = Field("mien", pattern=r"^[a-zA-Z0-9._-]{1,100}$")
+    topic_partitions: int = Field(8, ge=1, description="the most workers that can share a stage")
+    topic_replication: int = Field(1, ge=1)
+    frames_retention_ms: int = Field(60_000, ge=1_000, description="privacy: pictures are kept this long")
+    events_retention_ms: int = Field(24 * 3600 * 1000, ge=1_000)
+    dead_letters_retention_ms: int = Field(
+        3600 * 1000, ge=1_000, description="these may hold refused pictures"
+    )
+
+    # Redis
+    redis_url: str = "redis://localhost:6379/0"
+
+    # Frames
+    max_frame_age_ms: int = Field(2_000, ge=1, description="older live frames are dropped before decoding")
+    max_frame_bytes: int = Field(4 * 1024 * 1024, ge=1024)
+    max_frame_pixels: int = Field(
+        4096 * 2304, ge=1, description="larger pictures are refused before decoding"
+    )
+
+    # Faces
+    max_faces: int = Field(8, ge=1)
+    detect_interval_ms: int = Field(500, ge=0, description="how often a camera is searched for new faces")
+
+    # Emotions
+    model_path: Path | None = Field(
+        None, description="an ONNX file made by `mien export`; the shipped one without"
+    )
+    classify_batch_max: int = Field(64, ge=1)
+    min_confidence: float | None = Field(None, ge=0, le=1, description="the model's own threshold without it")
+    min_inter_ocular_px: float = Field(14.0, ge=0)
+    max_yaw_deg: float = Field(50.0, ge=0)
+    max_pitch_deg: float = Field(40.0, ge=0)
+    min_sharpness: float = Field(6.0, ge=0)
+    explanation_landmarks: int = Field(10, ge=1, description="how many top landmarks an event lists")
+
+    # Subjects
+    window_s: float = Field(60.0, gt=0)
+    smoothing_s: float = Field(1.0, gt=0, description="time constant of the smoothed probabilities")
+    subject_ttl_s: int = Field(600, ge=1)
+
+    # Running
+    metrics_host: str = "0.0.0.0"  # noqa: S104  Prometheus scrapes from outside the pod
+    metrics_port: int = Field(9100, ge=0, le=65535, description="0 takes a free port")
+    startup_timeout_s: float = Field(
+        30.0, ge=0, description="how long a stage waits for Kafka and Redis at start"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+
+    @model_validator(mode="after")
+    def _credentials_are_whole(self) -> Self:
+        sasl = self.kafka_security_protocol.startswith("SASL")
+        if sasl and not (self.kafka_sasl_username and self.kafka_sasl_password):
+            raise ValueError(
+                f"MIEN_KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs "
+                "MIEN_KAFKA_SASL_USERNAME and MIEN_KAFKA_SASL_PASSWORD"
+            )
+        if not sasl and (self.kafka_sasl_username or self.kafka_sasl_password):
+            # Sent in plaintext, or not at all: either way not what was meant.
+            raise ValueError(
+                "SASL credentials are set, but MIEN_KAFKA_SECURITY_PROTOCOL is "
+                f"{self.kafka_security_protocol}; set it to SASL_SSL (or SASL_PLAINTEXT on a trusted network)"
+            )
+        if (self.kafka_ssl_cert_file is None) != (self.kafka_ssl_key_file is None):
+            raise ValueError("MIEN_KAFKA_SSL_CERT_FILE and MIEN_KAFKA_SSL_KEY_FILE go together")
+        return self
+
+    @cached_property
+    def topics(self) -> Topics:
+        return Topics.of(
+            self.topic_prefix,
+            partitions=self.topic_partitions,
+            frames_retention_ms=self.frames_retention_ms,
+            events_retention_ms=self.events_retention_ms,
+            dead_letters_retention_ms=self.dead_letters_retention_ms,
+            max_frame_bytes=self.max_frame_bytes,
+        )
+
+
+def load() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsInvalid: naming each variable that cannot be used, and why.
+    """
+    try:
+        return Settings()
+    except ValidationError as exc:
+        problems = "; ".join(
+            (f"MIEN_{'_'.join(map(str, e['loc'])).upper()}: " if e["loc"] else "") + e["msg"]
+            for e in exc.errors()
+        )
+        raise SettingsInvalid(f"Settings in the environment cannot be used: {problems}") from exc
+
+
+def is_set(name: str) -> bool:
+    """Whether the user chose the setting, rather than its default (the demo then starts no own server)."""
+    return f"MIEN_{name.upper()}" in os.environ
+
+
+def child_environment(**changes: str | int | float) -> dict[str, str]:
+    """This process's environment for a child stage, with some settings changed (by lower-case name)."""
+    return dict(os.environ) | {f"MIEN_{name.upper()}": str(value) for name, value in changes.items()}
