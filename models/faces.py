@@ -1,0 +1,114 @@
+"""What a face is to the pipeline, and what an engine that finds faces must do.
+
+`FaceEngine` is the seam: `mesh.MediaPipeEngine` is one, tests bring a fake, a faster one can follow.
+Coordinates are pixels of the picture, x right, y down; z is scaled like x, smaller is nearer the camera.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Landmarks: TypeAlias = NDArray[np.float32]
+Picture: TypeAlias = NDArray[np.uint8]
+
+EYE_CORNERS = (33, 263)
+"""The outer eye corners, the subject's right and left, among MediaPipe's 468 points."""
+
+ROI_MARGIN = 1.5
+"""Side of the crop over the longer side of the face's box, as in MediaPipe's face_landmark_front graph."""
+
+SAME_FACE_IOU = 0.4
+"""Two meshes whose boxes overlap more than this show one face."""
+
+
+class Roi(NamedTuple):
+    """A square crop, turned so that the eyes lie level in it."""
+
+    center_x_px: float
+    center_y_px: float
+    size_px: float
+    rotation_rad: float
+
+    @classmethod
+    def around(cls, landmarks_px: Landmarks) -> "Roi":
+        """The crop for the next frame from a face's landmarks ``[468, 3]`` in this one."""
+        x0, y0, x1, y1 = box_xyxy_px(landmarks_px).tolist()
+        eye_x, eye_y = (landmarks_px[EYE_CORNERS[1], :2] - landmarks_px[EYE_CORNERS[0], :2]).tolist()
+        return cls((x0 + x1) / 2, (y0 + y1) / 2, ROI_MARGIN * max(x1 - x0, y1 - y0), math.atan2(eye_y, eye_x))
+
+
+class DetectedFace(NamedTuple):
+    """One face in one picture."""
+
+    landmarks_px: Landmarks
+    """float32 ``[468, 3]``."""
+    box_xyxy_px: NDArray[np.float32]
+    """float32 ``[4]``: the landmarks' bounding box. It may reach over the picture's border."""
+    presence: float
+    """The mesh network's own belief that its crop shows a face, 0 to 1."""
+
+
+class FaceEngine(Protocol):
+    """Finds faces. It keeps nothing between calls, so one engine serves any number of cameras.
+
+    It need not be thread-safe: call one engine from one thread at a time.
+    """
+
+    def detect(self, picture_rgb: Picture) -> list[Roi]:
+        """Crops around the faces of a whole picture (uint8 ``[H, W, 3]``), largest first. The slow step."""
+        ...
+
+    def mesh(self, picture_rgb: Picture, rois: Sequence[Roi]) -> list[DetectedFace | None]:
+        """The face in each crop, in the order of ``rois``; None where the crop shows none."""
+        ...
+
+
+def find_faces(
+    engine: FaceEngine, picture_rgb: Picture, *, known: Sequence[DetectedFace] = (), max_faces: int = 8
+) -> list[DetectedFace]:
+    """Up to ``max_faces`` faces of a picture, found without its past; faces in ``known`` are left out.
+
+    A detector's crop fits less well than one made from landmarks, so each new face goes through the mesh
+    twice: a still picture then gets the same landmarks as a frame of a video.
+    """
+    found: list[DetectedFace] = []
+    for roi in engine.detect(picture_rgb):
+        if len(found) == max_faces:
+            break
+        if any(_inside(roi, face) for face in (*known, *found)):
+            continue
+        (rough,) = engine.mesh(picture_rgb, [roi])
+        if rough is None:
+            continue
+        (face,) = engine.mesh(picture_rgb, [Roi.around(rough.landmarks_px)])
+        if face is not None and not any(same_face(face, other) for other in (*known, *found)):
+            found.append(face)
+    return found
+
+
+def box_xyxy_px(landmarks_px: Landmarks) -> NDArray[np.float32]:
+    """Bounding box float32 ``[4]`` (x0, y0, x1, y1) of landmarks ``[K, 3]``."""
+    xy = landmarks_px[:, :2]
+    return np.array([*xy.min(axis=0), *xy.max(axis=0)], dtype=np.float32)
+
+
+def iou(a_xyxy: NDArray[np.float32], b_xyxy: NDArray[np.float32]) -> float:
+    """Intersection over union of two boxes, 0 to 1."""
+    a, b = a_xyxy.tolist(), b_xyxy.tolist()
+    overlap = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - overlap
+    return overlap / union if union > 0 else 0.0
+
+
+def same_face(a: DetectedFace, b: DetectedFace) -> bool:
+    """Whether two meshes of one picture ended on one face."""
+    return iou(a.box_xyxy_px, b.box_xyxy_px) > SAME_FACE_IOU
+
+
+def _inside(roi: Roi, face: DetectedFace) -> bool:
+    """Whether a detection's centre falls into a known face, so that the mesh need not run to tell."""
+    x0, y0, x1, y1 = face.box_xyxy_px.tolist()
+    return bool(x0 < roi.center_x_px < x1 and y0 < roi.center_y_px < y1)

@@ -1,0 +1,121 @@
+"""Pictures in and out: bytes or files to RGB arrays, refused before they can cost memory.
+
+A JPEG's header says how large the picture is, so every limit is checked before a pixel is decoded
+(a 48 KB file can ask for gigabytes). Nothing here uses ``cv2.imdecode``, which checks too late.
+
+All arrays are uint8 ``[H, W, 3]``, RGB.
+"""
+
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+Picture: TypeAlias = NDArray[np.uint8]
+RefusedReason: TypeAlias = Literal["not-a-jpeg", "not-a-picture", "corrupt", "too-large"]
+
+# What Pillow's decoders raise on broken files, apart from UnidentifiedImageError.
+_PILLOW_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error, zlib.error)
+
+
+class PictureRefused(ValueError):
+    """The bytes are no picture we accept; ``reason`` is short, fixed and fit for a metric label.
+
+    ``not-a-jpeg``: a frame's bytes do not start like a JPEG. ``not-a-picture``: no format Pillow knows.
+    ``corrupt``: it starts like one but is broken or cut off. ``too-large``: over the limits.
+    """
+
+    def __init__(self, reason: RefusedReason, message: str) -> None:
+        super().__init__(message)
+        self.reason: RefusedReason = reason
+
+
+def jpeg_size_px(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels, from the header alone.
+
+    Raises:
+        PictureRefused: ``not-a-jpeg`` or ``corrupt``.
+    """
+    if not data.startswith(b"\xff\xd8\xff"):
+        raise PictureRefused("not-a-jpeg", f"not a JPEG: {len(data)} bytes starting with {data[:8]!r}")
+    try:
+        height, width, _colorspace, _subsampling = simplejpeg.decode_jpeg_header(data)
+    except ValueError as error:
+        raise PictureRefused("corrupt", f"JPEG of {len(data)} bytes has a broken header: {error}") from error
+    return width, height
+
+
+def decode_jpeg(data: bytes, *, max_bytes: int, max_pixels: int) -> Picture:
+    """Decodes a whole JPEG. Limits are checked first; a truncated picture is refused, not filled with grey.
+
+    Raises:
+        PictureRefused: ``too-large``, ``not-a-jpeg`` or ``corrupt``.
+    """
+    if len(data) > max_bytes:
+        raise PictureRefused("too-large", f"JPEG has {len(data)} bytes; the limit is {max_bytes}")
+    width, height = jpeg_size_px(data)
+    _check_pixels(width, height, max_pixels)
+    try:
+        picture: Picture = simplejpeg.decode_jpeg(data, colorspace="RGB", strict=True)
+    except ValueError as error:
+        raise PictureRefused("corrupt", f"JPEG of {len(data)} bytes is broken: {error}") from error
+    return picture
+
+
+def encode_jpeg(picture_rgb: Picture, quality: int = 85) -> bytes:
+    """Encodes as a baseline JPEG with 4:2:0 chroma, as cameras do."""
+    data: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(picture_rgb), quality=quality, colorspace="RGB", colorsubsampling="420"
+    )
+    return data
+
+
+def read_picture(path: Path, *, max_pixels: int) -> Picture:
+    """Reads a picture file of any format Pillow knows: upright (EXIF), its first frame, without transparency.
+
+    Raises:
+        OSError: the file is missing, a directory, or not readable.
+        PictureRefused: ``not-a-picture``, ``corrupt`` or ``too-large`` (checked before decoding).
+    """
+    with path.open("rb") as file, warnings.catch_warnings():
+        # Pillow warns about sizes, odd EXIF and the like; our own limit decides, and it raises.
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(file)
+            _check_pixels(*image.size, max_pixels, where=f"{path}: ")
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I;16"):  # Pillow would clip 16-bit grey to white
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            return np.array(upright.convert("RGB"))
+        except PictureRefused:
+            raise
+        except UnidentifiedImageError as error:
+            raise PictureRefused("not-a-picture", f"{path} is not a picture in a known format") from error
+        except Image.DecompressionBombError as error:
+            raise PictureRefused("too-large", f"{path}: {error}") from error
+        except _PILLOW_ERRORS as error:
+            raise PictureRefused("corrupt", f"{path} is a broken picture: {error}") from error
+
+
+def fit_width(picture_rgb: Picture, width_px: int) -> Picture:
+    """Scales down to ``width_px`` keeping the aspect; a picture that is narrow enough stays as it is."""
+    height, width = picture_rgb.shape[:2]
+    if width <= width_px:
+        return picture_rgb
+    size = (width_px, max(1, round(height * width_px / width)))
+    return np.asarray(cv2.resize(picture_rgb, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _check_pixels(width: int, height: int, max_pixels: int, *, where: str = "") -> None:
+    if width * height > max_pixels:
+        raise PictureRefused(
+            "too-large", f"{where}picture is {width}x{height} px; the limit is {max_pixels} px in all"
+        )

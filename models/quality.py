@@ -1,0 +1,57 @@
+"""How usable a face is for the classifier: large enough, sharp enough."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from models.faces import EYE_CORNERS, DetectedFace, Landmarks, Picture
+
+SHARPNESS_SIZE_PX = 128
+"""Every face is brought to this size first, so that sharpness does not depend on how large the face is."""
+
+
+class Quality(NamedTuple):
+    """Both larger is better."""
+
+    inter_ocular_px: float
+    sharpness: float
+
+
+def quality(picture_rgb: Picture, face: DetectedFace) -> Quality:
+    """The quality of one face of a picture (uint8 ``[H, W, 3]``)."""
+    return Quality(inter_ocular_px(face.landmarks_px), sharpness(picture_rgb, face.box_xyxy_px))
+
+
+def inter_ocular_px(landmarks_px: Landmarks) -> float:
+    """Distance of the outer eye corners in px, z included, so that turning the head does not shrink the face.
+
+    ``landmarks_px`` is float32 ``[468, 3]``.
+    """
+    right, left = landmarks_px[EYE_CORNERS[0]], landmarks_px[EYE_CORNERS[1]]
+    return float(np.linalg.norm(left - right))
+
+
+def sharpness(picture_rgb: Picture, box_xyxy_px: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
+    """Variance of the Laplacian of the face in grey, 0 for a plain area; a blurred face has a small one.
+
+    Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy" (ICPR 2000). The face is resized to
+    `SHARPNESS_SIZE_PX` square and its contrast normalised, so neither size nor light decide. A face that
+    was smaller than that counts as blurred, which for our purpose it is.
+    A box that lies outside the picture gives 0.
+    """
+    height, width = picture_rgb.shape[:2]
+    x0, y0, x1, y1 = np.round(box_xyxy_px).astype(int).clip(0, [width, height, width, height]).tolist()
+    if x1 <= x0 or y1 <= y0:
+        return 0.0
+    grey = cv2.cvtColor(np.ascontiguousarray(picture_rgb[y0:y1, x0:x1]), cv2.COLOR_RGB2GRAY)
+    shrinks = max(grey.shape) > SHARPNESS_SIZE_PX
+    fixed = cv2.resize(
+        grey,
+        (SHARPNESS_SIZE_PX, SHARPNESS_SIZE_PX),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+    ).astype(np.float32)
+    contrast = float(fixed.std())
+    if contrast < 1.0:  # under one grey level: nothing there to be sharp
+        return 0.0
+    return float(cv2.Laplacian(fixed / contrast, cv2.CV_32F).var())
