@@ -1,0 +1,82 @@
+"""The ``server.properties`` of the local Apache Kafka, as a pure function."""
+
+from pathlib import Path
+
+HOST = "127.0.0.1"
+MESSAGE_MAX_BYTES = 5 * 1024 * 1024
+SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+_JAAS = "org.apache.kafka.common.security"
+
+
+def server_properties(
+    *,
+    data_dir: Path,
+    client_port: int,
+    internal_port: int,
+    controller_port: int,
+    partitions: int = 4,
+    sasl: tuple[str, str] | None = None,
+    keystore: Path | None = None,
+    keystore_password: str = "",
+) -> dict[str, str]:
+    """The node's ``server.properties``.
+
+    ``sasl`` is (user, password), accepted with PLAIN and SCRAM; the SCRAM secret itself is written when the
+    data directory is formatted. ``keystore`` is a PKCS12 file with the server's key and certificate.
+    Names and defaults: https://kafka.apache.org/documentation/#brokerconfigs
+    """
+    protocol = security_protocol(sasl=sasl is not None, tls=keystore is not None)
+    properties = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{HOST}:{controller_port}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "INTERNAL",
+        "listeners": f"CLIENT://{HOST}:{client_port},INTERNAL://{HOST}:{internal_port},"
+        f"CONTROLLER://{HOST}:{controller_port}",
+        "advertised.listeners": f"CLIENT://{HOST}:{client_port},INTERNAL://{HOST}:{internal_port}",
+        "listener.security.protocol.map": f"CLIENT:{protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(data_dir),
+        "num.partitions": str(partitions),
+        "message.max.bytes": str(MESSAGE_MAX_BYTES),
+        # One node: nothing to replicate to, nobody to wait for.
+        "default.replication.factor": "1",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        # A node that was killed may register again as soon as its old session has ended.
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
+        # Frames are kept for a minute; Kafka's default is to look only every five.
+        "log.retention.check.interval.ms": "10000",
+    }
+    if sasl is not None:
+        user, password = sasl
+        properties |= {
+            "sasl.enabled.mechanisms": ",".join(SASL_MECHANISMS),
+            "listener.name.client.plain.sasl.jaas.config": f"{_JAAS}.plain.PlainLoginModule required "
+            f'"user_{user}"="{password}";',
+        }
+        for mechanism in ("scram-sha-256", "scram-sha-512"):
+            properties[f"listener.name.client.{mechanism}.sasl.jaas.config"] = (
+                f"{_JAAS}.scram.ScramLoginModule required;"
+            )
+    if keystore is not None:
+        properties |= {
+            "listener.name.client.ssl.keystore.type": "PKCS12",
+            "listener.name.client.ssl.keystore.location": str(keystore),
+            "listener.name.client.ssl.keystore.password": keystore_password,
+            "listener.name.client.ssl.key.password": keystore_password,
+        }
+    return properties
+
+
+def security_protocol(*, sasl: bool, tls: bool) -> str:
+    """Kafka's name for the protocol of a listener, as clients want it."""
+    return ("SASL_" if sasl else "") + ("SSL" if tls else "PLAINTEXT")
