@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from mediapipe.python import solution_base
 from mediapipe.python.solutions import face_detection
+from numpy.typing import NDArray
 
 from models.faces import ROI_MARGIN, DetectedFace, Picture, Roi, box_xyxy_px
 
@@ -153,7 +154,7 @@ def _roi_of_detection(location: Any, width: int, height: int) -> Roi:
     )
 
 
-def _crop_to_picture(roi: Roi) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _crop_to_picture(roi: Roi) -> NDArray[np.float64]:
     """Affine ``[2, 3]`` from crop pixels to picture pixels."""
     scale = roi.size_px / CROP_PX
     cos, sin = scale * math.cos(roi.rotation_rad), scale * math.sin(roi.rotation_rad)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.faces import EYE_CORNERS, DetectedFace, Landmarks, Picture
 
@@ -32,7 +33,7 @@ def inter_ocular_px(landmarks_px: Landmarks) -> float:
     return float(np.linalg.norm(left - right))
 
 
-def sharpness(picture_rgb: Picture, box_xyxy_px: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
+def sharpness(picture_rgb: Picture, box_xyxy_px: NDArray[np.float32]) -> float:
     """Variance of the Laplacian of the face in grey, 0 for a plain area; a blurred face has a small one.
 
     Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy" (ICPR 2000). The face is resized to
