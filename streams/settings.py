@@ -113,6 +113,10 @@ class Settings(BaseSettings):
             max_frame_bytes=self.max_frame_bytes,
         )
 
+    def group(self, stage: str) -> str:
+        """The consumer group of a stage, which is also its Faust app id."""
+        return f"{self.topic_prefix}-{stage}"
+
 
 def load() -> Settings:
     """The settings of this process.

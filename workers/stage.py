@@ -16,6 +16,7 @@ import asyncio
 import logging
 import random
 import signal
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
@@ -25,11 +26,15 @@ from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 
+from models import landmark_set
+from models.classifier import Classifier
+from models.landmark_set import LandmarkSet
 from streams import broker, dead_letters, logs, metrics
-from streams.errors import BrokerUnavailable, InputRefused, MienError
+from streams.errors import BrokerUnavailable, InputRefused, MienError, ModelUnusable, ServiceUnavailable
 from streams.frames import Headers
 from streams.health import Health, MetricsServer
 from streams.settings import Settings
+from streams.subjects import SubjectStore
 from streams.topics import Topic
 
 COMMIT_INTERVAL_S = 1.0
@@ -264,7 +269,7 @@ def _raw_topic(app: faust.App, topic: Topic) -> Any:
 
 def _faust_app(settings: Settings, name: str, loop: asyncio.AbstractEventLoop, buffer_max: int) -> faust.App:
     app = faust.App(
-        f"{settings.topic_prefix}-{name}",
+        settings.group(name),
         broker=broker.faust_url(settings),
         broker_credentials=broker.faust_credentials(settings),
         loop=loop,
@@ -283,6 +288,55 @@ def _faust_app(settings: Settings, name: str, loop: asyncio.AbstractEventLoop, b
     )
     app.transport = _Transport(app.conf.broker, app, loop, fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms)
     return app
+
+
+def load_classifier(settings: Settings) -> Classifier:
+    """Raises:
+    ModelUnusable: if the model file (MIEN_MODEL_PATH, else the shipped one) is missing, corrupt or foreign.
+    """
+    from models import classifier
+
+    try:
+        return classifier.Classifier.load(settings.model_path or classifier.SHIPPED)
+    except (OSError, ValueError) as exc:
+        raise ModelUnusable(f"The model cannot be used: {exc}") from exc
+
+
+def load_landmark_set(settings: Settings) -> LandmarkSet:
+    """The landmark set that lies beside the model in use.
+
+    Raises:
+        ModelUnusable: if its file is missing or corrupt.
+    """
+    path = (
+        settings.model_path.parent / landmark_set.SHIPPED.name
+        if settings.model_path
+        else landmark_set.SHIPPED
+    )
+    try:
+        return LandmarkSet.load(path)
+    except (OSError, ValueError) as exc:
+        raise ModelUnusable(f"The landmark set cannot be used: {exc}") from exc
+
+
+async def wait_for_redis(store: SubjectStore, timeout_s: float) -> None:
+    """Returns when Redis answers.
+
+    Raises:
+        AccessDenied: at once, if the credentials are refused.
+        RedisUnavailable: if it did not answer in time.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            await store.ping()
+        except ServiceUnavailable as exc:
+            if not exc.retriable or time.monotonic() >= deadline_s:
+                raise
+            log.warning("redis is not there yet", error=str(exc))
+            await asyncio.sleep(1)
+        else:
+            return
 
 
 _faust_logger = logging.getLogger("faust.transport")

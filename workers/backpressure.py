@@ -1,0 +1,64 @@
+"""Keeps a lossless camera from running further ahead of the landmarks workers than Kafka keeps.
+
+Frames are deleted after a minute (or, on the embedded broker, beyond 5 MiB), read or not. So a lossless
+camera looks where the consumer group is, and waits while too many of its bytes are not yet read.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streams import broker
+from streams.settings import Settings
+
+UNREAD_BYTES_MAX = 3 * 1024 * 1024
+POLL_S = 0.2
+
+
+class Backpressure:
+    """Use :meth:`open`."""
+
+    def __init__(self, admin: AIOKafkaAdminClient, settings: Settings) -> None:
+        self._admin = admin
+        self._group = settings.group("landmarks")
+        self._topic = settings.topics.frames.name
+        self._unread: deque[tuple[int, int, int]] = (
+            deque()
+        )  # partition, offset, bytes; a camera has one partition
+        self._unread_bytes = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
+        admin = AIOKafkaAdminClient(**broker.connection(settings))
+        await admin.start()
+        try:
+            yield cls(admin, settings)
+        finally:
+            await admin.close()
+
+    def sent(self, partition: int, offset: int, n_bytes: int) -> None:
+        """Notes a delivered frame."""
+        self._unread.append((partition, offset, n_bytes))
+        self._unread_bytes += n_bytes
+
+    async def wait_for_room(self) -> None:
+        """Returns when the group has read enough of what was sent. For ever, if no worker runs."""
+        while self._unread_bytes > UNREAD_BYTES_MAX:
+            committed = await self._admin.list_consumer_group_offsets(self._group)
+            self._forget_read({tp: place.offset for tp, place in committed.items()})
+            if self._unread_bytes > UNREAD_BYTES_MAX:
+                await asyncio.sleep(POLL_S)
+
+    def _forget_read(self, next_offsets: dict[TopicPartition, int]) -> None:
+        while self._unread:
+            partition, offset, n_bytes = self._unread[0]
+            if offset >= next_offsets.get(TopicPartition(self._topic, partition), 0):
+                return
+            self._unread.popleft()
+            self._unread_bytes -= n_bytes

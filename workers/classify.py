@@ -1,0 +1,181 @@
+"""`mien classify`: landmarks in, explained emotion events out.
+
+What has arrived is classified as one batch: check → stack → one ONNX run, which gives probabilities and
+attributions → abstain or name the emotion → send.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import abstention, explanation
+from models.classifier import Classification, Classifier
+from streams import emotions, landmarks, metrics
+from streams.emotions import AttributedLandmark, EmotionEvent, Explanation, Model, Probabilities
+from streams.errors import InputRefused, WrongLandmarkSet
+from streams.landmarks import Landmarks
+from streams.settings import Settings
+from workers import stage
+from workers.stage import Handler, Message, Outlet
+
+NAME = "classify"
+BUFFER_MAX = 256
+
+
+def run(settings: Settings) -> None:
+    """Runs the stage until it is told to stop."""
+    stage.run(
+        settings,
+        NAME,
+        settings.topics.landmarks,
+        partial(open_handler, settings),
+        batch_max=settings.classify_batch_max,
+        buffer_max=BUFFER_MAX,
+    )
+
+
+@asynccontextmanager
+async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
+    classifier = stage.load_classifier(settings)
+    metrics.model_info.labels(classifier.name, classifier.version, classifier.landmark_set.id).set(1)
+    yield ClassifyWorker(settings, outlet, classifier).handle
+
+
+class Face(NamedTuple):
+    """A checked message."""
+
+    landmarks: Landmarks
+    points: NDArray[np.float32]  # [K, 3]
+
+
+class ClassifyWorker:
+    """The stage's handler."""
+
+    def __init__(self, settings: Settings, outlet: Outlet, classifier: Classifier) -> None:
+        self._settings = settings
+        self._outlet = outlet
+        self._events = EventMaker(classifier, settings)
+
+    async def handle(self, batch: Sequence[Message]) -> None:
+        faces: list[Face] = []
+        for message in batch:
+            try:
+                faces.append(self._events.check(landmarks.decode(message.value)))
+            except InputRefused as exc:
+                await self._outlet.refuse(message, exc)
+        if not faces:
+            return
+        metrics.batch_size.observe(len(faces))
+        events = await asyncio.to_thread(self._events.of, faces)
+        deliveries = []
+        for face, event in zip(faces, events, strict=True):
+            key, value, headers = emotions.encode(event, face.landmarks.traceparent)
+            deliveries.append(await self._outlet.send(self._settings.topics.emotions, key, value, headers))
+            observe(event)
+        await asyncio.gather(*deliveries)
+
+
+class EventMaker:
+    """Faces in, events out."""
+
+    def __init__(self, classifier: Classifier, settings: Settings) -> None:
+        self._classifier = classifier
+        self._top = settings.explanation_landmarks
+        threshold = settings.min_confidence
+        self._limits = abstention.Limits(
+            min_confidence=classifier.min_confidence if threshold is None else threshold,
+            min_inter_ocular_px=settings.min_inter_ocular_px,
+            max_yaw_deg=settings.max_yaw_deg,
+            max_pitch_deg=settings.max_pitch_deg,
+            min_sharpness=settings.min_sharpness,
+        )
+
+    def check(self, message: Landmarks) -> Face:
+        """Raises:
+        WrongLandmarkSet: if the points are others than those that the model was trained on.
+        BadMessage: if there are not as many points as the set has, or some are not finite.
+        """
+        mine = self._classifier.landmark_set
+        if message.landmark_set != mine.id:
+            raise WrongLandmarkSet(
+                f"Landmarks of set {message.landmark_set[:80]!r}, but the model {self._classifier.name} "
+                f"({self._classifier.version}) takes {mine.id!r}. Run the same release in both stages."
+            )
+        return Face(message, landmarks.unpack_points(message, len(mine.indices)))
+
+    def of(self, faces: Sequence[Face]) -> list[EmotionEvent]:
+        """One event a face, in the same order."""
+        with metrics.stage_duration_seconds.labels(NAME, "classify").time():
+            classified = self._classifier.classify(np.stack([face.points for face in faces]))
+        with metrics.stage_duration_seconds.labels(NAME, "explain").time():
+            return [self._event(face, classified, row) for row, face in enumerate(faces)]
+
+    def _event(self, face: Face, classified: Classification, row: int) -> EmotionEvent:
+        classifier, message = self._classifier, face.landmarks
+        target = emotions.EMOTIONS[int(classified.target[row])]
+        probabilities = dict(
+            zip(emotions.EMOTIONS, (round(float(p), 6) for p in classified.probabilities[row]), strict=True)
+        )
+        confidence = probabilities[target]
+        abstained = abstention.reason(
+            self._limits,
+            confidence=confidence,
+            inter_ocular_px=message.quality.inter_ocular_px,
+            yaw_deg=message.pose.yaw,
+            pitch_deg=message.pose.pitch,
+            sharpness=message.quality.sharpness,
+        )
+        why = explanation.explain(
+            classifier.landmark_set,
+            classified.attributions[row],
+            face.points,
+            classifier.population_baseline,
+            target,
+            top=self._top,
+        )
+        return EmotionEvent(
+            event_id=emotions.event_id(message.camera_id, message.frame_seq, message.subject_id),
+            camera_id=message.camera_id,
+            subject_id=message.subject_id,
+            frame_seq=message.frame_seq,
+            captured_at=emotions.time_of(message.captured_at_us),
+            face=message.face,
+            pose=message.pose,
+            emotion=None if abstained else target,
+            confidence=confidence,
+            abstained=abstained,
+            probabilities=Probabilities(**probabilities),
+            explanation=Explanation(
+                method="integrated-gradients",
+                target=target,
+                baseline="population",
+                score_change=float(classified.score_change[row]),
+                completeness_error=float(classified.completeness_error[row]),
+                landmarks=[
+                    AttributedLandmark(point.index, point.region, round(point.attribution, 6))
+                    for point in why.landmarks
+                ],
+                regions=why.regions,
+                text=why.text,
+                attributions=[round(float(a), 6) for a in classified.attributions[row]],
+            ),
+            model=Model(classifier.name, classifier.version, classifier.landmark_set.id),
+        )
+
+
+def observe(event: EmotionEvent) -> None:
+    """Counts an event in the metrics."""
+    metrics.completeness_error.observe(event.explanation.completeness_error)
+    metrics.frame_age_seconds.labels(NAME).observe(time.time() - event.captured_at.timestamp())
+    if event.abstained:
+        metrics.abstentions_total.labels(event.camera_id, event.abstained).inc()
+        return
+    regions = event.explanation.regions
+    metrics.emotions_total.labels(event.camera_id, event.emotion).inc()
+    metrics.explaining_region_total.labels(event.emotion, max(regions, key=regions.__getitem__)).inc()

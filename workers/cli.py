@@ -1,0 +1,290 @@
+"""The command line: `mien VERB`. Each verb's work is in the file of its name; here are only its options.
+
+Exit codes follow sysexits.h and are listed in streams/errors.py; 0 means done, 2 a wrong option.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+
+from streams import logs, settings
+from streams.errors import MienError
+from streams.settings import Settings
+
+app = typer.Typer(
+    name="mien",
+    help="Reads faces from many cameras as a stream of explained emotion events.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def main() -> NoReturn:
+    """The console script."""
+    try:
+        app(standalone_mode=True)
+    except MienError as exc:
+        Console(stderr=True).print(f"[bold red]mien:[/] {exc}", highlight=False, soft_wrap=True)
+        sys.exit(exc.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    sys.exit(0)
+
+
+def _start() -> Settings:
+    """The settings, with logging set up as they say."""
+    loaded = settings.load()
+    logs.configure(loaded.log_level, loaded.log_format)
+    return loaded
+
+
+def _print_json(value: object) -> None:
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _run_stage(run: Callable[[Settings], None]) -> None:
+    run(_start())
+
+
+@app.command(epilog="Example: mien demo --cameras 2 --seconds 30")
+def demo(
+    cameras: Annotated[int, typer.Option(min=1, max=16, help="How many cameras to start.")] = 2,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="End after so long; without it, on Ctrl-C.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="Where pictures come from; as for `mien camera --source`.")
+    ] = "demo:cycle",
+    fps: Annotated[float, typer.Option(min=0.1, max=120, help="Frames a second, each camera.")] = 10.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the whole chain on this machine: broker, Redis, cameras, stages, and a live table.
+
+    The broker and Redis are embedded, unless MIEN_KAFKA_BOOTSTRAP_SERVERS and MIEN_REDIS_URL name others.
+    """
+    from workers import demo as demo_
+
+    loaded = settings.load()
+    logs.configure("warning", loaded.log_format)
+    summary = demo_.run(
+        loaded, cameras=cameras, seconds=seconds, source=source, fps=fps, console=Console(stderr=as_json)
+    )
+    if as_json:
+        _print_json(summary)
+
+
+@app.command(epilog="Example: MIEN_KAFKA_BOOTSTRAP_SERVERS=localhost:9092 mien topics")
+def topics(as_json: JsonOption = False) -> None:
+    """Create the topics that are missing, and list all of them."""
+    from streams import broker
+
+    loaded = _start()
+    outcome = asyncio.run(broker.create_topics(loaded))
+    rows = [
+        {
+            "topic": t.name,
+            "partitions": t.partitions,
+            "retention_ms": t.retention_ms,
+            "outcome": outcome[t.name],
+        }
+        for t in loaded.topics
+    ]
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        print(
+            f"{row['topic']:<24} {row['partitions']:>3} partitions  {row['retention_ms']:>9} ms  {row['outcome']}"
+        )
+
+
+@app.command(
+    epilog="Example: mien camera --id lobby --source rtsp://camera.local/stream --fps 10 --width 640"
+)
+def camera(
+    camera_id: Annotated[str, typer.Option("--id", help="The camera's name: letters, digits, . _ -")],
+    source: Annotated[
+        str,
+        typer.Option(
+            help="Webcam number, rtsp:// or http:// url, video file, folder of pictures, picture, or demo:SCRIPT."
+        ),
+    ],
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=240, help="At most so many frames a second; else the source's own."),
+    ] = None,
+    width: Annotated[
+        int, typer.Option(min=64, max=7680, help="Wider pictures are scaled down, in px.")
+    ] = 1280,
+    quality: Annotated[int, typer.Option(min=10, max=100, help="JPEG quality.")] = 85,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Files only: send every frame, and wait for slow workers.")
+    ] = False,
+    as_fast_as_possible: Annotated[
+        bool, typer.Option("--as-fast-as-possible", help="Files only: do not keep to the frame rate.")
+    ] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="Files only: start again at the end.")] = False,
+    first_seq: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Number of the first frame. It must grow over restarts; so it is the clock in ms, but 0 with "
+            "--lossless, where the same file gives the same events.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="demo: only, which of its variations.")] = 0,
+) -> None:
+    """Publish a camera's frames until it ends, or until SIGTERM."""
+    from workers import camera as camera_
+
+    loaded = _start()
+    options = camera_.Options(
+        camera_id=camera_id,
+        source=source,
+        fps=fps,
+        width_px=width,
+        jpeg_quality=quality,
+        lossless=lossless,
+        as_fast_as_possible=as_fast_as_possible,
+        loop=loop,
+        first_seq=first_seq,
+        seed=seed,
+    )
+    camera_.run(loaded, options)
+
+
+@app.command(epilog="Example: MIEN_METRICS_PORT=9101 mien landmarks")
+def landmarks() -> None:
+    """Find the faces in frames and publish each as 128 points."""
+    from workers import landmarks as landmarks_
+
+    _run_stage(landmarks_.run)
+
+
+@app.command(epilog="Example: MIEN_METRICS_PORT=9102 mien classify")
+def classify() -> None:
+    """Turn landmarks into explained emotion events."""
+    from workers import classify as classify_
+
+    _run_stage(classify_.run)
+
+
+@app.command(epilog="Example: MIEN_METRICS_PORT=9103 mien state")
+def state() -> None:
+    """Keep the rolling state of each subject in Redis."""
+    from workers import state as state_
+
+    _run_stage(state_.run)
+
+
+@app.command(epilog="Example: mien subjects --camera lobby --watch")
+def subjects(
+    camera_id: Annotated[str | None, typer.Option("--camera", help="Only this camera's.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show again each second until Ctrl-C.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the subjects in view: emotion, since when, how sure, and what explains it."""
+    from workers import subjects as subjects_
+
+    loaded = _start()
+    subjects_.run(loaded, camera_id=camera_id, watch=watch, as_json=as_json)
+
+
+@app.command(epilog="Example: mien explain portrait.jpg --out annotated.png")
+def explain(
+    image: Annotated[Path, typer.Argument(help="A picture with faces, of any common format.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the picture with its explanation drawn on it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain the faces in one picture, without any server."""
+    from workers import explain as explain_
+
+    found = explain_.run(_start(), image, out)
+    if as_json:
+        _print_json(found)
+    else:
+        explain_.show(found, Console())
+
+
+@app.command(epilog="Example: mien train ferplus.npz muxspace.npz --out artifacts/")
+def train(
+    files: Annotated[
+        list[Path], typer.Argument(help="Landmark files (.npz); docs/training.md has the format.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the model, its landmark set and its card.")],
+    config: Annotated[
+        Path | None, typer.Option(help="Training configuration (TOML); the shipped model's without it.")
+    ] = None,
+) -> None:
+    """Train a classifier, choose its landmarks, and export it with the attribution inside."""
+    from workers import train as train_
+
+    train_.run(_start(), files, out, config, Console(stderr=True))
+
+
+@app.command(epilog="Example: mien export trained.npz --out artifacts/")
+def export(
+    trained: Annotated[Path, typer.Argument(help="The weights that `mien train` left (trained.npz).")],
+    out: Annotated[Path, typer.Option(help="Folder for the ONNX file and its landmark set.")],
+) -> None:
+    """Write a trained network as ONNX, with the attribution inside the graph."""
+    from workers import train as train_
+
+    train_.export(_start(), trained, out)
+
+
+@app.command(epilog="Example: mien schemas --out docs/schemas")
+def schemas(
+    out: Annotated[
+        Path | None, typer.Option(help="Write one file a schema here, instead of printing.")
+    ] = None,
+) -> None:
+    """Print the JSON Schemas of all messages, and the AsyncAPI document of all topics."""
+    from streams import catalog
+
+    documents = catalog.documents(settings.load())
+    if out is None:
+        print(json.dumps(documents, indent=2))
+        return
+    from workers import files
+
+    for name, document in documents.items():
+        files.write_text(out / name, json.dumps(document, indent=2) + "\n")
+        print(out / name)
+
+
+@app.command(epilog="Example: mien bench --json")
+def bench(
+    rows: Annotated[
+        list[str] | None, typer.Argument(help="Which rows: decode, mesh, classify, pipeline; all without it.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long each measurement runs.")] = 3.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure this machine: each stage beside the bare library loop, in the same run."""
+    from workers import bench as bench_
+
+    loaded = settings.load()
+    logs.configure("warning", loaded.log_format)
+    results = bench_.run(loaded, rows or [], seconds, Console(stderr=True))
+    if as_json:
+        _print_json(results)
+    else:
+        bench_.show(results, Console())
+
+
+if __name__ == "__main__":
+    main()

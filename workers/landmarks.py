@@ -1,0 +1,175 @@
+"""`mien landmarks`: frames in, one 128-point vector a face out.
+
+For each frame: too old? → decode → find and follow faces → align → measure pose and quality → send.
+Everything that computes runs in one thread beside the event loop.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from models import align, quality
+from models.faces import FaceEngine, Picture
+from models.landmark_set import LandmarkSet
+from models.pictures import PictureRefused, decode_jpeg
+from models.tracking import CameraTracker, TrackedFace, track
+from streams import frames, landmarks, metrics
+from streams.errors import BadPicture, InputRefused
+from streams.frames import Frame
+from streams.landmarks import FaceBox, Landmarks, Pose, Quality, Transform
+from streams.settings import Settings
+from workers import stage
+from workers.stage import Handler, Message, Outlet
+
+NAME = "landmarks"
+BATCH_MAX = 4
+"""Frames in hand at once: enough to overlap deliveries, few enough to stay fresh."""
+BUFFER_MAX = 16
+"""Frames that Faust holds in memory, at most; its default of 4096 would be 400 MB."""
+EVICT_AFTER_US = 60_000_000
+"""A camera that was quiet for so long is forgotten."""
+
+
+def run(settings: Settings) -> None:
+    """Runs the stage until it is told to stop."""
+    stage.run(
+        settings,
+        NAME,
+        settings.topics.frames,
+        partial(open_handler, settings),
+        batch_max=BATCH_MAX,
+        buffer_max=BUFFER_MAX,
+    )
+
+
+@asynccontextmanager
+async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
+    from models.mesh import MediaPipeEngine  # slow to import, and only this stage needs it
+
+    landmark_set = stage.load_landmark_set(settings)
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1, thread_name_prefix="faces") as thread:
+        engine = await loop.run_in_executor(thread, MediaPipeEngine)
+        worker = LandmarksWorker(settings, outlet, Faces(engine, landmark_set, settings), thread)
+        try:
+            yield worker.handle
+        finally:
+            await loop.run_in_executor(thread, engine.close)
+
+
+class LandmarksWorker:
+    """The stage's handler."""
+
+    def __init__(
+        self, settings: Settings, outlet: Outlet, faces: "Faces", thread: ThreadPoolExecutor
+    ) -> None:
+        self._settings = settings
+        self._outlet = outlet
+        self._faces = faces
+        self._thread = thread
+
+    async def handle(self, batch: Sequence[Message]) -> None:
+        deliveries: list[Awaitable[Any]] = []
+        for message in batch:
+            try:
+                deliveries += await self._frame(message)
+            except InputRefused as exc:
+                await self._outlet.refuse(message, exc)
+        await asyncio.gather(*deliveries)
+
+    async def _frame(self, message: Message) -> list[Awaitable[Any]]:
+        frame = frames.decode(message.key, message.value, message.headers)
+        count = partial(metrics.frames_total.labels, NAME, frame.camera_id)
+        if is_stale(frame, time.time_ns() // 1000, self._settings.max_frame_age_ms):
+            count("stale").inc()
+            return []
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._faces.of, frame)
+        except InputRefused as exc:
+            count(exc.reason).inc()
+            raise
+        count("faces" if found else "no-face").inc()
+        metrics.faces_total.labels(frame.camera_id).inc(len(found))
+        deliveries = [
+            await self._outlet.send(self._settings.topics.landmarks, message.key, landmarks.encode(face), [])
+            for face in found
+        ]
+        metrics.frame_age_seconds.labels(NAME).observe(time.time() - frame.captured_at_us / 1e6)
+        return deliveries
+
+
+def is_stale(frame: Frame, now_us: int, max_frame_age_ms: int) -> bool:
+    """Whether a live frame is too old to be worth decoding. A file's never is."""
+    return frame.source == "live" and now_us - frame.captured_at_us > max_frame_age_ms * 1000
+
+
+class Faces:
+    """Frame in, faces as messages out; keeps a small tracker for each camera. For one thread."""
+
+    def __init__(self, engine: FaceEngine, landmark_set: LandmarkSet, settings: Settings) -> None:
+        self._engine = engine
+        self._landmark_set = landmark_set
+        self._settings = settings
+        self._trackers: dict[str, CameraTracker] = {}
+
+    def of(self, frame: Frame) -> list[Landmarks]:
+        """Raises:
+        BadPicture: if the JPEG is corrupt, too large or none at all.
+        """
+        settings = self._settings
+        with metrics.stage_duration_seconds.labels(NAME, "decode").time():
+            try:
+                picture = decode_jpeg(
+                    frame.jpeg, max_bytes=settings.max_frame_bytes, max_pixels=settings.max_frame_pixels
+                )
+            except PictureRefused as exc:
+                raise BadPicture(
+                    f"Frame {frame.seq} of camera {frame.camera_id}: {exc}", reason=exc.reason
+                ) from exc
+        with metrics.stage_duration_seconds.labels(NAME, "faces").time():
+            tracked = track(self._engine, self._tracker(frame), picture, frame.captured_at_us)
+        with metrics.stage_duration_seconds.labels(NAME, "align").time():
+            return [to_message(frame, picture, face, self._landmark_set) for face in tracked]
+
+    def _tracker(self, frame: Frame) -> CameraTracker:
+        tracker = self._trackers.get(frame.camera_id)
+        if tracker is None:
+            oldest_us = frame.captured_at_us - EVICT_AFTER_US
+            self._trackers = {id_: t for id_, t in self._trackers.items() if t.last_seen_us > oldest_us}
+            tracker = self._trackers[frame.camera_id] = CameraTracker(
+                frame.camera_id,
+                max_faces=self._settings.max_faces,
+                detect_every_us=self._settings.detect_interval_ms * 1000,
+            )
+        return tracker
+
+
+def to_message(frame: Frame, picture: Picture, tracked: TrackedFace, landmark_set: LandmarkSet) -> Landmarks:
+    """One tracked face as it goes to Kafka."""
+    face = tracked.face
+    height, width = picture.shape[:2]
+    alignment = align.align(face.landmarks_px[None])
+    yaw, pitch, roll = align.pose_deg(alignment.rotation)[0].tolist()
+    x0, y0, x1, y1 = (face.box_xyxy_px / (width, height, width, height)).clip(0, 1).tolist()
+    measured = quality.quality(picture, face)
+    return Landmarks(
+        camera_id=frame.camera_id,
+        frame_seq=frame.seq,
+        captured_at_us=frame.captured_at_us,
+        subject_id=tracked.subject_id,
+        face=FaceBox(x0, y0, x1 - x0, y1 - y0),
+        pose=Pose(yaw, pitch, roll),
+        quality=Quality(measured.inter_ocular_px, measured.sharpness, face.presence),
+        landmark_set=landmark_set.id,
+        points=landmarks.pack_points(landmark_set.take(alignment.points)[0]),
+        transform=Transform(
+            scale_px=float(alignment.scale[0]),
+            rotation=alignment.rotation[0].ravel().tolist(),
+            translation_px=alignment.translation_px[0].tolist(),
+        ),
+        traceparent=frame.traceparent,
+    )

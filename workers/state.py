@@ -1,0 +1,81 @@
+"""`mien state`: emotion events in, rolling state of each subject in Redis."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+from streams import emotions, metrics, subjects
+from streams.emotions import EmotionEvent
+from streams.errors import InputRefused
+from streams.settings import Settings
+from streams.subjects import SubjectStore
+from workers import stage
+from workers.stage import Handler, Message, Outlet
+
+NAME = "state"
+BATCH_MAX = 64
+BUFFER_MAX = 256
+ACTIVE_S = 5.0
+"""A subject counts as active for so long after its last event."""
+
+
+def run(settings: Settings) -> None:
+    """Runs the stage until it is told to stop."""
+    stage.run(
+        settings,
+        NAME,
+        settings.topics.emotions,
+        partial(open_handler, settings),
+        batch_max=BATCH_MAX,
+        buffer_max=BUFFER_MAX,
+    )
+
+
+@asynccontextmanager
+async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
+    async with subjects.connect(settings) as store:
+        await stage.wait_for_redis(store, settings.startup_timeout_s)
+        worker = StateWorker(store, outlet)
+        gauge = asyncio.ensure_future(worker.keep_counting_active())
+        try:
+            yield worker.handle
+        finally:
+            gauge.cancel()
+
+
+class StateWorker:
+    """The stage's handler."""
+
+    def __init__(self, store: SubjectStore, outlet: Outlet) -> None:
+        self._store = store
+        self._outlet = outlet
+        self._seen_at_s: dict[tuple[str, str], float] = {}  # (camera, subject) → monotonic time
+
+    async def handle(self, batch: Sequence[Message]) -> None:
+        events: list[EmotionEvent] = []
+        for message in batch:
+            try:
+                events.append(emotions.decode(message.value))
+            except InputRefused as exc:
+                await self._outlet.refuse(message, exc)
+        with metrics.stage_duration_seconds.labels(NAME, "redis").time():
+            applied = await self._store.apply(events)
+        now_s = time.time()
+        for event, changed in zip(events, applied, strict=True):
+            metrics.state_events_total.labels(event.camera_id, "applied" if changed else "fenced").inc()
+            metrics.frame_age_seconds.labels(NAME).observe(now_s - event.captured_at.timestamp())
+            self._seen_at_s[event.camera_id, event.subject_id] = time.monotonic()
+
+    async def keep_counting_active(self) -> None:
+        """Sets the gauge each second, so that it falls when nothing comes any more."""
+        while True:
+            oldest_s = time.monotonic() - ACTIVE_S
+            cameras = {camera for camera, _ in self._seen_at_s}
+            self._seen_at_s = {who: at_s for who, at_s in self._seen_at_s.items() if at_s > oldest_s}
+            active = Counter(camera for camera, _ in self._seen_at_s)
+            for camera in cameras:
+                metrics.active_subjects.labels(camera).set(active[camera])
+            await asyncio.sleep(1)
