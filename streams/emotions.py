@@ -6,7 +6,7 @@ The event's data is the JSON of :class:`EmotionEvent`; its context is in ``ce_â€
 
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import quote
 
 import msgspec
@@ -16,13 +16,13 @@ from streams.frames import Headers
 from streams.landmarks import FaceBox, Pose
 
 CE_TYPE = "mien.emotion.v1"
-EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 
 # Fixed for ever: the same frame and subject must give the same id on every machine.
 _NAMESPACE = uuid.UUID("6d69656e-0000-5000-8000-656d6f74696f")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Emotion = Literal["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
+EMOTIONS: tuple[Emotion, ...] = get_args(Emotion)
 Abstention = Literal["low-confidence", "small-face", "extreme-pose", "blurred"]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 

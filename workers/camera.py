@@ -10,6 +10,7 @@ import random
 import signal
 import threading
 import time
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
@@ -90,7 +91,7 @@ class Slot:
         self._closed = False
 
     def put(self, item: Captured, *, wait: bool) -> bool:
-        """From the thread. With ``wait``, once the slot is free; else at once: True if that cost an older one."""
+        """From the thread: at once, True if that cost an older one; or with ``wait`` when the slot is free."""
         with self._changed:
             if wait:
                 self._changed.wait_for(lambda: self._item is None or self._closed)
@@ -162,11 +163,8 @@ class Reader(threading.Thread):
                 source = self._open()
                 was_open = True
                 pauses_s = backoff_s(RECONNECT_BASE_S, RECONNECT_CAP_S, random.Random())  # noqa: S311
-                try:
+                with closing(source):
                     self._read(source)
-                finally:
-                    source.close()
-                return
             except (SourceLost, SourceNotFound) as exc:
                 if isinstance(exc, SourceNotFound) and not was_open:
                     raise
@@ -181,6 +179,8 @@ class Reader(threading.Thread):
                 self._health.lose("source")
                 metrics.camera_reconnects_total.labels(self._options.camera_id).inc()
                 self._stopped.wait(pause_s)
+            else:
+                return
 
     def _open(self) -> Source:
         options = self._options

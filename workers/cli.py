@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import msgspec
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from streams import logs, settings
 from streams.errors import MienError
@@ -91,22 +92,15 @@ def topics(as_json: JsonOption = False) -> None:
 
     loaded = _start()
     outcome = asyncio.run(broker.create_topics(loaded))
-    rows = [
-        {
-            "topic": t.name,
-            "partitions": t.partitions,
-            "retention_ms": t.retention_ms,
-            "outcome": outcome[t.name],
-        }
-        for t in loaded.topics
-    ]
+    rows = [t._asdict() | {"outcome": outcome[t.name]} for t in loaded.topics]
     if as_json:
         _print_json(rows)
         return
+    table = Table("topic", "partitions", "retention", "holds", "outcome")
     for row in rows:
-        print(
-            f"{row['topic']:<24} {row['partitions']:>3} partitions  {row['retention_ms']:>9} ms  {row['outcome']}"
-        )
+        retention = f"{row['retention_ms'] // 1000} s"
+        table.add_row(row["name"], str(row["partitions"]), retention, row["holds"], row["outcome"])
+    Console().print(table)
 
 
 @app.command(
@@ -117,7 +111,7 @@ def camera(
     source: Annotated[
         str,
         typer.Option(
-            help="Webcam number, rtsp:// or http:// url, video file, folder of pictures, picture, or demo:SCRIPT."
+            help="Webcam number, rtsp:// or http:// url, video, folder of pictures, picture, or demo:SCRIPT."
         ),
     ],
     fps: Annotated[
@@ -139,8 +133,8 @@ def camera(
         int | None,
         typer.Option(
             min=0,
-            help="Number of the first frame. It must grow over restarts; so it is the clock in ms, but 0 with "
-            "--lossless, where the same file gives the same events.",
+            help="Number of the first frame. It must grow over restarts, so it is the clock in ms; but 0 "
+            "with --lossless, where the same file gives the same events.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="demo: only, which of its variations.")] = 0,
@@ -259,10 +253,10 @@ def schemas(
     if out is None:
         print(json.dumps(documents, indent=2))
         return
-    from workers import files
+    from workers import output
 
     for name, document in documents.items():
-        files.write_text(out / name, json.dumps(document, indent=2) + "\n")
+        output.write_text(out / name, json.dumps(document, indent=2) + "\n")
         print(out / name)
 
 

@@ -1,0 +1,23 @@
+"""Writing results to disk: whole or not at all, and with a clear word when it fails."""
+
+from pathlib import Path
+
+from streams.errors import OutputFailed
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Raises:
+    OutputFailed: if the folder is missing, read-only or full; an older file is then still there.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as exc:
+        partial.unlink(missing_ok=True)
+        raise OutputFailed(f"Cannot write {path}: {exc.strerror}. Choose another place with --out.") from exc
+
+
+def write_text(path: Path, text: str) -> None:
+    """As :func:`write_bytes`, in UTF-8."""
+    write_bytes(path, text.encode())
