@@ -22,7 +22,16 @@ Picture: TypeAlias = NDArray[np.uint8]
 RefusedReason: TypeAlias = Literal["not-a-jpeg", "not-a-picture", "corrupt", "too-large"]
 
 # What Pillow's decoders raise on broken files, apart from UnidentifiedImageError.
-_PILLOW_ERRORS = (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error, zlib.error)
+_PILLOW_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
 
 
 class PictureRefused(ValueError):

@@ -1,0 +1,164 @@
+"""The real engine on the astronaut portrait (NASA, public domain) that scikit-image ships."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+from mediapipe.python.solutions.face_mesh import FaceMesh
+
+from models.faces import DetectedFace, Picture, Roi, find_faces
+from models.mesh import MediaPipeEngine, _native_stderr_held_back
+from models.tracking import CameraTracker, track
+
+ASTRONAUT: Picture = skimage.data.astronaut()
+HEAD = ASTRONAUT[10:230, 110:330]
+FACE_SHARE = 95 / 220
+"""The face's width in HEAD."""
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[MediaPipeEngine]:
+    with MediaPipeEngine() as engine:
+        yield engine
+
+
+def scene(*heads: tuple[float, float, float, bool]) -> Picture:
+    """640x480 with heads at (centre x, centre y, face width px, mirrored)."""
+    picture = np.full((480, 640, 3), 127, dtype=np.uint8)
+    for x, y, face_px, mirrored in heads:
+        side = round(face_px / FACE_SHARE)
+        head = cv2.resize(HEAD[:, ::-1] if mirrored else HEAD, (side, side), interpolation=cv2.INTER_AREA)
+        left, top = round(x - side / 2), round(y - side / 2)
+        x0, y0, x1, y1 = max(0, left), max(0, top), min(640, left + side), min(480, top + side)
+        picture[y0:y1, x0:x1] = head[y0 - top : y1 - top, x0 - left : x1 - left]
+    return picture
+
+
+def width_px(face: DetectedFace) -> float:
+    return float(face.box_xyxy_px[2] - face.box_xyxy_px[0])
+
+
+def eyes_px(face: DetectedFace) -> float:
+    return float(np.linalg.norm(face.landmarks_px[263] - face.landmarks_px[33]))
+
+
+def test_finds_the_one_face_of_the_portrait(engine: MediaPipeEngine) -> None:
+    (face,) = find_faces(engine, ASTRONAUT)
+    assert face.landmarks_px.shape == (468, 3)
+    assert face.landmarks_px.dtype == np.float32
+    assert face.presence > 0.9
+    np.testing.assert_allclose(face.box_xyxy_px, [178, 69, 273, 177], atol=4)
+    right_eye, left_eye, chin, nose_tip = face.landmarks_px[[33, 263, 152, 1]]
+    assert right_eye[0] < left_eye[0]
+    assert right_eye[1] < nose_tip[1] < chin[1]
+    assert nose_tip[2] < right_eye[2]  # nearer the camera
+
+
+@pytest.mark.parametrize("tilt_deg", [0, 10, -25, 40])
+def test_on_the_same_crop_the_landmarks_are_those_of_facemesh(engine: MediaPipeEngine, tilt_deg: int) -> None:
+    """FaceMesh in video mode makes its crop from the landmarks it gave before, as tracking does."""
+    turn = cv2.getRotationMatrix2D((226, 123), tilt_deg, 1)
+    picture = np.asarray(cv2.warpAffine(ASTRONAUT, turn, (512, 512)), dtype=np.uint8)
+    with _native_stderr_held_back(), FaceMesh() as reference:
+        before, after = (
+            np.array([[p.x, p.y, p.z] for p in landmarks.landmark], dtype=np.float32) * 512
+            for landmarks in [reference.process(picture).multi_face_landmarks[0] for _ in range(2)]
+        )
+    (face,) = engine.mesh(picture, [Roi.around(before)])
+    assert face is not None
+    assert np.abs(face.landmarks_px - after).max() < 0.001 * eyes_px(face)
+    assert np.abs(before - after).max() > 0.01 * eyes_px(face)  # so the crop did matter
+
+    (found,) = find_faces(engine, picture)
+    assert np.median(np.linalg.norm(found.landmarks_px - after, axis=1)) < 0.02 * eyes_px(face)
+
+
+@pytest.mark.parametrize("face_px", [60, 100, 200])
+def test_small_and_large_faces_are_found_at_their_place(engine: MediaPipeEngine, face_px: int) -> None:
+    (face,) = find_faces(engine, scene((400, 240, face_px, False)))
+    assert width_px(face) == pytest.approx(face_px, rel=0.15)
+    assert (face.box_xyxy_px[0] + face.box_xyxy_px[2]) / 2 == pytest.approx(400, abs=0.15 * face_px)
+
+
+def test_mirroring_the_picture_mirrors_the_landmarks(engine: MediaPipeEngine) -> None:
+    (face,) = find_faces(engine, scene((300, 240, 120, False)))
+    (mirrored,) = find_faces(engine, scene((300, 240, 120, False))[:, ::-1])
+    # The right eye's corner of one is the left eye's of the other.
+    assert mirrored.landmarks_px[263, 0] == pytest.approx(640 - face.landmarks_px[33, 0], abs=3)
+
+
+def test_a_face_cut_by_the_border_is_still_meshed(engine: MediaPipeEngine) -> None:
+    (face,) = find_faces(engine, scene((605, 240, 140, False)))
+    assert face.box_xyxy_px[2] > 640
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((480, 640, 3), dtype=np.uint8),
+        np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8),
+        np.ascontiguousarray(ASTRONAUT[300:, :200]),
+        np.zeros((1, 1, 3), dtype=np.uint8),
+    ],
+    ids=["black", "noise", "a sleeve", "one pixel"],
+)
+def test_no_face_gives_none(engine: MediaPipeEngine, picture: Picture) -> None:
+    assert find_faces(engine, picture) == []
+
+
+def test_a_crop_without_a_face_gives_none_in_its_place(engine: MediaPipeEngine) -> None:
+    (face,) = find_faces(engine, ASTRONAUT)
+    nothing, again = engine.mesh(ASTRONAUT, [Roi(400, 450, 100, 0), Roi.around(face.landmarks_px)])
+    assert nothing is None
+    assert again is not None
+    assert engine.mesh(ASTRONAUT, []) == []
+
+
+def test_the_engine_keeps_nothing_between_pictures(engine: MediaPipeEngine) -> None:
+    one, other = scene((200, 200, 120, False)), scene((450, 300, 70, True))
+    (before,) = find_faces(engine, one)
+    find_faces(engine, other)
+    (after,) = find_faces(engine, one)
+    np.testing.assert_array_equal(before.landmarks_px, after.landmarks_px)
+
+
+def test_two_moving_faces_keep_their_ids(engine: MediaPipeEngine) -> None:
+    tracker = CameraTracker("cam")
+    for i in range(12):
+        picture = scene((150 + 6 * i, 200 + 2 * i, 90, False), (500 - 6 * i, 240, 75, True))
+        tracked = track(engine, tracker, picture, 1_000_000 + 100_000 * i)
+        left, right = sorted(tracked, key=lambda t: t.face.box_xyxy_px[0])
+        if i == 0:
+            first = left.subject_id, right.subject_id
+        assert (left.subject_id, right.subject_id) == first
+        assert left.subject_id != right.subject_id
+
+
+def test_nothing_is_printed_or_warned_about() -> None:
+    code = (
+        "import numpy, models.mesh, models.faces\n"
+        "with models.mesh.MediaPipeEngine() as engine:\n"
+        "    models.faces.find_faces(engine, numpy.zeros((480, 640, 3), numpy.uint8))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_what_native_code_said_is_shown_when_it_failed(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        with _native_stderr_held_back():
+            os.write(2, b"the native reason\n")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with _native_stderr_held_back():
+        os.write(2, b"noise\n")
+    assert capfd.readouterr().err == "the native reason\n"

@@ -1,0 +1,79 @@
+"""Quality measures on pictures whose quality is known."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.canonical import CANONICAL
+from models.faces import DetectedFace, Picture, box_xyxy_px
+from models.quality import Quality, inter_ocular_px, quality, sharpness
+
+BOX = np.array([50, 50, 250, 250], dtype=np.float32)
+
+
+def texture(seed: int = 0, side: int = 300) -> Picture:
+    """Soft random spots, with detail at every scale a face has."""
+    noise = np.random.default_rng(seed).normal(size=(side, side)).astype(np.float32)
+    mixed = sum(cv2.GaussianBlur(noise, (0, 0), sigma) * sigma for sigma in (1.5, 4, 10))
+    grey = np.clip(128 + 40 * np.asarray(mixed), 0, 255).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def test_inter_ocular_distance_is_that_of_the_eye_corners_in_space() -> None:
+    assert inter_ocular_px(CANONICAL * np.float32(80)) == pytest.approx(80, rel=1e-4)
+    turned = CANONICAL @ np.array([[0.8, 0, 0.6], [0, 1, 0], [-0.6, 0, 0.8]], dtype=np.float32)
+    assert inter_ocular_px(turned * np.float32(80)) == pytest.approx(80, rel=1e-4)
+
+
+@given(st.integers(0, 20))
+def test_more_blur_is_less_sharp(seed: int) -> None:
+    picture = texture(seed)
+    blurred = [picture, *(cv2.GaussianBlur(picture, (0, 0), sigma) for sigma in (1, 2, 4, 8))]
+    values = [sharpness(np.asarray(p, dtype=np.uint8), BOX) for p in blurred]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > 10 * values[-1]
+
+
+def test_the_size_of_the_face_does_not_matter() -> None:
+    picture = texture()
+    larger = np.asarray(cv2.resize(picture, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    assert sharpness(larger, BOX * 3) == pytest.approx(sharpness(picture, BOX), rel=0.15)
+
+
+def test_light_and_contrast_do_not_matter() -> None:
+    picture = texture()
+    dim = (picture * 0.4 + 10).round().astype(np.uint8)
+    assert sharpness(dim, BOX) == pytest.approx(sharpness(picture, BOX), rel=0.1)
+
+
+def test_only_the_face_counts() -> None:
+    picture = texture()
+    around = np.asarray(cv2.GaussianBlur(picture, (0, 0), 8), dtype=np.uint8)
+    around[50:250, 50:250] = picture[50:250, 50:250]
+    assert sharpness(around, BOX) == sharpness(picture, BOX)
+
+
+@pytest.mark.parametrize(
+    "box", [(400, 10, 500, 90), (-90, -90, -10, -10), (20, 20, 20, 80), (80, 80, 20, 20)], ids=str
+)
+def test_a_box_without_pixels_is_not_sharp(box: tuple[int, ...]) -> None:
+    assert sharpness(texture(), np.array(box, dtype=np.float32)) == 0
+
+
+def test_a_plain_area_is_not_sharp() -> None:
+    assert sharpness(np.full((300, 300, 3), 90, dtype=np.uint8), BOX) == 0
+
+
+def test_a_box_over_the_border_is_cut() -> None:
+    over = np.array([-100, -100, 250, 250], dtype=np.float32)
+    inside = np.array([0, 0, 250, 250], dtype=np.float32)
+    assert sharpness(texture(), over) == sharpness(texture(), inside)
+
+
+def test_quality_holds_both() -> None:
+    landmarks = CANONICAL * np.float32(100) + np.array([150, 150, 0], dtype=np.float32)
+    face = DetectedFace(landmarks, box_xyxy_px(landmarks), 1.0)
+    measured = quality(texture(), face)
+    assert measured == Quality(inter_ocular_px(landmarks), sharpness(texture(), face.box_xyxy_px))
