@@ -91,7 +91,7 @@ class Slot:
         self._closed = False
 
     def put(self, item: Captured, *, wait: bool) -> bool:
-        """From the thread: at once, True if that cost an older one; or with ``wait`` when the slot is free."""
+        """From the thread: at once, True if that cost an older one; with ``wait`` when the slot is free."""
         with self._changed:
             if wait:
                 self._changed.wait_for(lambda: self._item is None or self._closed)
