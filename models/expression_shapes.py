@@ -22,33 +22,38 @@ from models.scripts import EXPRESSIONS
 F64 = NDArray[np.float64]
 
 RECIPES: Final[dict[str, dict[str, float]]] = {
-    "surprise": {"browInnerUp": 0.9, "browOuterUp": 0.9, "eyeWide": 0.9, "jawOpen": 0.75, "mouthFunnel": 0.2},
+    "surprise": {"browInnerUp": 0.9, "browOuterUp": 0.9, "eyeWide": 0.9, "jawOpen": 0.7, "mouthFunnel": 0.4},
     "sadness": {
-        "browInnerUp": 1.2,
-        "browDown": 0.3,
-        "mouthFrown": 1.6,
+        "browInnerUp": 1.0,
+        "browDown": 0.4,
+        "eyeSquint": 0.8,
+        "eyeBlink": 0.2,
+        "mouthFrown": 2.0,
         "mouthShrugLower": 0.5,
-        "eyeSquint": 0.4,
     },
     "anger": {
-        "browDown": 1.5,
-        "noseSneer": 0.7,
+        "browDown": 1.6,
+        "noseSneer": 0.6,
         "eyeSquint": 0.7,
-        "mouthPress": 1.0,
-        "mouthFrown": 0.6,
-        "mouthRollUpper": 0.3,
+        "mouthPress": 0.8,
+        "mouthFrown": 1.3,
+        "mouthShrugLower": 0.3,
     },
 }
 """Weight of each ICT shape, on both sides of the face. They are tuned by eye to look human."""
 
+CLOSED: Final = ("sadness", "anger")
+"""Expressions that keep the lips together, whatever their mixture says."""
+
 PHOTO_SMILE: Final[dict[str, float]] = {
-    "mouthSmile": 0.8,
+    "mouthSmile": 0.9,
     "mouthUpperUp": 0.4,
     "mouthStretch": 0.3,
     "mouthDimple": 0.3,
     "noseSneer": 0.15,
-    "browInnerUp": 0.25,
-    "mouthFrown": -0.4,
+    "browInnerUp": 0.4,
+    "eyeWide": 0.25,
+    "mouthFrown": -0.8,
 }
 """What the portrait's smile is made of: a bounded least-squares fit of identity and expression to its mesh
 gave the first four at 0.6 of these; raised by eye until the face at rest looks at rest. Lowering the
@@ -121,3 +126,13 @@ def _close_mouth(points: F64) -> F64:
             closed[list(row)] += meeting - edge
             closed[list(row), 1] += outwards * _LIP_FULLNESS_PX * middle * i / (len(rows) - 1)
     return closed
+
+
+def _keep_lips_together(displacement: F64) -> F64:
+    """Move both lips so that their inner edges go the same way."""
+    together = displacement.copy()
+    gap = displacement[list(LOWER_LIP[0])] - displacement[list(UPPER_LIP[0])]
+    for rows, share in ((UPPER_LIP, 0.5), (LOWER_LIP, -0.5)):
+        for row in rows:
+            together[list(row)] += share * gap
+    return together
