@@ -13,23 +13,21 @@ import argparse
 import atexit
 import base64
 import contextlib
-import ctypes
 import os
 import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
+from streams.children import can_listen, die_with_parent, free_ports
 from streams.errors import KafkaServerUnavailable, SettingsInvalid
 from streams.kafka_jars import DEFAULT_LIB_DIR, fetch_jars, jars_ready, run, tail, tool
 from streams.kafka_properties import HOST, security_protocol, server_properties
@@ -45,7 +43,6 @@ _JVM_OPTIONS = (
     "-Dorg.apache.logging.log4j.level=INFO",  # of log4j's built-in configuration, which writes to stdout
 )
 _STOP_TIMEOUT_S = 20.0
-_PR_SET_PDEATHSIG = 1
 
 
 class KafkaServer:
@@ -113,6 +110,7 @@ class KafkaServer:
 
     @property
     def data_dir(self) -> Path:
+        """Where the topics are."""
         return self._given_data_dir or self._work() / "data"
 
     @property
@@ -181,7 +179,7 @@ class KafkaServer:
             client, internal, controller = free_ports(3)
             self._ports = (self._port or client, internal, controller)
         for port in self._ports:
-            if not _can_listen(port):
+            if not can_listen(port):
                 raise KafkaServerUnavailable(
                     f"port {port} on {HOST} is in use, perhaps by another Kafka: end that one or choose "
                     "another port"
@@ -200,7 +198,7 @@ class KafkaServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C in a terminal reaches us alone, and we end it in order
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(),
             )
         atexit.register(self.kill)
         self._wait_ready(self._process, log_start)
@@ -233,15 +231,8 @@ class KafkaServer:
 
     def _format(self, jvm: list[str], config: Path) -> None:
         """Write cluster id and SCRAM credentials into the empty data directory."""
-        command = [
-            *jvm,
-            "kafka.tools.StorageTool",
-            "format",
-            "--config",
-            str(config),
-            "--cluster-id",
-            _cluster_id(),
-        ]
+        command = [*jvm, "kafka.tools.StorageTool", "format"]
+        command += ["--config", str(config), "--cluster-id", _cluster_id()]
         if self._sasl is not None:
             user, password = self._sasl
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
@@ -269,41 +260,17 @@ class KafkaServer:
             )
 
     def _end(self, signal_number: signal.Signals) -> None:
-        process, self._process = self._process, None
-        atexit.unregister(self.kill)
-        if process is None:
+        if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal_number)
+            os.killpg(self._process.pid, signal_number)
         try:
-            process.wait(_STOP_TIMEOUT_S)
+            self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, outside Linux's range for outgoing connections (32768 and up).
-
-    Inside that range a client that keeps calling a dead broker can be given the broker's own port as its
-    source, connect to itself, and so keep the broker from coming back.
-    """
-    ports: set[int] = set()
-    while len(ports) < count:
-        port = 20_000 + secrets.randbelow(12_000)
-        if _can_listen(port):
-            ports.add(port)
-    return list(ports)
-
-
-def _can_listen(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._process = None
+        atexit.unregister(self.kill)
 
 
 def _cluster_id() -> str:
@@ -313,30 +280,17 @@ def _cluster_id() -> str:
     return text
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """What the child runs before it becomes Java, so that not even our SIGKILL leaves it behind (Linux)."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl  # loaded before the fork
-    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """``python -m streams.kafka_server``: fetch the jars if needed, then run in the foreground."""
     parser = argparse.ArgumentParser(
         prog="python -m streams.kafka_server",
         description="Run a real single-node Apache Kafka for development, until Ctrl-C or SIGTERM.",
     )
-    parser.add_argument(
-        "--port", type=int, default=9092, help="client port on 127.0.0.1 (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--dir", type=Path, default=DEFAULT_DATA_DIR, help="where the data stay (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--lib", type=Path, default=DEFAULT_LIB_DIR, help="where the jars are (default: %(default)s)"
-    )
-    parser.add_argument("--fetch-only", action="store_true", help="only fetch the jars with Maven")
+    add = parser.add_argument
+    add("--port", type=int, default=9092, help="client port on 127.0.0.1 (default: %(default)s)")
+    add("--dir", type=Path, default=DEFAULT_DATA_DIR, help="where the data stay (default: %(default)s)")
+    add("--lib", type=Path, default=DEFAULT_LIB_DIR, help="where the jars are (default: %(default)s)")
+    add("--fetch-only", action="store_true", help="only fetch the jars with Maven")
     options = parser.parse_args(arguments)
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:

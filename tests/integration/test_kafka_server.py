@@ -16,9 +16,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
+from streams.children import free_ports
 from streams.errors import KafkaServerUnavailable
 from streams.kafka_jars import fetch_jars, tool
-from streams.kafka_server import KafkaServer, free_ports
+from streams.kafka_server import KafkaServer
 
 ROOT = Path(__file__).parents[2]
 LIB_DIR = ROOT / ".kafka" / "lib"
@@ -180,9 +181,14 @@ def test_the_foreground_entry_leaves_no_child_behind(lib_dir: Path, tmp_path: Pa
     (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
     entry = [sys.executable, "-m", "streams.kafka_server", "--port", str(port), "--lib", str(lib_dir)]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}  # a killed parent cannot clear up
     for number, status in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0)):
         with subprocess.Popen(
-            [*entry, "--dir", str(tmp_path / "data")], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            [*entry, "--dir", str(tmp_path / "data")],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
         ) as process:
             assert process.stdout is not None
             assert address in process.stdout.readline()

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from streams.children import free_ports
 from streams.errors import KafkaServerUnavailable, SettingsInvalid
 from streams.kafka_jars import POM, fetch_jars, jars_ready
 from streams.kafka_properties import security_protocol, server_properties
-from streams.kafka_server import KafkaServer, free_ports
+from streams.kafka_server import KafkaServer
 
 PORTS = {"client_port": 1001, "internal_port": 1002, "controller_port": 1003}
 

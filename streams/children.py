@@ -1,0 +1,47 @@
+"""For processes that we start ourselves: ports for them, and no survivors."""
+
+import ctypes
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on, outside Linux's range for outgoing connections (32768 and up).
+
+    Inside that range a client that keeps calling a dead broker can be given the broker's own port as its
+    source, connect to itself, and so keep the broker from coming back.
+    """
+    ports: set[int] = set()
+    while len(ports) < count:
+        port = 20_000 + secrets.randbelow(12_000)
+        if can_listen(port):
+            ports.add(port)
+    return list(ports)
+
+
+def can_listen(port: int) -> bool:
+    """Whether a loopback port is free now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def die_with_parent() -> Callable[[], None] | None:
+    """A ``preexec_fn`` for Popen: the child is killed when we end, even by SIGKILL (Linux; None elsewhere).
+
+    The kernel watches the *thread* that started the child, so start it from one that lives long enough.
+    Source: man 2 prctl, PR_SET_PDEATHSIG.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl  # loaded before the fork
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
