@@ -1,0 +1,220 @@
+"""Labelled landmarks for training, read from .npz files.
+
+Three kinds of file are known, told apart by their arrays (mesh `q`, `scale`, `offset`: see `_landmarks_px`):
+
+- with `votes` and `split`: several people's votes a face, as FERPlus has them; they become soft labels;
+- with `label` and `subject`: one label a face, split so that no person is in both parts;
+- with `expr` and `base`: ICT-FaceKit's expression shapes, posed on the neutral faces of the other files.
+"""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.align import align
+from models.canonical import POINTS
+from models.landmark_set import ALL, LandmarkSet
+from models.synthetic import expression_shapes, synthesise
+
+F32 = NDArray[np.float32]
+
+EMOTIONS: Final = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+NO_MAJORITY: Final = -1
+
+_ONE_JUDGE: Final = 0.9  # what one person's label is worth; the rest is spread over all emotions
+_VALIDATION_SHARE: Final = 0.1
+_CHUNK: Final = 2048  # faces aligned at a time, to bound memory
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Faces with what people saw in them."""
+
+    points: F32  # [N, K, 3] in the canonical face frame
+    probabilities: F32  # [N, 8]: soft labels, each row sums to 1
+    label: NDArray[np.int32]  # [N]: the emotion that more than half saw, or NO_MAJORITY
+    validation: NDArray[np.bool_]  # [N]: held out
+    source: NDArray[np.int32]  # [N], into `sources`
+    sources: tuple[str, ...]
+    landmark_set: LandmarkSet
+
+    def __post_init__(self) -> None:
+        n = len(self.points)
+        expected = {
+            "points": (n, len(self.landmark_set), 3),
+            "probabilities": (n, len(EMOTIONS)),
+            "label": (n,),
+            "validation": (n,),
+            "source": (n,),
+        }
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} must have shape {shape}, not {getattr(self, name).shape}")
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def take(self, landmark_set: LandmarkSet) -> "Samples":
+        """The same faces with fewer points. Raises ValueError unless all 468 are here."""
+        if self.landmark_set != ALL:
+            raise ValueError(
+                f"cannot choose {landmark_set.id!r} out of {self.landmark_set.id!r}: load all points"
+            )
+        points = landmark_set.take(self.points)
+        return Samples(
+            points,
+            self.probabilities,
+            self.label,
+            self.validation,
+            self.source,
+            self.sources,
+            landmark_set,
+        )
+
+
+def load(
+    paths: Sequence[Path],
+    landmark_set: LandmarkSet | None = None,
+    *,
+    synthetic_share: float = 0.1,
+    seed: int = 0,
+) -> Samples:
+    """Read, align and label the faces of all files; all 468 points when `landmark_set` is None.
+
+    `synthetic_share` is the part of the training faces that a file of expression shapes contributes.
+    Raises FileNotFoundError, and ValueError when a file is of no known kind or inconsistent.
+    """
+    if not paths:
+        raise ValueError("no training data: name at least one .npz file of labelled landmarks")
+    if not 0 <= synthetic_share < 1:
+        raise ValueError(f"synthetic_share must lie in [0, 1), not {synthetic_share}")
+    parts: list[_Part] = []
+    shape_files: list[tuple[str, Mapping[str, NDArray[Any]]]] = []
+    for path in paths:
+        arrays = _read(path)
+        try:
+            if "expr" in arrays:
+                shape_files.append((path.stem, arrays))
+            else:
+                parts.append(_labelled(path.stem, arrays, seed))
+        except (ValueError, KeyError) as exc:
+            reason = f"the array {exc} is missing" if isinstance(exc, KeyError) else exc
+            raise ValueError(f"{path}: {reason}") from exc
+    if not parts:
+        raise ValueError("the files hold expression shapes only: add at least one file of labelled faces")
+    for name, arrays in shape_files:
+        parts.append(_posed(name, arrays, parts, synthetic_share / len(shape_files), seed))
+    samples = Samples(
+        np.concatenate([part.points for part in parts]),
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.label for part in parts]),
+        np.concatenate([part.validation for part in parts]),
+        np.concatenate([np.full(len(part.points), i, np.int32) for i, part in enumerate(parts)]),
+        tuple(part.name for part in parts),
+        ALL,
+    )
+    return samples if landmark_set is None else samples.take(landmark_set)
+
+
+@dataclass(frozen=True)
+class _Part:
+    name: str
+    points: F32
+    probabilities: F32
+    label: NDArray[np.int32]
+    validation: NDArray[np.bool_]
+
+
+def _read(path: Path) -> Mapping[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as exc:
+        raise ValueError(f"{path}: not an .npz file of landmarks: {exc}") from exc
+
+
+def _landmarks_px(arrays: Mapping[str, NDArray[Any]]) -> F32:
+    """[N, 468, 3] in px, stored as 16-bit steps of `scale` from `offset`."""
+    q, scale, offset = arrays["q"], arrays["scale"], arrays["offset"]
+    if q.ndim != 3 or q.shape[1:] != (POINTS, 3):
+        raise ValueError(f"q must have shape [N, {POINTS}, 3], not {list(q.shape)}")
+    if scale.shape != (len(q),) or offset.shape != (len(q), 3):
+        raise ValueError(f"scale and offset do not fit q: {scale.shape}, {offset.shape}, {q.shape}")
+    landmarks: F32 = q.astype(np.float32) * scale[:, None, None] + offset[:, None, :]
+    return landmarks
+
+
+def _labelled(name: str, arrays: Mapping[str, NDArray[Any]], seed: int) -> _Part:
+    if "votes" not in arrays and "label" not in arrays:
+        raise ValueError("neither votes nor labels nor expression shapes: no known kind of training data")
+    landmarks = _landmarks_px(arrays)
+    points = np.concatenate(
+        [align(landmarks[i : i + _CHUNK]).points for i in range(0, len(landmarks), _CHUNK)] or [landmarks]
+    )
+    if "votes" in arrays:
+        probabilities, label, usable = _from_votes(arrays["votes"], arrays["vote_classes"])
+        validation = arrays["split"] == "validation"
+    else:
+        probabilities, label, usable = _from_labels(arrays["label"])
+        validation = _hold_out(arrays["subject"], seed)
+    if not len(points) == len(label) == len(validation):
+        raise ValueError(
+            f"{len(points)} faces, {len(label)} labels and {len(validation)} entries of the split"
+        )
+    return _Part(name, points[usable], probabilities[usable], label[usable], validation[usable])
+
+
+def _from_votes(
+    votes: NDArray[Any], vote_classes: NDArray[Any]
+) -> tuple[F32, NDArray[np.int32], NDArray[np.bool_]]:
+    """Soft labels. A face is usable when at least half of its votes name an emotion ("NF" is: no face)."""
+    columns = [str(name) for name in vote_classes]
+    if votes.ndim != 2 or votes.shape[1] != len(columns) or not set(EMOTIONS) <= set(columns):
+        raise ValueError(f"votes {list(votes.shape)} need a column for each emotion, not {columns}")
+    named = votes[:, [columns.index(emotion) for emotion in EMOTIONS]].astype(np.float32)
+    total = np.maximum(votes.sum(axis=1, dtype=np.float32), 1)
+    usable = named.sum(axis=1) * 2 >= total
+    probabilities: F32 = named / np.maximum(named.sum(axis=1, keepdims=True), 1)
+    label = np.where(named.max(axis=1) * 2 > total, named.argmax(axis=1), NO_MAJORITY).astype(np.int32)
+    return probabilities, label, usable & (named.sum(axis=1) > 0)
+
+
+def _from_labels(label: NDArray[Any]) -> tuple[F32, NDArray[np.int32], NDArray[np.bool_]]:
+    number = {emotion: i for i, emotion in enumerate(EMOTIONS)}
+    unknown = sorted(set(map(str, label)) - set(EMOTIONS))
+    if unknown:
+        raise ValueError(f"unknown label {unknown[0]!r}; known are {', '.join(EMOTIONS)}")
+    index = np.array([number[str(name)] for name in label], dtype=np.int32)
+    probabilities = np.full((len(index), len(EMOTIONS)), (1 - _ONE_JUDGE) / len(EMOTIONS), np.float32)
+    probabilities[np.arange(len(index)), index] += _ONE_JUDGE
+    return probabilities, index, np.ones(len(index), dtype=np.bool_)
+
+
+def _hold_out(subject: NDArray[Any], seed: int) -> NDArray[np.bool_]:
+    """Some of the people, with all of their faces."""
+    people = np.unique(subject)
+    rng = np.random.default_rng(seed)
+    return np.isin(subject, rng.permutation(people)[: round(len(people) * _VALIDATION_SHARE)])
+
+
+def _posed(
+    name: str, arrays: Mapping[str, NDArray[Any]], real: Sequence[_Part], share: float, seed: int
+) -> _Part:
+    """Synthetic faces, for training only, posed on the neutral training faces of the real parts."""
+    training = [~part.validation for part in real]
+    neutral = np.concatenate(
+        [part.points[mask & (part.label == 0)] for part, mask in zip(real, training, strict=True)]
+    )
+    count = round(sum(mask.sum() for mask in training) * share / (1 - share))
+    shapes = expression_shapes(arrays["expr"], arrays["base"])
+    names = [str(shape) for shape in arrays["expr_names"]]
+    points, label = synthesise(neutral, shapes, names, EMOTIONS, count, seed)
+    probabilities, _, _ = _from_labels(np.array(EMOTIONS)[label])
+    return _Part(name, points, probabilities, label, np.zeros(count, dtype=np.bool_))
