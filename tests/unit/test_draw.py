@@ -1,5 +1,7 @@
 """Drawn explanations: the right colours at the right places, at every size."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -61,6 +63,13 @@ def test_a_stronger_dot_is_larger() -> None:
     assert strong.sum() > 2 * weak.sum() > 0
 
 
+@pytest.mark.parametrize("attributions", [(0.1, 1.0), (1.0, 0.1)])
+def test_the_stronger_of_two_dots_lies_on_top(attributions: tuple[float, float]) -> None:
+    points = np.full((2, 3), 300, dtype=np.float32)
+    drawn = annotate(GREY, [replace(face(attributions=attributions), landmarks_px=points)]).astype(int)
+    assert drawn[300, 300, 0] > drawn[300, 300, 2] + 150
+
+
 def test_a_face_without_attributions_is_drawn_pale() -> None:
     drawn = annotate(GREY, [face(attributions=(0.0, 0.0, 0.0))])
     assert (np.ptp(drawn[[200, 300, 400], [200, 300, 400]].astype(int), axis=1) < 10).all()
@@ -96,6 +105,21 @@ def test_panels_of_two_faces_keep_off_the_faces_and_each_other() -> None:
     both = changed(annotate(picture, two), picture)
     both[60:400, 60:400] = both[60:400, 700:1040] = False
     assert both.sum() == pytest.approx(2 * alone.sum(), rel=0.01)
+
+
+def test_panels_do_not_cover_each_other() -> None:
+    picture = np.full((1000, 2000, 3), 127, dtype=np.uint8)
+    above = face(box=(800, 60, 1140, 400), detail="word\n" * 7)
+    below = face(box=(800, 420, 1140, 760), detail="word\n" * 7)
+
+    def outside(drawn: np.ndarray) -> int:
+        mask = changed(drawn, picture)
+        mask[60:760, 800:1140] = False
+        return int(mask.sum())
+
+    assert outside(annotate(picture, [above, below])) == pytest.approx(
+        2 * outside(annotate(picture, [above])), rel=0.01
+    )
 
 
 def test_the_label_is_written() -> None:

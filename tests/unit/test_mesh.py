@@ -59,14 +59,18 @@ def test_finds_the_one_face_of_the_portrait(engine: MediaPipeEngine) -> None:
     assert nose_tip[2] < right_eye[2]  # nearer the camera
 
 
+@pytest.mark.parametrize("cut_px", [0, 90], ids=["whole", "forehead cut off"])
 @pytest.mark.parametrize("tilt_deg", [0, 10, -25, 40])
-def test_on_the_same_crop_the_landmarks_are_those_of_facemesh(engine: MediaPipeEngine, tilt_deg: int) -> None:
+def test_on_the_same_crop_the_landmarks_are_those_of_facemesh(
+    engine: MediaPipeEngine, tilt_deg: int, cut_px: int
+) -> None:
     """FaceMesh in video mode makes its crop from the landmarks it gave before, as tracking does."""
     turn = cv2.getRotationMatrix2D((226, 123), tilt_deg, 1)
     picture = np.asarray(cv2.warpAffine(ASTRONAUT, turn, (512, 512)), dtype=np.uint8)
+    picture = np.ascontiguousarray(picture[cut_px:, : 512 - cut_px])
     with _native_stderr_held_back(), FaceMesh() as reference:
         before, after = (
-            np.array([[p.x, p.y, p.z] for p in landmarks.landmark], dtype=np.float32) * 512
+            np.array([[p.x, p.y, p.z] for p in landmarks.landmark], dtype=np.float32) * len(picture)
             for landmarks in [reference.process(picture).multi_face_landmarks[0] for _ in range(2)]
         )
     (face,) = engine.mesh(picture, [Roi.around(before)])
@@ -74,8 +78,15 @@ def test_on_the_same_crop_the_landmarks_are_those_of_facemesh(engine: MediaPipeE
     assert np.abs(face.landmarks_px - after).max() < 0.001 * eyes_px(face)
     assert np.abs(before - after).max() > 0.01 * eyes_px(face)  # so the crop did matter
 
-    (found,) = find_faces(engine, picture)
-    assert np.median(np.linalg.norm(found.landmarks_px - after, axis=1)) < 0.02 * eyes_px(face)
+
+@pytest.mark.parametrize("tilt_deg", [-40, -25, 25, 40])
+def test_a_tilted_head_is_found_with_the_same_shape(engine: MediaPipeEngine, tilt_deg: int) -> None:
+    turn = cv2.getRotationMatrix2D((226, 123), tilt_deg, 1)
+    picture = np.asarray(cv2.warpAffine(ASTRONAUT, turn, (512, 512)), dtype=np.uint8)
+    (upright,), (tilted,) = find_faces(engine, ASTRONAUT), find_faces(engine, picture)
+    expected = upright.landmarks_px[:, :2] @ turn[:, :2].T + turn[:, 2]
+    distances = np.linalg.norm(tilted.landmarks_px[:, :2] - expected, axis=1)
+    assert np.median(distances) < 0.03 * eyes_px(upright)
 
 
 @pytest.mark.parametrize("face_px", [60, 100, 200])
@@ -83,6 +94,14 @@ def test_small_and_large_faces_are_found_at_their_place(engine: MediaPipeEngine,
     (face,) = find_faces(engine, scene((400, 240, face_px, False)))
     assert width_px(face) == pytest.approx(face_px, rel=0.15)
     assert (face.box_xyxy_px[0] + face.box_xyxy_px[2]) / 2 == pytest.approx(400, abs=0.15 * face_px)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_largest_face_is_detected_first(engine: MediaPipeEngine, mirrored: bool) -> None:
+    picture = scene((120, 240, 60, False), (450, 240, 160, False))
+    large, small = engine.detect(picture[:, ::-1] if mirrored else picture)
+    assert large.size_px > 2 * small.size_px
+    assert large.center_x_px == pytest.approx(640 - 450 if mirrored else 450, abs=20)
 
 
 def test_mirroring_the_picture_mirrors_the_landmarks(engine: MediaPipeEngine) -> None:

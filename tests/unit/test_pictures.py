@@ -166,15 +166,19 @@ def test_files_that_are_not_there_or_no_picture(tmp_path: Path) -> None:
     assert refused.value.reason == "not-a-picture"
 
 
-@pytest.mark.parametrize("max_pixels", [10**6, MANY])  # our limit; Pillow's own
+@pytest.mark.parametrize(
+    ("side_px", "max_pixels"),
+    [(10000, 10**6), (20000, 10**6), (20000, MANY)],
+    ids=["where Pillow warns", "where Pillow refuses", "Pillow's limit counts too"],
+)
 def test_a_huge_file_is_refused_without_decoding(
-    tmp_path: Path, max_pixels: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, side_px: int, max_pixels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def must_not_run(*_: object) -> None:
         raise AssertionError("decoded")
 
     path = tmp_path / "huge.png"
-    Image.new("1", (20000, 20000)).save(path)
+    Image.new("1", (side_px, side_px)).save(path)
     monkeypatch.setattr(ImageFile.ImageFile, "load", must_not_run)
     with pytest.raises(PictureRefused, match=r"huge\.png") as refused:
         read_picture(path, max_pixels=max_pixels)

@@ -48,6 +48,13 @@ def test_light_and_contrast_do_not_matter() -> None:
     assert sharpness(dim, BOX) == pytest.approx(sharpness(picture, BOX), rel=0.1)
 
 
+def test_noise_finer_than_the_fixed_size_does_not_count() -> None:
+    large = np.asarray(cv2.resize(texture(), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    noise = np.random.default_rng(1).normal(0, 6, large.shape[:2])[:, :, None]
+    noisy = np.clip(large + noise, 0, 255).astype(np.uint8)
+    assert sharpness(noisy, BOX * 4) == pytest.approx(sharpness(large, BOX * 4), rel=0.25)
+
+
 def test_only_the_face_counts() -> None:
     picture = texture()
     around = np.asarray(cv2.GaussianBlur(picture, (0, 0), 8), dtype=np.uint8)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.canonical import CANONICAL
 from models.faces import DetectedFace, Picture, Roi, box_xyxy_px, find_faces
-from models.tracking import LATE_FRAMES_BEFORE_RESTART, CameraTracker, TrackedFace, track
+from models.tracking import LATE_FRAMES_BEFORE_RESTART, CameraTracker, Track, TrackedFace, track
 
 PICTURE = np.zeros((480, 640, 3), dtype=np.uint8)
 FRAME_US = 100_000
@@ -159,6 +159,22 @@ def test_when_two_people_pass_each_other_nobody_is_doubled() -> None:
     assert len(set(frames[-1].values())) == 2
 
 
+def test_where_two_crops_end_on_one_face_the_nearer_subject_keeps_it() -> None:
+    both: Scene = {"ann": (100, 100), "bob": (150, 100)}
+    for stays in ("ann", "bob"):
+        before, after = run([both, {stays: (both[stays][0] + 2, 100)}])
+        assert after == {stays: before[stays]}
+
+
+def test_an_id_in_use_is_not_given_again() -> None:
+    (first,) = run([HERE])
+    engine = FakeEngine({"ann": (100, 100), "bob": (400, 300)}, undetectable={"bob"})
+    taken = Track(first["ann"], face_at(400, 300), START_US - FRAME_US)
+    tracker = CameraTracker("cam", tracks=(taken,))
+    frame = who(track(engine, tracker, PICTURE, START_US), engine.scene)
+    assert frame["bob"] == first["ann"] != frame["ann"]
+
+
 def test_the_usual_frame_costs_one_mesh_and_no_detection() -> None:
     engine = FakeEngine()
     tracker = CameraTracker("cam")
@@ -172,8 +188,14 @@ def test_detects_at_once_when_a_face_is_lost_and_always_while_nobody_is_there() 
     engine, tracker = FakeEngine(), CameraTracker("cam")
     run([{}] * 3 + [HERE], engine=engine, tracker=tracker)
     assert engine.detections == 4
-    run([{"ann": (220, 100)}], engine=engine, tracker=tracker, start_us=START_US + 4 * FRAME_US)
+    (alone,) = run([{"ann": (220, 100)}], engine=engine, tracker=tracker, start_us=START_US + 4 * FRAME_US)
     assert engine.detections == 5
+
+    jumps: list[Scene] = [{"ann": (220, 100), "bob": (400, 300)}, {"ann": (220, 100), "bob": (490, 300)}]
+    tracker.detected_us = 0
+    first, second = run(jumps, engine=engine, tracker=tracker, start_us=START_US + 5 * FRAME_US)
+    assert engine.detections == 7
+    assert first == second == {**alone, "bob": first["bob"]}
 
 
 def test_at_most_so_many_faces_a_frame_and_in_memory() -> None:
@@ -208,6 +230,17 @@ def test_a_clock_set_back_starts_over_after_a_few_frames() -> None:
     assert tracker.last_seen_us == START_US - an_hour_us + (LATE_FRAMES_BEFORE_RESTART + 2) * FRAME_US
     assert frames[-1] == frames[-2]
     assert engine.detections == 1 + LATE_FRAMES_BEFORE_RESTART + 1
+
+
+def test_late_frames_between_others_never_start_over() -> None:
+    engine, tracker = FakeEngine(), CameraTracker("cam")
+    (first,) = run([HERE], engine=engine, tracker=tracker)
+    for i in range(1, 4):
+        run([HERE] * LATE_FRAMES_BEFORE_RESTART, engine=engine, tracker=tracker, start_us=START_US // 2)
+        now_us = START_US + i * FRAME_US
+        (frame,) = run([HERE], engine=engine, tracker=tracker, start_us=now_us)
+        assert tracker.last_seen_us == now_us
+        assert frame == first
 
 
 def test_last_seen_is_the_newest_frames_time_even_without_faces() -> None:
