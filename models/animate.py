@@ -15,6 +15,7 @@ from models.portrait import U8, Head, enlarge
 from models.scripts import Script, intensities_at, truth_at
 
 _NOISE: Final = 1.5  # of the sensor, standard deviation in grey levels
+_GREY: Final = 8  # what the noise is stored around
 _NECK: Final = (224.0, 195.0)  # portrait px; the head sways about this point
 _FACE: Final = (224.0, 130.0)  # portrait px; comes to the middle of the view
 _ZOOM: Final = {"portrait": 1.8, "far": 0.55, "crowd": 1.35}  # output px per portrait px at 640×480
@@ -63,15 +64,15 @@ class Animation:
         self._seed = seed
         rng = np.random.default_rng([seed, 1])
         self._light = _Sway.of(rng)
-        panels = 2 if script.layout == "crowd" else 1
-        width, height = size_px[0] // panels, size_px[1]
-        zoom = _ZOOM[script.layout] * min(width * panels / 640, height / 480)
-        self._head = Head(zoom)
-        self._panels = [
-            _Panel(self._head, zoom, (width, height), rng, script.layout == "far") for _ in range(panels)
-        ]
+        width, height = size_px
+        zoom = _ZOOM[script.layout] * min(width / 640, height / 480)
+        head = Head(zoom)
+        widths = (width // 2, width - width // 2) if script.layout == "crowd" else (width,)
+        self._panels = [_Panel(head, zoom, (w, height), rng, script.layout == "far") for w in widths]
         self._noise = (
-            rng.normal(8, _NOISE, (height + 64, size_px[0] + 64, 3)).clip(0, 16).round().astype(np.uint8)
+            np.rint(rng.normal(_GREY, _NOISE, (height + 64, width + 64, 3)))
+            .clip(0, 2 * _GREY)
+            .astype(np.uint8)
         )
 
     def frame(self, index: int) -> U8:
@@ -79,16 +80,11 @@ class Animation:
         time_s = index / self.fps
         intensities = intensities_at(self.script, time_s)
         width, height = self.size_px
-        picture = np.zeros((height, width, 3), np.uint8)
-        x = 0
-        for panel in self._panels:
-            shown = panel.draw(intensities, time_s)
-            picture[:, x : x + shown.shape[1]] = shown
-            x += shown.shape[1]
+        picture = np.hstack([panel.draw(intensities, time_s) for panel in self._panels])
         x, y = np.random.default_rng([self._seed, index, 2]).integers(0, 64, 2)
         noise = self._noise[y : y + height, x : x + width]
         light = 1 + 0.04 * float(self._light.waves(time_s)[0])
-        return np.asarray(cv2.addWeighted(picture, light, noise, 1, -8))
+        return np.asarray(cv2.addWeighted(picture, light, noise, 1, -_GREY))
 
     def truth(self, index: int) -> str | None:
         """What frame `index` shows, see `models.scripts.truth_at`."""
@@ -118,8 +114,7 @@ class _Panel:
     def draw(self, intensities: dict[str, float], time_s: float) -> U8:
         """[H, W, 3] RGB. A held expression is alive: it slackens by up to 8 % and comes back."""
         alive = 0.96 + 0.04 * float(self._sway.waves(time_s)[4])
+        head = self._head.draw({e: i * alive for e, i in intensities.items()}, self._sway.motion(time_s))
         picture = self._background.copy()
-        picture[self._to] = self._head.draw(
-            {e: i * alive for e, i in intensities.items()}, self._sway.motion(time_s)
-        )[self._from]
+        picture[self._to] = head[self._from]
         return picture

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.align import align
-from models.portrait import INNER_CORNERS, LOWER_LIP, UPPER_LIP, load_shapes
+from models.head_warp import INNER_CORNERS, LOWER_LIP, UPPER_LIP, load_shapes
 from models.scripts import EXPRESSIONS
 
 F64 = NDArray[np.float64]

@@ -6,17 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models.portrait import (
-    GRID_STEP,
-    HEAD_XYXY,
-    LEVELS,
-    Head,
-    enlarge,
-    invert,
-    load_shapes,
-    load_warp,
-    smooth_field,
-)
+from models.head_warp import GRID_STEP, HEAD_XYXY, LEVELS, invert, load_shapes, load_warp, smooth_field
+from models.portrait import Head, enlarge
 from models.scripts import EXPRESSIONS
 
 CHIN, LOWER_LIP, UPPER_LIP, BROW, NOSE_TIP = 152, 17, 0, 105, 1
