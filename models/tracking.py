@@ -1,7 +1,7 @@
 """Which face is whose from frame to frame: subject ids that last while a face stays in view.
 
 The usual frame costs one mesh a face, on the crop that the last landmarks give. Detection, the slow step,
-runs when nobody is in view, when a face was lost, and every `DETECT_EVERY_US` to find newcomers.
+runs when nobody is in view, when a face was lost, and every ``detect_every_us`` to find newcomers.
 
 An id is made from the camera, the time of first sight and the face's place in that frame: the same frames
 give the same ids again, and an id says nothing about the person.
@@ -51,6 +51,7 @@ class CameraTracker:
 
     camera_id: str
     max_faces: int = 8
+    detect_every_us: int = DETECT_EVERY_US
     last_seen_us: int = -1
     detected_us: int = -1
     late_frames: int = 0
@@ -76,7 +77,7 @@ def track(
     followed = _follow(engine, tracks, picture_rgb)
     lost = [t for t in tracks if all(t.subject_id != f.subject_id for f in followed)]
 
-    due = captured_at_us - tracker.detected_us >= DETECT_EVERY_US
+    due = captured_at_us - tracker.detected_us >= tracker.detect_every_us
     detects = (due or not followed or bool(lost)) and len(followed) < tracker.max_faces
     newcomers: list[TrackedFace] = []
     if detects:

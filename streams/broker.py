@@ -8,6 +8,7 @@ from typing import Any
 import faust
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.conn import create_conn
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     IllegalSaslStateError,
@@ -120,7 +121,7 @@ async def wait_until_ready(settings: Settings, timeout_s: float) -> None:
         try:
             await asyncio.wait_for(admin.start(), timeout=10)
         except (KafkaError, OSError, TimeoutError) as exc:
-            error = unavailable(settings, exc)
+            error = unavailable(settings, await _reason(settings) or exc)
             if not error.retriable or time.monotonic() >= deadline:
                 raise error from exc
             log.warning("kafka is not there yet", servers=settings.kafka_bootstrap_servers, error=str(exc))
@@ -129,6 +130,19 @@ async def wait_until_ready(settings: Settings, timeout_s: float) -> None:
             return
         finally:
             await admin.close()
+
+
+async def _reason(settings: Settings) -> Exception | None:
+    """Why the first server refuses us: aiokafka's bootstrap only logs that, and raises a general error."""
+    host, _, port = settings.kafka_bootstrap_servers.split(",")[0].strip().rpartition(":")
+    options = connection(settings)
+    del options["bootstrap_servers"]
+    try:
+        conn = await asyncio.wait_for(create_conn(host, int(port), **options), timeout=5)
+    except (KafkaError, OSError, ValueError, TimeoutError) as exc:
+        return exc
+    conn.close()
+    return None
 
 
 async def create_topics(settings: Settings) -> dict[str, str]:

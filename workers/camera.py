@@ -10,8 +10,9 @@ import random
 import signal
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -55,8 +56,22 @@ class Captured(NamedTuple):
     picture: Picture
 
 
-def run(settings: Settings, options: Options) -> None:
-    """Publishes until the source ends or SIGTERM; then waits for the last deliveries and returns.
+class Outcomes:
+    """Counts frames by what became of them, in the metrics and for the summary at the end."""
+
+    def __init__(self, camera_id: str) -> None:
+        self._camera_id = camera_id
+        self.counts: Counter[str] = Counter()
+
+    def add(self, outcome: str) -> None:
+        metrics.frames_total.labels(NAME, self._camera_id, outcome).inc()
+        self.counts[outcome] += 1
+
+
+def run(settings: Settings, options: Options) -> dict[str, int]:
+    """Publishes until the source ends or SIGTERM; then waits for the last deliveries.
+
+    Returns how many frames were ``published``, and how many had another outcome, by its name.
 
     Raises:
         SourceNotFound: if there is no such source.
@@ -76,8 +91,11 @@ def run(settings: Settings, options: Options) -> None:
             source=redact_url(options.source),
             metrics=server.address,
         )
-        sent = asyncio.run(_Camera(settings, options, health).run())
-    log.info("camera ended", camera=options.camera_id, published=sent)
+        outcomes = Outcomes(options.camera_id)
+        asyncio.run(_Camera(settings, options, health, outcomes).run())
+    summary = {"published": 0} | outcomes.counts
+    log.info("camera ended", camera=options.camera_id, **summary)
+    return summary
 
 
 class Slot:
@@ -126,15 +144,18 @@ class Slot:
 class Reader(threading.Thread):
     """Reads the source, at its pace, into the slot; opens it again when it is lost."""
 
-    def __init__(self, settings: Settings, options: Options, slot: Slot, health: Health) -> None:
+    def __init__(
+        self, settings: Settings, options: Options, slot: Slot, health: Health, outcomes: Outcomes
+    ) -> None:
         super().__init__(name="reader", daemon=True)
         self._settings = settings
         self._options = options
         self._slot = slot
         self._health = health
         self._stopped = threading.Event()
-        self._count = partial(metrics.frames_total.labels, NAME, options.camera_id)
+        self._outcomes = outcomes
         self._up = metrics.camera_up.labels(options.camera_id)
+        self._pauses_s = _pauses_s()
         self.failure: MienError | None = None
         # Over restarts the numbers must grow (the state is fenced by them), so a live camera starts with the
         # clock; a lossless file starts with 0, because the same frame must give the same event id.
@@ -157,18 +178,16 @@ class Reader(threading.Thread):
 
     def _read_and_reconnect(self) -> None:
         was_open = False
-        pauses_s = backoff_s(RECONNECT_BASE_S, RECONNECT_CAP_S, random.Random())  # noqa: S311
         while not self._stopped.is_set():
             try:
                 source = self._open()
                 was_open = True
-                pauses_s = backoff_s(RECONNECT_BASE_S, RECONNECT_CAP_S, random.Random())  # noqa: S311
                 with closing(source):
                     self._read(source)
             except (SourceLost, SourceNotFound) as exc:
                 if isinstance(exc, SourceNotFound) and not was_open:
                     raise
-                pause_s = next(pauses_s)
+                pause_s = next(self._pauses_s)
                 log.warning(
                     "camera lost",
                     camera=self._options.camera_id,
@@ -208,40 +227,44 @@ class Reader(threading.Thread):
                 picture = source.read()
             except BadPicture as exc:
                 log.warning("picture refused", camera=options.camera_id, reason=exc.reason, error=str(exc))
-                self._count(exc.reason).inc()
+                self._outcomes.add(exc.reason)
                 continue
             if picture is None:
                 return
             captured_at_us = time.time_ns() // 1000
             now_s = time.monotonic()
             if source.live and options.fps and now_s < due_s - 0.25 * interval_s:
-                self._count("skipped").inc()
+                self._outcomes.add("skipped")
                 continue
             due_s = max(due_s + interval_s, now_s - interval_s)
-            self._up.set(1)
-            self._health.meet("source")
+            if "source" in self._health.unmet:
+                self._up.set(1)
+                self._health.meet("source")
+                self._pauses_s = _pauses_s()  # only a picture proves that the camera is back
             if self._slot.put(Captured(self._seq, captured_at_us, picture), wait=options.lossless):
-                self._count("superseded").inc()
+                self._outcomes.add("superseded")
             self._seq += 1
+
+
+def _pauses_s() -> Iterator[float]:
+    return backoff_s(RECONNECT_BASE_S, RECONNECT_CAP_S, random.Random())  # noqa: S311
 
 
 class _Camera:
     """The event loop's side."""
 
-    def __init__(self, settings: Settings, options: Options, health: Health) -> None:
+    def __init__(self, settings: Settings, options: Options, health: Health, outcomes: Outcomes) -> None:
         self._settings = settings
         self._options = options
         self._health = health
+        self._outcomes = outcomes
         self._topic = settings.topics.frames
-        self._count = partial(metrics.frames_total.labels, NAME, options.camera_id)
-        self._published = 0
 
-    async def run(self) -> int:
-        """The number of frames that Kafka has."""
+    async def run(self) -> None:
         await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s)
         loop = asyncio.get_running_loop()
         slot = Slot(loop)
-        reader = Reader(self._settings, self._options, slot, self._health)
+        reader = Reader(self._settings, self._options, slot, self._health, self._outcomes)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, reader.stop)
         beat = asyncio.ensure_future(self._health.beat())
@@ -265,7 +288,6 @@ class _Camera:
         await asyncio.to_thread(reader.join, 10.0)
         if reader.failure:
             raise reader.failure
-        return self._published
 
     async def _send_newest(self, producer: AIOKafkaProducer, slot: Slot) -> None:
         places = asyncio.Semaphore(IN_FLIGHT_MAX)
@@ -285,7 +307,7 @@ class _Camera:
             await self._send(producer, frame)
         except (KafkaError, OSError) as exc:
             self._health.lose("kafka")
-            self._count("undelivered").inc()
+            self._outcomes.add("undelivered")
             log.warning("frame not delivered", camera=frame.camera_id, seq=frame.seq, error=repr(exc))
 
     async def _send_all(self, producer: AIOKafkaProducer, slot: Slot) -> None:
@@ -303,7 +325,7 @@ class _Camera:
                 await ahead.wait_for_room()
                 sent = await self._send(producer, frame)
             except MessageSizeTooLargeError as exc:
-                self._count("too-large").inc()
+                self._outcomes.add("too-large")
                 log.warning("frame refused by Kafka", camera=frame.camera_id, seq=frame.seq, error=str(exc))
                 return
             except (KafkaError, OSError) as exc:
@@ -319,8 +341,7 @@ class _Camera:
         key, value, headers = frames.encode(frame)
         record = await producer.send_and_wait(self._topic.name, value, key=key, headers=headers)
         metrics.frame_age_seconds.labels(NAME).observe(time.time() - frame.captured_at_us / 1e6)
-        self._count("published").inc()
-        self._published += 1
+        self._outcomes.add("published")
         self._health.meet("kafka")
         return record.partition, record.offset
 

@@ -138,8 +138,9 @@ def camera(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="demo: only, which of its variations.")] = 0,
+    as_json: JsonOption = False,
 ) -> None:
-    """Publish a camera's frames until it ends, or until SIGTERM."""
+    """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them."""
     from workers import camera as camera_
 
     loaded = _start()
@@ -155,7 +156,9 @@ def camera(
         first_seq=first_seq,
         seed=seed,
     )
-    camera_.run(loaded, options)
+    outcomes = camera_.run(loaded, options)
+    if as_json:
+        _print_json(outcomes)
 
 
 @app.command(epilog="Example: MIEN_METRICS_PORT=9101 mien landmarks")

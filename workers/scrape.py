@@ -1,0 +1,43 @@
+"""Reads the metrics of other processes of ours: for the demo's table and `mien bench`."""
+
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+class Sample(NamedTuple):
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+def get(port: int, path: str, timeout_s: float = 2.0) -> tuple[int, str]:
+    """Status and body of a page of a stage on this machine; status 0 if nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=timeout_s) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as exc:
+        return exc.code, exc.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def samples(port: int) -> Iterator[Sample]:
+    """All samples of a stage; none if it does not answer."""
+    _, text = get(port, "/metrics")
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            yield Sample(sample.name, sample.labels, sample.value)
+
+
+def totals(port: int, name: str, label: str) -> Counter[str]:
+    """The samples of one counter, summed by one of its labels."""
+    sums: Counter[str] = Counter()
+    for sample in samples(port):
+        if sample.name == name:
+            sums[sample.labels[label]] += int(sample.value)
+    return sums
