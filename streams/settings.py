@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     min_inter_ocular_px: float = Field(14.0, ge=0)
     max_yaw_deg: float = Field(50.0, ge=0)
     max_pitch_deg: float = Field(40.0, ge=0)
-    min_sharpness: float = Field(6.0, ge=0)
+    min_sharpness: float = Field(0.004, ge=0)
     explanation_landmarks: int = Field(10, ge=1, description="how many top landmarks an event lists")
 
     # Subjects

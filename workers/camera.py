@@ -45,7 +45,7 @@ class Options(NamedTuple):
     jpeg_quality: int = 85
     lossless: bool = False
     as_fast_as_possible: bool = False
-    loop: bool = False
+    repeat: bool = False
     first_seq: int | None = None
     seed: int = 0
 
@@ -206,7 +206,7 @@ class Reader(threading.Thread):
         source = open_source(
             options.source,
             fps=options.fps,
-            loop=options.loop,
+            loop=options.repeat,
             seed=options.seed,
             max_pixels=self._settings.max_frame_pixels,
         )

@@ -128,7 +128,7 @@ def camera(
     as_fast_as_possible: Annotated[
         bool, typer.Option("--as-fast-as-possible", help="Files only: do not keep to the frame rate.")
     ] = False,
-    loop: Annotated[bool, typer.Option("--loop", help="Files only: start again at the end.")] = False,
+    repeat: Annotated[bool, typer.Option("--repeat", help="Files only: start again at the end.")] = False,
     first_seq: Annotated[
         int | None,
         typer.Option(
@@ -152,7 +152,7 @@ def camera(
         jpeg_quality=quality,
         lossless=lossless,
         as_fast_as_possible=as_fast_as_possible,
-        loop=loop,
+        repeat=repeat,
         first_seq=first_seq,
         seed=seed,
     )

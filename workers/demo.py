@@ -70,7 +70,7 @@ def run(
             camera_id = f"demo-{number}"
             watch.first_seq[camera_id] = first_seq = time.time_ns() // 1_000_000
             options = ["--id", camera_id, "--source", source, "--fps", str(fps), "--seed", str(number)]
-            chain.start(camera_id, "camera", *options, "--first-seq", str(first_seq), "--loop", "--json")
+            chain.start(camera_id, "camera", *options, "--first-seq", str(first_seq), "--repeat", "--json")
         return asyncio.run(_watch(chain, watch, seconds, console))
 
 
