@@ -120,7 +120,7 @@ def intensities_at(script: Script, time_s: float) -> dict[str, float]:
 
 
 def truth_at(script: Script, index: int, fps: float) -> str | None:
-    """The emotion class that frame `index` shows at `fps` frames a second, or None between two of them.
+    """The emotion class that frame `index` shows at `fps` frames a second, or None on the way between two.
 
     An expression is shown from intensity `SHOWN_FROM` on while no other is above `REST_UP_TO`; the face
     is neutral while none is above `REST_UP_TO`.
