@@ -79,7 +79,7 @@ def _shares(landmark_set: LandmarkSet, attributions: F32) -> dict[str, float]:
 
 
 class _Movement:
-    """How parts of the face moved against the eye corners and the bridge of the nose, in the unit of the points.
+    """How parts of the face moved against the eye corners and the bridge of the nose.
 
     The alignment spreads a dropped jaw over the whole face; those points hold still in every expression.
     """
