@@ -8,8 +8,8 @@ Needed only to change the demo's expressions, not to run it:
 The portrait's mesh, `landmarks_px` in the file, was measured once with mediapipe 0.10.21: FaceMesh
 (`static_image_mode`, no refinement) on five crops of `skimage.data.astronaut()`, enlarged with
 `cv2.INTER_CUBIC`, and the mean of the five in px of the portrait. The crops are squares (x, y, side, factor):
-(100, 20, 250, 3), (120, 30, 210, 3), (80, 0, 300, 2.5), (110, 40, 200, 4) and (60, 0, 340, 2); the five differ by
-0.2 px (standard deviation, mean over the points).
+(100, 20, 250, 3), (120, 30, 210, 3), (80, 0, 300, 2.5), (110, 40, 200, 4) and (60, 0, 340, 2); the five differ
+by 0.2 px (standard deviation, mean over the points).
 
 Expressions are mixtures of the FACS-based shapes of ICT-FaceKit (https://github.com/ICT-VGL/ICT-FaceKit,
 MIT licence, © 2020 USC ICT) at MediaPipe's 468 points, turned and scaled into the portrait.
@@ -49,9 +49,10 @@ RECIPES: Final[dict[str, dict[str, float]]] = {
         "mouthFunnel": 0.2,
     },
 }
-"""Weight of each ICT shape, on both sides of the face: the muscles of the emotion (FACS), as strong as still
-looks human. Anger shouts, as most of it does in FERPlus; the first model took a grim closed mouth for neutral.
-Sadness is what people call a sad face (inner brows up, corners down, chin raised); that model does not see it."""
+"""Weight of each ICT shape, on both sides of the face: the muscles of the emotion (FACS), as strong as
+still looks human. Anger shouts, as most of it does in FERPlus; the first model took a grim closed mouth for
+neutral. Sadness is what people call a sad face (inner brows up, corners down, chin raised), which that model
+does not see."""
 
 CLOSED: Final = ("sadness",)
 """Expressions that keep the lips together, whatever their mixture says."""

@@ -38,7 +38,7 @@ def test_points_are_drawn_where_the_shape_puts_them(expression: str, intensity: 
     shapes = load_shapes()
     for side, point in ((0, BROW), (0, UPPER_LIP), (1, LOWER_LIP), (1, CHIN), (0, NOSE_TIP)):
         wanted = shapes.displacements_px[expression][point] * intensity
-        assert _shown_at({expression: intensity}, side, point) == pytest.approx(wanted, rel=0.06, abs=0.5)
+        assert _shown_at({expression: intensity}, side, point) == pytest.approx(wanted, abs=0.8)  # smoothing
 
 
 def test_surprise_drops_the_jaw_and_raises_the_brows() -> None:
