@@ -6,6 +6,7 @@ A JPEG's header says how large the picture is, so every limit is checked before 
 All arrays are uint8 ``[H, W, 3]``, RGB.
 """
 
+import io
 import struct
 import warnings
 import zlib
@@ -128,3 +129,17 @@ def _check_pixels(width: int, height: int, max_pixels: int, *, where: str = "") 
         raise PictureRefused(
             "too-large", f"{where}picture is {width}x{height} px; the limit is {max_pixels} px in all"
         )
+
+
+def encode_picture(picture_rgb: Picture, suffix: str) -> bytes:
+    """Encodes for a file of that suffix (``.png``, ``.jpg`` …).
+
+    Raises:
+        ValueError: Pillow writes no such format.
+    """
+    kind = Image.registered_extensions().get(suffix.lower())
+    if kind not in Image.SAVE:
+        raise ValueError(f"no picture format is known for the suffix {suffix!r}; use .png or .jpg")
+    data = io.BytesIO()
+    Image.fromarray(picture_rgb).save(data, format=kind)
+    return data.getvalue()

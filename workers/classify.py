@@ -176,6 +176,6 @@ def observe(event: EmotionEvent) -> None:
     if event.abstained:
         metrics.abstentions_total.labels(event.camera_id, event.abstained).inc()
         return
-    regions = event.explanation.regions
     metrics.emotions_total.labels(event.camera_id, event.emotion).inc()
-    metrics.explaining_region_total.labels(event.emotion, max(regions, key=regions.__getitem__)).inc()
+    if regions := event.explanation.regions:  # none if the face is the baseline itself
+        metrics.explaining_region_total.labels(event.emotion, max(regions, key=regions.__getitem__)).inc()

@@ -229,7 +229,8 @@ def train(
     """Train a classifier, choose its landmarks, and export it with the attribution inside."""
     from workers import train as train_
 
-    train_.run(_start(), files, out, config, Console(stderr=True))
+    _start()
+    train_.run(files, out, config, Console(stderr=True))
 
 
 @app.command(epilog="Example: mien export trained.npz --out artifacts/")
@@ -240,7 +241,8 @@ def export(
     """Write a trained network as ONNX, with the attribution inside the graph."""
     from workers import train as train_
 
-    train_.export(_start(), trained, out)
+    _start()
+    train_.export(trained, out, Console(stderr=True))
 
 
 @app.command(epilog="Example: mien schemas --out docs/schemas")

@@ -1,0 +1,69 @@
+# Mien: the commands of this repository. `make` alone lists them.
+# On a fresh machine only Python 3.11 or 3.12, make and the package registries are needed.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo test test-unit lint format kafka servers lock schemas bench clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+setup: $(VENV)/.done ## Make the virtual environment .venv with everything in it
+
+# --no-deps: the lock is complete, and leaves out opencv-contrib-python, which mediapipe asks for and
+# which would need libGL (pyproject.toml, [tool.uv]).
+$(VENV)/.done: requirements-dev.txt pyproject.toml
+	@"$(PYTHON)" -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 13); sys.exit(None if ok else "Mien needs Python 3.11 or 3.12; set PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup ## Run the whole chain for 60 s on embedded servers: cameras, stages, live table, summary
+	$(BIN)/mien demo --cameras 2 --seconds 60
+
+test: setup servers ## Run all checks and tests, those against real Kafka and Redis too
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+test-unit: setup ## Run the unit tests only: no Java, no Debian packages
+	$(BIN)/pytest tests/unit
+
+lint: setup ## Run ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+kafka: setup ## Run a real Apache Kafka (KRaft) on localhost:9092 until Ctrl-C; fetched through Maven once
+	.ci/install-debian openjdk-17-jre-headless:java maven:mvn
+	$(BIN)/python -m streams.kafka_server
+
+# What the integration tests run against. Where it cannot be had, they say so and skip; in CI they fail.
+servers: setup
+	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat prometheus:promtool
+	$(BIN)/python -m streams.kafka_server --fetch-only || test -z "$${CI:-}"
+
+lock: setup ## Pin all dependencies again, with hashes and without any registry's address
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-annotate --no-header -o requirements.txt
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --generate-hashes --no-annotate --no-header -c requirements.txt -o requirements-dev.txt
+
+schemas: setup ## Write the published schemas again from the types
+	$(BIN)/mien schemas --out docs/schemas
+
+bench: setup ## Measure this machine
+	$(BIN)/mien bench
+
+clean: ## Remove what was built and fetched
+	rm -rf $(VENV) .kafka .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,117 @@
+"""`mien explain`: the faces of one picture, explained as in the stream, without any server."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from models.draw import AnnotatedFace, annotate
+from models.faces import DetectedFace, find_faces
+from models.pictures import Picture, PictureRefused, encode_picture, read_picture
+from models.tracking import TrackedFace
+from streams.emotions import EmotionEvent
+from streams.errors import BadPicture, OutputFailed, SourceNotFound
+from streams.frames import Frame, new_traceparent
+from streams.settings import Settings
+from workers import output, stage
+from workers.classify import EventMaker
+from workers.landmarks import to_message
+from workers.subjects import top_regions
+
+CAMERA_ID = "explain"
+"""Stands for the camera in the events, which are otherwise those of the stream."""
+
+
+def run(settings: Settings, image: Path, out: Path | None) -> list[EmotionEvent]:
+    """One event a face; with ``out`` also the picture with the faces' landmarks coloured by attribution.
+
+    Raises:
+        SourceNotFound: if the picture cannot be opened.
+        BadPicture: if it is none, corrupt or too large.
+        ModelUnusable: if the model cannot be loaded.
+        OutputFailed: if ``out`` cannot be written.
+    """
+    picture = _read(image, settings)
+    events = EventMaker(stage.load_classifier(settings), settings)
+    landmark_set = stage.load_landmark_set(settings)
+    from models.mesh import MediaPipeEngine  # slow to import; bad arguments are told before
+
+    with MediaPipeEngine() as engine:
+        found = find_faces(engine, picture, max_faces=settings.max_faces)
+    frame = _frame(picture)
+    messages = [
+        to_message(frame, picture, TrackedFace(f"{CAMERA_ID}:{number}", face), landmark_set)
+        for number, face in enumerate(found, start=1)
+    ]
+    explained = events.of([events.check(message) for message in messages]) if messages else []
+    if out is not None:
+        drawn = annotate(
+            picture,
+            [
+                _annotated(face, event, landmark_set.indices)
+                for face, event in zip(found, explained, strict=True)
+            ],
+        )
+        try:
+            data = encode_picture(drawn, out.suffix)
+        except ValueError as exc:
+            raise OutputFailed(f"Cannot write {out}: {exc}") from exc
+        output.write_bytes(out, data)
+    return explained
+
+
+def show(events: list[EmotionEvent], console: Console) -> None:
+    """A few lines a face."""
+    if not events:
+        console.print("No face found. Faces under about 40 px are missed; try a larger picture.")
+    for number, event in enumerate(events, start=1):
+        why = event.explanation
+        console.print(f"[bold]Face {number}: {headline(event)}[/]", highlight=False)
+        console.print(f"  {why.text}", highlight=False)
+        console.print(f"  Explained by {top_regions(why.regions, 4)}.", highlight=False)
+        console.print(
+            f"  Score of {why.target} {why.score_change:+.2f} against the neutral face; "
+            f"the attributions add up to it within {why.completeness_error:.0e}.",
+            highlight=False,
+        )
+
+
+def headline(event: EmotionEvent) -> str:
+    """``Happiness 93%``, or why no emotion is named."""
+    best = f"{event.explanation.target} {event.confidence:.0%}"
+    return f"Not sure ({event.abstained}): {best}" if event.abstained else best.capitalize()
+
+
+def _read(image: Path, settings: Settings) -> Picture:
+    try:
+        return read_picture(image, max_pixels=settings.max_frame_pixels)
+    except PictureRefused as exc:
+        raise BadPicture(str(exc), reason=exc.reason) from exc
+    except OSError as exc:
+        raise SourceNotFound(f"{image} cannot be read: {exc.strerror}") from exc
+
+
+def _frame(picture: Picture) -> Frame:
+    height, width = picture.shape[:2]
+    return Frame(
+        camera_id=CAMERA_ID,
+        seq=0,
+        captured_at_us=time.time_ns() // 1000,
+        size_px=(width, height),
+        source="file",
+        traceparent=new_traceparent(),
+        jpeg=b"",
+    )
+
+
+def _annotated(face: DetectedFace, event: EmotionEvent, indices: NDArray[np.int32]) -> AnnotatedFace:
+    why = event.explanation
+    return AnnotatedFace(
+        landmarks_px=face.landmarks_px[indices],
+        attributions=np.array(why.attributions, dtype=np.float32),
+        box_xyxy_px=face.box_xyxy_px,
+        label=headline(event),
+        detail=f"{why.text}\n{top_regions(why.regions, 4)}",
+    )

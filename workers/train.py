@@ -1,0 +1,91 @@
+"""`mien train` and `mien export`: from landmark files to the artifact that `mien classify` loads."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from models import dataset, weights
+from models.classifier import Classifier
+from models.export import export as export_onnx
+from models.train import TrainConfig, TrainedModel
+from models.train import train as train_model
+from streams.errors import InputRefused, ModelUnusable, OutputFailed, SourceNotFound
+
+SHIPPED_CONFIG = Path(dataset.__file__).with_name("artifacts") / "train.toml"
+
+
+def run(files: Sequence[Path], out: Path, config: Path | None, console: Console) -> None:
+    """Trains, then writes ``NAME.onnx``, ``landmark_set.json`` and ``NAME.npz`` (the weights) into ``out``.
+
+    Raises:
+        SourceNotFound: if a file is missing.
+        InputRefused: if a file or the configuration is of the wrong kind.
+        OutputFailed: if ``out`` cannot be written; this is tried before the training.
+    """
+    _make_writable(out)
+    with _told_as_input_errors():
+        chosen = TrainConfig.load(config or SHIPPED_CONFIG)
+        with console.status("Reading and aligning the landmarks …"):
+            samples = dataset.load(files, synthetic_share=chosen.synthetic_share, seed=chosen.seed)
+        console.print(f"{len(samples)} faces from {', '.join(samples.sources)}")
+        with Progress(console=console) as bar:
+            task = bar.add_task("Training", total=None)
+            trained = train_model(
+                chosen, samples, lambda step, steps, _loss: bar.update(task, completed=step, total=steps)
+            )
+    try:
+        weights.save(trained, out / f"{trained.name}.npz")
+    except OSError as exc:
+        raise OutputFailed(f"The weights cannot be written into {out}: {exc.strerror}.") from exc
+    _write_artifact(trained, out, console)
+
+
+def export(trained: Path, out: Path, console: Console) -> None:
+    """Writes the artifact from the weights.
+
+    Raises:
+        SourceNotFound, ModelUnusable: if the weights are missing or none.
+        OutputFailed: if ``out`` cannot be written.
+    """
+    try:
+        model = weights.load(trained)
+    except OSError as exc:
+        raise SourceNotFound(f"{trained} cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise ModelUnusable(str(exc)) from exc
+    _make_writable(out)
+    _write_artifact(model, out, console)
+
+
+def _write_artifact(trained: TrainedModel, out: Path, console: Console) -> None:
+    try:
+        path = export_onnx(trained, out)
+    except OSError as exc:
+        raise OutputFailed(f"{exc.strerror or exc}") from exc
+    loaded = Classifier.load(path)  # what was written must be loadable, or it is not done
+    console.print(f"{path}: {loaded.name} {loaded.version}, landmarks {loaded.landmark_set.id}")
+
+
+def _make_writable(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".mien-writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as exc:
+        raise OutputFailed(
+            f"{out} cannot be written: {exc.strerror}. Name another folder with --out."
+        ) from exc
+
+
+@contextmanager
+def _told_as_input_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise SourceNotFound(f"{exc.filename or ''} cannot be read: {exc.strerror or exc}") from exc
+    except ValueError as exc:
+        raise InputRefused(str(exc), reason="bad-training-data") from exc
