@@ -8,7 +8,7 @@ Needed only to change the demo's expressions, not to run it:
 The portrait's mesh, `landmarks_px` in the file, was measured once with mediapipe 0.10.21: FaceMesh
 (`static_image_mode`, no refinement) on five crops of `skimage.data.astronaut()`, enlarged with
 `cv2.INTER_CUBIC`, and the mean of the five in px of the portrait. The crops are squares (x, y, side, factor):
-(100, 20, 250, 3), (120, 30, 210, 3), (80, 0, 300, 2.5), (110, 40, 200, 4) and (60, 0, 340, 2); the five differ
+(100, 20, 250, 3), (120, 30, 210, 3), (80, 0, 300, 2.5), (110, 40, 200, 4) and (60, 0, 340, 2); they differ
 by 0.2 px (standard deviation, mean over the points).
 
 Expressions are mixtures of the FACS-based shapes of ICT-FaceKit (https://github.com/ICT-VGL/ICT-FaceKit,

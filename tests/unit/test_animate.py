@@ -1,5 +1,6 @@
 """Frames of the demo's camera: what they are made from, and their determinism."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -23,7 +24,25 @@ def test_a_frame_follows_from_index_and_seed_alone() -> None:
     assert np.array_equal(one.frame(30), first)
     assert np.array_equal(again.frame(30), first)
     assert abs(other.frame(30).astype(int) - first).mean() > 3
-    assert not np.array_equal(one.frame(31), first)  # noise and motion, also while an expression is held
+
+
+def test_every_frame_has_its_own_noise() -> None:
+    animation = Animation(SCRIPTS["calm"], 1000, (320, 240))
+    now, next_ms = (animation.frame(i).astype(int) for i in (0, 1))
+    noise = next_ms[:20, :20] - now[:20, :20]
+    assert 0.5 < noise.std() < 5
+    assert abs(noise.mean()) < 1
+
+
+def test_the_head_sways_before_a_still_background() -> None:
+    animation = Animation(SCRIPTS["calm"], 10, (320, 240))
+    # The light, which changes too, is divided out; the blur removes the noise.
+    now, later = (
+        cv2.blur(f / f[:20, :20].mean(), (3, 3)) for f in (animation.frame(20), animation.frame(50))
+    )
+    change = abs(later - now).mean(2)
+    assert change[60:160, 110:210].mean() > 0.02
+    assert change[:200, :20].mean() < 0.02
 
 
 def test_truth_is_that_of_the_script() -> None:

@@ -45,6 +45,7 @@ def test_intensities_rise_monotonically_during_the_ease_and_then_stay() -> None:
     rising = [intensities_at(SMILE, 1.0 + ms / 1000)["happiness"] for ms in range(0, 401, 20)]
     assert rising[0] == 0
     assert rising == sorted(rising)
+    assert rising[5] == pytest.approx(0.15625)  # starts softly: smoothstep(0.25)
     assert rising[-1] == pytest.approx(1)
     assert intensities_at(SMILE, 1.9) == {e: float(e == "happiness") for e in EXPRESSIONS}
 
