@@ -143,9 +143,8 @@ class Head:
         )
         below_px, lower_side, upper_side = np.split(lips[mouth], [2, 3], axis=-1)
         below = sample(self._texture, below_px + self._pixels[mouth])
-        behind = self._behind + np.clip(0.5 + lower_side, 0, 1) * (
-            below - self._behind
-        )  # edges half a pixel soft
+        # The edges of the lips are half a pixel soft.
+        behind = self._behind + np.clip(0.5 + lower_side, 0, 1) * (below - self._behind)
         head[mouth] = behind + np.clip(0.5 - upper_side, 0, 1) * (head[mouth] - behind)
         return np.asarray(head, np.uint8)
 

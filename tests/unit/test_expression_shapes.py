@@ -15,7 +15,7 @@ WHOLE = ("jawOpen", "mouthFunnel", "mouthShrugLower")  # have no left and right
 
 
 def _face_model(path: Path, names: list[str]) -> Path:
-    """A face model in which every shape lowers (y is up) its half of the face, or all of it, by 0.01 units."""
+    """A face model in which every shape lowers (y is up) its half of the face, or all, by 0.01 units."""
     parts = [part for n in names for part in ((n,) if n in WHOLE else (f"{n}_L", f"{n}_R"))]
     shapes = np.zeros((len(parts), 468, 3))
     for part, shape in zip(parts, shapes, strict=True):
