@@ -59,8 +59,9 @@ lock: setup ## Pin all dependencies again, with hashes and without any registry'
 	$(BIN)/uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-annotate --no-header -o requirements.txt
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --generate-hashes --no-annotate --no-header -c requirements.txt -o requirements-dev.txt
 
-schemas: setup ## Write the published schemas again from the types
+schemas: setup ## Write docs/schemas and docs/settings.md again from the types
 	$(BIN)/mien schemas --out docs/schemas
+	$(BIN)/mien settings --markdown > docs/settings.md
 
 bench: setup ## Measure this machine
 	$(BIN)/mien bench

@@ -21,68 +21,76 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MIEN_", extra="forbid", frozen=True)
 
     # Kafka
-    kafka_bootstrap_servers: str = "localhost:9092"
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
+    kafka_bootstrap_servers: str = Field("localhost:9092", description="host:port, several with commas")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="as Kafka names them"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="used with SASL only"
+    )
+    kafka_sasl_username: str | None = Field(None, description="needed with SASL")
+    kafka_sasl_password: SecretStr | None = Field(None, description="needed with SASL; never printed")
     kafka_ssl_ca_file: Path | None = Field(None, description="CA to trust; the system's CAs without it")
     kafka_ssl_cert_file: Path | None = Field(None, description="client certificate, for mutual TLS")
-    kafka_ssl_key_file: Path | None = None
+    kafka_ssl_key_file: Path | None = Field(None, description="its key")
     kafka_fetch_max_wait_ms: int = Field(500, ge=1, description="5 on the embedded broker, which never wakes")
     kafka_session_timeout_s: float = Field(
         10.0, ge=1, description="a dead worker's partitions move after this"
     )
 
     # Topics
-    topic_prefix: str = Field("mien", pattern=r"^[a-zA-Z0-9._-]{1,100}$")
+    topic_prefix: str = Field("mien", pattern=r"^[a-zA-Z0-9._-]{1,100}$", description="of topics and groups")
     topic_partitions: int = Field(8, ge=1, description="the most workers that can share a stage")
-    topic_replication: int = Field(1, ge=1)
+    topic_replication: int = Field(1, ge=1, description="copies of each partition")
     frames_retention_ms: int = Field(60_000, ge=1_000, description="privacy: pictures are kept this long")
-    events_retention_ms: int = Field(24 * 3600 * 1000, ge=1_000)
+    events_retention_ms: int = Field(24 * 3600 * 1000, ge=1_000, description="landmarks, emotions, alerts")
     dead_letters_retention_ms: int = Field(
         3600 * 1000, ge=1_000, description="these may hold refused pictures"
     )
 
     # Redis
-    redis_url: str = "redis://localhost:6379/0"
+    redis_url: str = Field(
+        "redis://localhost:6379/0", description="rediss:// for TLS; may hold user and password"
+    )
 
     # Frames
     max_frame_age_ms: int = Field(2_000, ge=1, description="older live frames are dropped before decoding")
-    max_frame_bytes: int = Field(4 * 1024 * 1024, ge=1024)
+    max_frame_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="larger JPEGs are refused")
     max_frame_pixels: int = Field(
         4096 * 2304, ge=1, description="larger pictures are refused before decoding"
     )
 
     # Faces
-    max_faces: int = Field(8, ge=1)
+    max_faces: int = Field(8, ge=1, description="followed at once in one camera")
     detect_interval_ms: int = Field(500, ge=0, description="how often a camera is searched for new faces")
 
     # Emotions
     model_path: Path | None = Field(
         None, description="an ONNX file made by `mien export`; the shipped one without"
     )
-    classify_batch_max: int = Field(64, ge=1)
+    classify_batch_max: int = Field(64, ge=1, description="faces classified at once, at most")
     min_confidence: float | None = Field(None, ge=0, le=1, description="the model's own threshold without it")
-    min_inter_ocular_px: float = Field(14.0, ge=0)
-    max_yaw_deg: float = Field(50.0, ge=0)
-    max_pitch_deg: float = Field(40.0, ge=0)
-    min_sharpness: float = Field(0.004, ge=0)
+    min_inter_ocular_px: float = Field(14.0, ge=0, description="smaller faces abstain: small-face")
+    max_yaw_deg: float = Field(50.0, ge=0, description="faces turned further abstain: extreme-pose")
+    max_pitch_deg: float = Field(40.0, ge=0, description="the same up and down")
+    min_sharpness: float = Field(0.004, ge=0, description="less sharp faces abstain: blurred")
     explanation_landmarks: int = Field(10, ge=1, description="how many top landmarks an event lists")
 
     # Subjects
-    window_s: float = Field(60.0, gt=0)
+    window_s: float = Field(60.0, gt=0, description="length of each subject's rolling window")
     smoothing_s: float = Field(1.0, gt=0, description="time constant of the smoothed probabilities")
-    subject_ttl_s: int = Field(600, ge=1)
+    subject_ttl_s: int = Field(600, ge=1, description="Redis forgets a subject so long after its last event")
 
     # Running
-    metrics_host: str = "0.0.0.0"  # noqa: S104  Prometheus scrapes from outside the pod
+    metrics_host: str = Field("0.0.0.0", description="address that /metrics listens on")  # noqa: S104
     metrics_port: int = Field(9100, ge=0, le=65535, description="0 takes a free port")
     startup_timeout_s: float = Field(
         30.0, ge=0, description="how long a stage waits for Kafka and Redis at start"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe logs to show"
+    )
+    log_format: Literal["console", "json"] = Field("console", description="json: one object a line")
 
     @model_validator(mode="after")
     def _credentials_are_whole(self) -> Self:
@@ -118,6 +126,11 @@ class Settings(BaseSettings):
         return f"{self.topic_prefix}-{stage}"
 
 
+def environment_name(field: str) -> str:
+    """``topic_prefix`` → ``MIEN_TOPIC_PREFIX``."""
+    return f"MIEN_{field.upper()}"
+
+
 def load() -> Settings:
     """The settings of this process.
 
@@ -128,17 +141,16 @@ def load() -> Settings:
         return Settings()
     except ValidationError as exc:
         problems = "; ".join(
-            (f"MIEN_{'_'.join(map(str, e['loc'])).upper()}: " if e["loc"] else "") + e["msg"]
-            for e in exc.errors()
+            (f"{environment_name(str(e['loc'][0]))}: " if e["loc"] else "") + e["msg"] for e in exc.errors()
         )
         raise SettingsInvalid(f"Settings in the environment cannot be used: {problems}") from exc
 
 
 def is_set(name: str) -> bool:
     """Whether the user chose the setting, rather than its default (the demo then starts no own server)."""
-    return f"MIEN_{name.upper()}" in os.environ
+    return environment_name(name) in os.environ
 
 
 def child_environment(**changes: str | int | float) -> dict[str, str]:
     """This process's environment for a child stage, with some settings changed (by lower-case name)."""
-    return dict(os.environ) | {f"MIEN_{name.upper()}": str(value) for name, value in changes.items()}
+    return dict(os.environ) | {environment_name(name): str(value) for name, value in changes.items()}

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from streams import logs, settings
 from streams.errors import MienError
@@ -243,6 +243,22 @@ def export(
 
     _start()
     train_.export(trained, out, Console(stderr=True))
+
+
+@app.command("settings", epilog="Example: mien settings")
+def show_settings(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/settings.md.")] = False,
+) -> None:
+    """Show every MIEN_… variable, its default and its meaning."""
+    from streams import catalog
+
+    if markdown:
+        print(catalog.settings_markdown(), end="")
+        return
+    table = Table(Column("variable", no_wrap=True), "default", "meaning")
+    for row in catalog.settings_rows():
+        table.add_row(*row)
+    Console().print(table)
 
 
 @app.command(epilog="Example: mien schemas --out docs/schemas")
