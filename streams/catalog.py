@@ -49,7 +49,8 @@ def settings_markdown() -> str:
     rows = "\n".join(f"| `{row.variable}` | `{row.default}` | {row.meaning} |" for row in settings_rows())
     return (
         "# Settings\n\nAll settings are environment variables; `mien settings` shows them. "
-        "This page is written by `mien settings --markdown`.\n\n| variable | default | meaning |\n| --- | --- | --- |\n"
+        "This page is written by `mien settings --markdown`.\n\n"
+        "| variable | default | meaning |\n| --- | --- | --- |\n"
         f"{rows.replace('| `` |', '| |')}\n"
     )
 

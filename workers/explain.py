@@ -68,13 +68,14 @@ def show(events: list[EmotionEvent], console: Console) -> None:
         console.print("No face found. Faces under about 40 px are missed; try a larger picture.")
     for number, event in enumerate(events, start=1):
         why = event.explanation
-        console.print(f"[bold]Face {number}: {headline(event)}[/]", highlight=False)
-        console.print(f"  {why.text}", highlight=False)
-        console.print(f"  Explained by {top_regions(why.regions, 4)}.", highlight=False)
+        console.print(f"[bold]Face {number}: {headline(event)}[/]", highlight=False, soft_wrap=True)
+        console.print(f"  {why.text}", highlight=False, soft_wrap=True)
+        console.print(f"  Explained by {top_regions(why.regions, 4)}.", highlight=False, soft_wrap=True)
         console.print(
             f"  Score of {why.target} {why.score_change:+.2f} against the neutral face; "
             f"the attributions add up to it within {why.completeness_error:.0e}.",
             highlight=False,
+            soft_wrap=True,
         )
 
 
