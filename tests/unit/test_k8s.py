@@ -1,4 +1,4 @@
-"""The manifests, rendered as `kubectl apply -k` would: they keep to Kubernetes' schemas and to our settings."""
+"""The manifests, rendered as `kubectl apply -k` would, keep to Kubernetes' schemas and to our settings."""
 
 import os
 import shutil
