@@ -13,16 +13,18 @@ answer is waited for: nothing is acknowledged meanwhile, so nothing is lost.
 """
 
 import asyncio
+import itertools
 import logging
 import random
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, NamedTuple
 
 import faust
 from aiokafka.errors import KafkaError
+from faust.exceptions import ProducerSendError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 
@@ -30,7 +32,7 @@ from models import landmark_set
 from models.classifier import Classifier
 from models.landmark_set import LandmarkSet
 from streams import broker, dead_letters, logs, metrics
-from streams.errors import BrokerUnavailable, InputRefused, MienError, ModelUnusable, ServiceUnavailable
+from streams.errors import InputRefused, MienError, ModelUnusable, ServiceUnavailable
 from streams.frames import Headers
 from streams.health import Health, MetricsServer
 from streams.settings import Settings
@@ -101,6 +103,63 @@ Open = Callable[[Outlet], AbstractAsyncContextManager[Handler]]
 """Loads what the stage needs (a model, a connection), gives its handler, and closes it again."""
 
 
+class Persistence:
+    """Calls a handler so that neither a bad message nor a service that is away loses any message."""
+
+    def __init__(
+        self, settings: Settings, stage: str, outlet: Outlet, health: Health, stopping: asyncio.Event
+    ) -> None:
+        self._settings = settings
+        self._stage = stage
+        self._outlet = outlet
+        self._health = health
+        self._stopping = stopping
+
+    async def work_off(self, handler: Handler, batch: Sequence[Message]) -> None:
+        """Returns when every message of the batch is worked on, or in the dead letters.
+
+        Raises:
+            MienError: if the stage cannot go on (neither a bad message nor retriable), or is told to stop
+                while it waits for a service.
+        """
+        refusal: InputRefused | None = None
+        for attempt in itertools.count():
+            try:
+                if refusal:
+                    await self._isolate(handler, batch, refusal)
+                else:
+                    await handler(batch)
+            except InputRefused as exc:
+                refusal = exc
+            except (MienError, KafkaError, ProducerSendError) as exc:
+                error = exc if isinstance(exc, MienError) else broker.unavailable(self._settings, exc)
+                if not error.retriable:
+                    raise error from exc
+                self._health.lose("model and connections")
+                pause_s = random.uniform(0, min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(attempt, 10)))  # noqa: S311
+                log.warning("tries again", stage=self._stage, error=str(error), pause_s=round(pause_s, 2))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), pause_s)
+                if self._stopping.is_set():
+                    raise error from exc
+            except Exception as exc:  # a bug on one message must not stop the stream
+                if refusal:
+                    raise  # even refusing it fails
+                log.exception("unexpected error", stage=self._stage)
+                refusal = InputRefused(f"{type(exc).__name__}: {exc}", reason="internal-error")
+            else:
+                self._health.meet("model and connections")
+                return
+
+    async def _isolate(self, handler: Handler, batch: Sequence[Message], error: InputRefused) -> None:
+        """Works on the messages one by one, so that only the bad one is refused."""
+        if len(batch) == 1:
+            await self._outlet.refuse(batch[0], error)
+            return
+        for message in batch:
+            await self.work_off(handler, [message])
+
+
 def run(
     settings: Settings, name: str, source: Topic, open_handler: Open, *, batch_max: int, buffer_max: int
 ) -> None:
@@ -143,6 +202,7 @@ class _Stage:
         self._next_offset: dict[TP, int] = {}
         self._app = _faust_app(settings, name, self._loop, buffer_max)
         self._outlet = Outlet(self._app, name, settings.topics.dead_letters)
+        self._persistence = Persistence(settings, name, self._outlet, health, self._stopping)
         self._worker = faust.Worker(
             self._app, loop=self._loop, quiet=True, override_logging=False, redirect_stdouts=False
         )
@@ -195,40 +255,10 @@ class _Stage:
             events = [first.result()]
             while len(events) < self._batch_max and not self._arrived.empty():
                 events.append(self._arrived.get_nowait())
-            await self._handle(handler, [_message(event) for event in events])
+            await self._persistence.work_off(handler, [_message(event) for event in events])
             for event in events:
                 event.ack()
                 self._next_offset[event.message.tp] = event.message.offset + 1
-
-    async def _handle(self, handler: Handler, batch: Sequence[Message]) -> None:
-        """Returns when every message of the batch is worked on, or in the dead letters."""
-        for attempt in range(1_000_000):
-            try:
-                return await handler(batch)
-            except (MienError, KafkaError) as exc:
-                error = exc if isinstance(exc, MienError) else broker.unavailable(self._settings, exc)
-                if isinstance(error, InputRefused):
-                    return await self._isolate(handler, batch, error)
-                if not error.retriable:
-                    raise error from exc
-                pause_s = random.uniform(0, min(RETRY_CAP_S, RETRY_BASE_S * 2**attempt))  # noqa: S311
-                log.warning("tries again", stage=self._name, error=str(error), pause_s=round(pause_s, 2))
-                self._health.lose("model and connections")
-                await asyncio.sleep(pause_s)
-                self._health.meet("model and connections")
-            except Exception as exc:  # a bug on one message must not stop the stream
-                log.exception("unexpected error", stage=self._name)
-                refusal = InputRefused(f"{type(exc).__name__}: {exc}", reason="internal-error")
-                return await self._isolate(handler, batch, refusal)
-        raise BrokerUnavailable("gave up")  # pragma: no cover
-
-    async def _isolate(self, handler: Handler, batch: Sequence[Message], error: InputRefused) -> None:
-        """Works on the messages one by one, so that only the bad one is refused."""
-        if len(batch) == 1:
-            await self._outlet.refuse(batch[0], error)
-            return
-        for message in batch:
-            await self._handle(handler, [message])
 
     async def _on_assigned(self, _app: faust.App, assigned: set[TP], **_kwargs: Any) -> None:
         log.info("partitions assigned", stage=self._name, partitions=sorted(tp.partition for tp in assigned))
