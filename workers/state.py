@@ -56,11 +56,12 @@ class StateWorker:
 
     async def handle(self, batch: Sequence[Message]) -> None:
         events: list[EmotionEvent] = []
+        refused: list[tuple[Message, InputRefused]] = []
         for message in batch:
             try:
                 events.append(emotions.decode(message.value))
             except InputRefused as exc:
-                await self._outlet.refuse(message, exc)
+                refused.append((message, exc))
         with metrics.stage_duration_seconds.labels(NAME, "redis").time():
             applied = await self._store.apply(events)
         now_s = time.time()
@@ -68,6 +69,8 @@ class StateWorker:
             metrics.state_events_total.labels(event.camera_id, "applied" if changed else "fenced").inc()
             metrics.frame_age_seconds.labels(NAME).observe(now_s - event.captured_at.timestamp())
             self._seen_at_s[event.camera_id, event.subject_id] = time.monotonic()
+        for message, error in refused:  # last: while Redis is away, this is all called again and again
+            await self._outlet.refuse(message, error)
 
     async def keep_counting_active(self) -> None:
         """Sets the gauge each second, so that it falls when nothing comes any more."""
