@@ -22,9 +22,12 @@ from streams.errors import BadMessage
 
 Headers = list[tuple[str, bytes]]
 
+MAX_TIME_US = 253_402_300_799_999_999
+"""The last µs of the year 9999: later times cannot be written as RFC 3339."""
+
 CAMERA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_SIZE = re.compile(r"([1-9]\d{0,5})x([1-9]\d{0,5})")
+_SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
 
 
 class Frame(NamedTuple):
@@ -70,13 +73,13 @@ def encode(frame: Frame) -> tuple[bytes, bytes, Headers]:
     )
 
 
-def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Frame:
+def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> Frame:
     """The frame that a Kafka message holds; the JPEG itself is not looked at.
 
     Raises:
         BadMessage: saying which header or key is missing or wrong.
     """
-    texts = {name: raw.decode("utf-8", "replace") for name, raw in headers}
+    texts = {name: (raw or b"").decode("utf-8", "replace") for name, raw in headers}
     size = _SIZE.fullmatch(_required(texts, "size"))
     if size is None:
         raise BadMessage(f"Frame header size={texts['size'][:40]!r} is not WIDTHxHEIGHT")
@@ -89,7 +92,7 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
     return Frame(
         camera_id=check_camera_id((key or b"").decode("utf-8", "replace")),
         seq=_integer(texts, "seq"),
-        captured_at_us=_integer(texts, "captured-at"),
+        captured_at_us=_integer(texts, "captured-at", MAX_TIME_US),
         size_px=(int(size[1]), int(size[2])),
         source="live" if source == "live" else "file",
         traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else new_traceparent(),
@@ -114,8 +117,8 @@ def _required(texts: dict[str, str], name: str) -> str:
         raise BadMessage(f"Frame without the header {name!r}; it has {sorted(texts)[:8]}") from None
 
 
-def _integer(texts: dict[str, str], name: str) -> int:
+def _integer(texts: dict[str, str], name: str, maximum: int = 10**18 - 1) -> int:
     text = _required(texts, name)
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise BadMessage(f"Frame header {name}={text[:40]!r} is not a whole number")
+    if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) > maximum:
+        raise BadMessage(f"Frame header {name}={text[:40]!r} is not a whole number up to {maximum}")
     return int(text)

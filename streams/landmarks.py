@@ -1,5 +1,6 @@
 """A face on ``mien.landmarks``: key = camera id, value = MessagePack of :class:`Landmarks`."""
 
+import math
 from typing import Annotated
 
 import msgspec
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.errors import BadMessage
+from streams.frames import MAX_TIME_US
 
 SCHEMA = "mien.landmarks/1"
 
@@ -49,7 +51,7 @@ class Landmarks(msgspec.Struct, frozen=True, tag_field="schema", tag=SCHEMA):
 
     camera_id: str
     frame_seq: Annotated[int, msgspec.Meta(ge=0)]
-    captured_at_us: Annotated[int, msgspec.Meta(ge=0, description="µs since the epoch")]
+    captured_at_us: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_US, description="µs since the epoch")]
     subject_id: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
     face: FaceBox
     pose: Pose
@@ -60,6 +62,14 @@ class Landmarks(msgspec.Struct, frozen=True, tag_field="schema", tag=SCHEMA):
     ]
     transform: Transform
     traceparent: str = ""
+
+    def __post_init__(self) -> None:
+        # MessagePack can say NaN, but the JSON of the event that is made from this cannot.
+        box, pose, place = self.face, self.pose, self.transform
+        numbers = (box.x, box.y, box.w, box.h, pose.yaw, pose.pitch, pose.roll, place.scale_px)
+        measured = (self.quality.inter_ocular_px, self.quality.sharpness, self.quality.presence)
+        if not all(map(math.isfinite, (*numbers, *measured, *place.rotation, *place.translation_px))):
+            raise ValueError("a number is not finite")
 
 
 _encoder = msgspec.msgpack.Encoder()
