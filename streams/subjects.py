@@ -125,8 +125,13 @@ async def connect(settings: Settings) -> AsyncIterator[SubjectStore]:
     """
     try:
         client = Redis.from_url(settings.redis_url, socket_connect_timeout=5, socket_timeout=5)
-    except ValueError as exc:
-        raise SettingsInvalid(f"MIEN_REDIS_URL is not a Redis URL (redis://host:6379/0): {exc}") from exc
+        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # does not connect yet, but finds unknown options
+    except (ValueError, TypeError) as exc:
+        # Not the reason itself: it may quote a part of the password.
+        raise SettingsInvalid(
+            "MIEN_REDIS_URL is not a Redis URL, like redis://user:password@host:6379/0 "
+            "(rediss:// for TLS, unix:// for a socket; special signs in the password as %XX)"
+        ) from exc
     async with client:
         yield SubjectStore(client, settings)
 
@@ -134,7 +139,7 @@ async def connect(settings: Settings) -> AsyncIterator[SubjectStore]:
 def unavailable(settings: Settings, exc: RedisError) -> ServiceUnavailable:
     """The error that says in the user's terms why Redis cannot be used. Never shows the password."""
     parts = urlsplit(settings.redis_url)
-    where = f"Redis at {parts.hostname}:{parts.port or 6379}"
+    where = f"Redis at {f'{parts.hostname}:{parts.port or 6379}' if parts.hostname else parts.path}"
     denied = isinstance(exc, AuthenticationError | NoPermissionError) or (
         isinstance(exc, ResponseError) and str(exc).startswith(("NOAUTH", "WRONGPASS"))
     )
