@@ -4,15 +4,18 @@
 """
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import SettingsInvalid
 from streams.topics import Topics
+
+_SERVER = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 
 
 class Settings(BaseSettings):
@@ -92,6 +95,14 @@ class Settings(BaseSettings):
     )
     log_format: Literal["console", "json"] = Field("console", description="json: one object a line")
 
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _servers_have_ports(cls, servers: str) -> str:
+        for server in servers.split(","):
+            if not _SERVER.fullmatch(server.strip()):
+                raise ValueError(f"{server.strip()!r} is not host:port")
+        return servers
+
     @model_validator(mode="after")
     def _credentials_are_whole(self) -> Self:
         sasl = self.kafka_security_protocol.startswith("SASL")
@@ -108,6 +119,12 @@ class Settings(BaseSettings):
             )
         if (self.kafka_ssl_cert_file is None) != (self.kafka_ssl_key_file is None):
             raise ValueError("MIEN_KAFKA_SSL_CERT_FILE and MIEN_KAFKA_SSL_KEY_FILE go together")
+        tls_files = self.kafka_ssl_ca_file or self.kafka_ssl_cert_file
+        if tls_files and self.kafka_security_protocol not in ("SSL", "SASL_SSL"):
+            raise ValueError(
+                "TLS files are set (MIEN_KAFKA_SSL_…), but MIEN_KAFKA_SECURITY_PROTOCOL is "
+                f"{self.kafka_security_protocol}; set it to SSL or SASL_SSL"
+            )
         return self
 
     @cached_property
