@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from models.pictures import Picture, encode_jpeg, fit_width
 from streams import broker, frames, logs, metrics
-from streams.errors import BadPicture, MienError, SettingsInvalid, SourceLost, SourceNotFound
+from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound
 from streams.frames import Frame, check_camera_id, new_traceparent
 from streams.health import Health, MetricsServer
 from streams.settings import Settings
@@ -156,7 +156,7 @@ class Reader(threading.Thread):
         self._outcomes = outcomes
         self._up = metrics.camera_up.labels(options.camera_id)
         self._pauses_s = _pauses_s()
-        self.failure: MienError | None = None
+        self.failure: Exception | None = None
         # Over restarts the numbers must grow (the state is fenced by them), so a live camera starts with the
         # clock; a lossless file starts with 0, because the same frame must give the same event id.
         clock_ms = time.time_ns() // 1_000_000
@@ -170,7 +170,7 @@ class Reader(threading.Thread):
     def run(self) -> None:
         try:
             self._read_and_reconnect()
-        except MienError as exc:
+        except Exception as exc:  # noqa: BLE001  a bug must not look like the end of the source
             self.failure = exc
         finally:
             self._up.set(0)
