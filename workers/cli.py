@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from streams import logs, settings
@@ -36,7 +37,7 @@ def main() -> NoReturn:
     try:
         app(standalone_mode=True)
     except MienError as exc:
-        Console(stderr=True).print(f"[bold red]mien:[/] {exc}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[bold red]mien:[/] {escape(str(exc))}", highlight=False, soft_wrap=True)
         sys.exit(exc.exit_code)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)

@@ -1,5 +1,6 @@
 """Writing results to disk: whole or not at all, and with a clear word when it fails."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from streams.errors import OutputFailed
@@ -14,7 +15,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
         partial.replace(path)
     except OSError as exc:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # what kept it from being written may keep it from being removed
+            partial.unlink()
         raise OutputFailed(f"Cannot write {path}: {exc.strerror}. Choose another place with --out.") from exc
 
 
