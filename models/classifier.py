@@ -74,18 +74,11 @@ class Classifier:
         neutral face of the population is every subject's. Raises ValueError for another shape and for values
         that are not finite.
         """
-        points = np.ascontiguousarray(points, dtype=np.float32)
+        shape = (len(points), len(self.landmark_set), 3)
+        points = _checked("points", points, shape)
         if baseline is None:
-            baseline = np.broadcast_to(self.population_baseline, points.shape) if points.ndim == 3 else points
-        baseline = np.ascontiguousarray(baseline, dtype=np.float32)
-        for name, value in (("points", points), ("baseline", baseline)):
-            if value.shape != (len(points), len(self.landmark_set), 3):
-                raise ValueError(
-                    f"{name} must have shape [{len(points)}, {len(self.landmark_set)}, 3], "
-                    f"not {list(value.shape)}"
-                )
-            if not np.isfinite(value).all():
-                raise ValueError(f"{name} holds values that are not finite")
+            baseline = np.broadcast_to(self.population_baseline, shape)
+        baseline = _checked("baseline", baseline, shape)
         if not len(points):
             return self._nothing()
         return Classification(*self._session.run(_OUTPUTS, {"points": points, "baseline": baseline}))
@@ -99,6 +92,15 @@ class Classifier:
             one,
             one,
         )
+
+
+def _checked(name: str, value: F32, shape: tuple[int, int, int]) -> F32:
+    value = np.ascontiguousarray(value, dtype=np.float32)
+    if value.shape != shape:
+        raise ValueError(f"{name} must have shape {list(shape)}, not {list(value.shape)}")
+    if not np.isfinite(value).all():
+        raise ValueError(f"{name} holds values that are not finite")
+    return value
 
 
 def _read_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:

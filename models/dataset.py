@@ -132,11 +132,11 @@ class _Part:
 
 def _read(path: Path) -> Mapping[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except FileNotFoundError:
         raise
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as exc:
+    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as exc:
         raise ValueError(f"{path}: not an .npz file of landmarks: {exc}") from exc
 
 

@@ -1,0 +1,151 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from models.canonical import MIRROR
+from models.classifier import SHIPPED, Classifier
+from models.dataset import EMOTIONS
+from models.landmark_set import LandmarkSet
+
+SHIPPED_CLASSIFIER = Classifier.load()
+seeds = st.integers(0, 2**32 - 1)
+
+
+def faces(seed: int, count: int = 4, spread: float = 0.02) -> NDArray[np.float32]:
+    noise = np.random.default_rng(seed).normal(0, spread, (count, 128, 3))
+    return (SHIPPED_CLASSIFIER.population_baseline + noise).astype(np.float32)
+
+
+def test_shipped_artifact() -> None:
+    classifier = SHIPPED_CLASSIFIER
+    assert classifier.name == "mien-128"
+    assert len(classifier.version) == 12
+    assert classifier.landmark_set == LandmarkSet.load()
+    assert classifier.emotions == EMOTIONS
+    assert classifier.population_baseline.shape == (128, 3)
+    assert 0 < classifier.min_confidence < 0.9
+    assert SHIPPED.stat().st_size < 2_000_000
+
+
+def test_shipped_baseline_is_a_symmetric_face_classified_as_neutral() -> None:
+    baseline, indices = SHIPPED_CLASSIFIER.population_baseline, SHIPPED_CLASSIFIER.landmark_set.indices
+    twins = np.searchsorted(indices, MIRROR[indices])
+    np.testing.assert_allclose(baseline[twins] * [-1, 1, 1], baseline, atol=0.02)
+    result = SHIPPED_CLASSIFIER.classify(baseline[None])
+    assert EMOTIONS[result.target[0]] == "neutral"
+    np.testing.assert_allclose(result.attributions, 0, atol=1e-6)
+    np.testing.assert_allclose(result.score_change, 0, atol=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.sampled_from([0.0, 1e-4, 0.01, 0.1, 10.0, 1e4, 1e8]))
+def test_completeness_on_any_input(seed: int, spread: float) -> None:
+    result = SHIPPED_CLASSIFIER.classify(faces(seed, spread=spread), faces(seed + 1))
+    assert result.completeness_error.max() < 1e-3
+    np.testing.assert_allclose(result.attributions.sum(axis=1), result.score_change, atol=1e-3)
+    np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(result.target, result.probabilities.argmax(axis=1))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, st.floats(1, 100))
+def test_completeness_on_exaggerated_faces(seed: int, factor: float) -> None:
+    """The hardest inputs of the path integral: differences as long as the network's radius."""
+    baseline = SHIPPED_CLASSIFIER.population_baseline
+    result = SHIPPED_CLASSIFIER.classify((baseline + factor * (faces(seed) - baseline)).astype(np.float32))
+    assert result.completeness_error.max() < 1e-3
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds)
+def test_a_face_gets_the_same_answer_alone_and_in_a_batch(seed: int) -> None:
+    batch = faces(seed, count=5)
+    together, alone = SHIPPED_CLASSIFIER.classify(batch), SHIPPED_CLASSIFIER.classify(batch[3:4])
+    for one, many in zip(alone, together, strict=True):
+        np.testing.assert_allclose(one[0], many[3], rtol=1e-3, atol=1e-3)
+
+
+def test_the_population_is_the_baseline_unless_another_is_given() -> None:
+    points = faces(0)
+    population = np.broadcast_to(SHIPPED_CLASSIFIER.population_baseline, points.shape)
+    default, explicit, own = (
+        SHIPPED_CLASSIFIER.classify(points),
+        SHIPPED_CLASSIFIER.classify(points, population),
+        SHIPPED_CLASSIFIER.classify(points, points),
+    )
+    np.testing.assert_array_equal(default.attributions, explicit.attributions)
+    np.testing.assert_array_equal(own.attributions, 0)
+
+
+def test_no_faces() -> None:
+    result = SHIPPED_CLASSIFIER.classify(np.empty((0, 128, 3), np.float32))
+    assert [field.shape for field in result] == [(0, 8), (0,), (0, 128), (0,), (0,)]
+    assert result.target.dtype == np.int64
+
+
+@pytest.mark.parametrize("shape", [(128, 3), (1, 468, 3), (1, 128, 2)])
+def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"points must have shape \[\d+, 128, 3\]"):
+        SHIPPED_CLASSIFIER.classify(np.zeros(shape, np.float32))
+    with pytest.raises(ValueError, match="baseline must have shape"):
+        SHIPPED_CLASSIFIER.classify(faces(0), np.zeros(shape, np.float32))
+
+
+def test_values_that_are_not_finite_are_refused() -> None:
+    points = faces(0)
+    points[2, 5, 1] = np.nan
+    with pytest.raises(ValueError, match="points holds values that are not finite"):
+        SHIPPED_CLASSIFIER.classify(points)
+    with pytest.raises(ValueError, match="baseline holds values that are not finite"):
+        SHIPPED_CLASSIFIER.classify(faces(0), points)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.onnx"):
+        Classifier.load(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize("keep", [0, 100, 50_000])
+def test_damaged_file(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(SHIPPED.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"damaged\.onnx") as caught:
+        Classifier.load(path)
+    assert caught.value.__cause__ is not None
+
+
+def save_changed(path: Path, **metadata: str | None) -> Path:
+    """The shipped model with other metadata; None leaves the entry out."""
+    model = onnx.load(SHIPPED)
+    kept = {p.key: p.value for p in model.metadata_props} | {f"mien.{k}": v for k, v in metadata.items()}
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {key: value for key, value in kept.items() if value is not None})
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", None),
+        ("emotions", '["neutral"]'),
+        ("emotions", "neutral"),
+        ("landmark_set", LandmarkSet("few", np.array([1])).to_json()),
+        ("population_baseline", "AAAA"),
+        ("min_confidence", "much"),
+    ],
+)
+def test_foreign_model(tmp_path: Path, field: str, value: str | None) -> None:
+    with pytest.raises(ValueError, match=r"foreign\.onnx is an ONNX model, but not one"):
+        Classifier.load(save_changed(tmp_path / "foreign.onnx", **{field: value}))
+
+
+def test_version_follows_the_content(tmp_path: Path) -> None:
+    other = Classifier.load(save_changed(tmp_path / "other.onnx", name="other"))
+    assert other.name == "other"
+    assert other.version != SHIPPED_CLASSIFIER.version
