@@ -9,7 +9,6 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,30 +17,9 @@ from aiokafka.errors import KafkaConnectionError
 
 from streams.children import free_ports
 from streams.errors import KafkaServerUnavailable
-from streams.kafka_jars import fetch_jars, tool
 from streams.kafka_server import KafkaServer
 
 ROOT = Path(__file__).parents[2]
-LIB_DIR = ROOT / ".kafka" / "lib"
-
-
-@pytest.fixture(scope="module")
-def lib_dir() -> Path:
-    """Kafka's jars; a skip without Java or Maven, but never in CI."""
-    try:
-        tool("java")
-        fetch_jars(LIB_DIR)
-    except KafkaServerUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no local Kafka: {error}")
-    return LIB_DIR
-
-
-@pytest.fixture(scope="module")
-def secure_server(lib_dir: Path) -> Iterator[KafkaServer]:
-    with KafkaServer(lib_dir=lib_dir, sasl=("mien", "right-1"), tls=True) as server:
-        yield server
 
 
 def listens(address: str) -> bool:
@@ -108,22 +86,22 @@ async def test_messages_and_offsets_outlive_a_kill_and_nothing_outlives_stop(lib
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
-async def test_right_credentials_and_trust_are_let_in(secure_server: KafkaServer, mechanism: str) -> None:
+async def test_right_credentials_and_trust_are_let_in(secure_kafka: KafkaServer, mechanism: str) -> None:
     security = {
-        "security_protocol": secure_server.security_protocol,
+        "security_protocol": secure_kafka.security_protocol,
         "sasl_mechanism": mechanism,
         "sasl_plain_username": "mien",
         "sasl_plain_password": "right-1",
-        "ssl_context": ssl.create_default_context(cafile=str(secure_server.ca_path)),
+        "ssl_context": ssl.create_default_context(cafile=str(secure_kafka.ca_path)),
     }
-    await send(secure_server, [mechanism.encode()], topic=mechanism, **security)
-    assert await read(secure_server, 1, topic=mechanism, **security) == [mechanism.encode()]
+    await send(secure_kafka, [mechanism.encode()], topic=mechanism, **security)
+    assert await read(secure_kafka, 1, topic=mechanism, **security) == [mechanism.encode()]
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
 @pytest.mark.parametrize(("user", "password"), [("mien", "wrong"), ("other", "right-1")])
 async def test_wrong_credentials_are_refused(
-    secure_server: KafkaServer,
+    secure_kafka: KafkaServer,
     mechanism: str,
     user: str,
     password: str,
@@ -132,23 +110,23 @@ async def test_wrong_credentials_are_refused(
     # aiokafka tells the reason in its log only.
     with pytest.raises(KafkaConnectionError):
         await send(
-            secure_server,
+            secure_kafka,
             [b"never"],
             security_protocol="SASL_SSL",
             sasl_mechanism=mechanism,
             sasl_plain_username=user,
             sasl_plain_password=password,
-            ssl_context=ssl.create_default_context(cafile=str(secure_server.ca_path)),
+            ssl_context=ssl.create_default_context(cafile=str(secure_kafka.ca_path)),
         )
     assert "SaslAuthenticationFailed" in caplog.text
 
 
 async def test_clients_that_do_not_trust_the_certificate_or_speak_plaintext_get_nothing(
-    secure_server: KafkaServer,
+    secure_kafka: KafkaServer,
 ) -> None:
     with pytest.raises(KafkaConnectionError):
         await send(
-            secure_server,
+            secure_kafka,
             [b"never"],
             security_protocol="SASL_SSL",
             sasl_mechanism="PLAIN",
@@ -157,7 +135,7 @@ async def test_clients_that_do_not_trust_the_certificate_or_speak_plaintext_get_
             ssl_context=ssl.create_default_context(),
         )
     with pytest.raises(KafkaConnectionError):
-        await send(secure_server, [b"never"])
+        await send(secure_kafka, [b"never"])
 
 
 def test_a_port_in_use_is_named(lib_dir: Path) -> None:

@@ -1,0 +1,125 @@
+"""Real servers, started once for all integration tests, and a chain of its own for each test.
+
+Where a server cannot be had, the tests that need it are skipped with the reason; in CI they fail.
+"""
+
+import itertools
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from models.animate import Animation
+from models.pictures import encode_jpeg
+from models.scripts import find_script
+from streams import embedded
+from streams.errors import KafkaServerUnavailable, RedisUnavailable
+from streams.kafka_jars import fetch_jars, tool
+from streams.kafka_server import KafkaServer
+
+sys.path.append(str(Path(__file__).parent))  # for harness.py: tests are no package
+from harness import Chain
+
+ROOT = Path(__file__).parents[2]
+LIB_DIR = ROOT / ".kafka" / "lib"
+SASL = ("mien", "right-1")
+DISTINCT_PICTURES = 60
+
+
+def lacks(reason: object) -> None:
+    """Skips the test, or fails it in CI."""
+    if os.environ.get("CI"):
+        pytest.fail(str(reason))
+    pytest.skip(str(reason))
+
+
+def command(name: str) -> str:
+    """The path of a Debian package's command; a skip without it, but never in CI."""
+    found = shutil.which(name)
+    if found is None:
+        lacks(f"{name} is not installed: `make servers` installs it")
+    return str(found)
+
+
+@pytest.fixture(scope="session")
+def lib_dir() -> Path:
+    """Kafka's jars; a skip without Java or Maven, but never in CI."""
+    try:
+        tool("java")
+        fetch_jars(LIB_DIR)
+    except KafkaServerUnavailable as error:
+        lacks(f"no local Kafka: {error}")
+    return LIB_DIR
+
+
+@pytest.fixture(scope="session")
+def kafka(lib_dir: Path) -> Iterator[KafkaServer]:
+    with KafkaServer(lib_dir=lib_dir) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def secure_kafka(lib_dir: Path) -> Iterator[KafkaServer]:
+    """With SASL over TLS."""
+    with KafkaServer(lib_dir=lib_dir, sasl=SASL, tls=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server_url() -> Iterator[str]:
+    try:
+        with embedded.redis_server() as url:
+            yield url
+    except RedisUnavailable as error:
+        lacks(error)
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server_url: str) -> Callable[[], str]:
+    """Each call names another empty database of one server."""
+    base = redis_server_url.rpartition("/")[0]
+    numbers = itertools.count()
+    return lambda: f"{base}/{next(numbers)}"
+
+
+@pytest.fixture
+def chain(tmp_path: Path, kafka: KafkaServer, redis_url: Callable[[], str]) -> Iterator[Chain]:
+    """Topics, groups and a Redis database that no other test sees; nothing runs yet."""
+    chain = Chain(tmp_path, kafka=kafka.bootstrap, redis_url=redis_url(), prefix=unique_prefix())
+    chain.create_topics()
+    yield chain
+    chain.close()
+
+
+def unique_prefix() -> str:
+    return f"test-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="session")
+def distinct_pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """JPEG files of a face that moves, 320×240."""
+    folder = tmp_path_factory.mktemp("pictures")
+    animation = Animation(find_script("calm"), 10, (320, 240), 7)
+    paths = [folder / f"{index}.jpg" for index in range(DISTINCT_PICTURES)]
+    for index, path in enumerate(paths):
+        path.write_bytes(encode_jpeg(animation.frame(index), 85))
+    return paths
+
+
+@pytest.fixture
+def pictures(distinct_pictures: list[Path], tmp_path: Path) -> Callable[[int], Path]:
+    """A folder of so many pictures: there and back again, so that the face never jumps."""
+
+    def make(count: int) -> Path:
+        folder = tmp_path / f"pictures-{count}"
+        folder.mkdir(exist_ok=True)
+        there_and_back = itertools.cycle([*distinct_pictures, *distinct_pictures[-2:0:-1]])
+        for index, path in zip(range(count), there_and_back, strict=False):
+            (folder / f"{index}.jpg").hardlink_to(path)
+        return folder
+
+    return make
