@@ -1,0 +1,139 @@
+"""What many tests share: a real Redis, messages to start from, and an outlet that only writes down."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from streams import embedded, emotions, landmarks
+from streams.emotions import EmotionEvent, Explanation, Model, Probabilities
+from streams.errors import InputRefused
+from streams.frames import Headers
+from streams.landmarks import FaceBox, Landmarks, Pose, Quality, Transform
+from streams.topics import Topic
+
+UNIT = Path(__file__).with_name("unit")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_settings_from_outside(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Unit tests see the default settings, whatever the developer's shell says."""
+    with pytest.MonkeyPatch.context() as patch:
+        if UNIT in request.path.parents:
+            for name in [name for name in os.environ if name.startswith("MIEN_")]:
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A real redis-server, one for all tests; use subject ids of your own, or flush it."""
+    with embedded.redis_server() as url:
+        yield url
+
+
+class Sent(NamedTuple):
+    topic: Topic
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class RecordingOutlet:
+    """Stands for ``workers.stage.Outlet``: keeps what was sent and refused, and can be told to fail."""
+
+    def __init__(self) -> None:
+        self.sent: list[Sent] = []
+        self.refused: list[tuple[Any, InputRefused]] = []
+        self.undelivered: list[Exception] = []
+        """Errors that the next deliveries end with."""
+
+    async def send(
+        self, topic: Topic, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> Awaitable[None]:
+        self.sent.append(Sent(topic, key, value, headers))
+        delivery = asyncio.get_running_loop().create_future()
+        if self.undelivered:
+            delivery.set_exception(self.undelivered.pop(0))
+        else:
+            delivery.set_result(None)
+        return delivery
+
+    async def refuse(self, message: Any, error: InputRefused) -> None:
+        self.refused.append((message, error))
+
+    @property
+    def reasons(self) -> list[str]:
+        return [error.reason for _, error in self.refused]
+
+
+@pytest.fixture
+def outlet() -> RecordingOutlet:
+    return RecordingOutlet()
+
+
+@pytest.fixture(scope="session")
+def make_landmarks() -> Callable[..., Landmarks]:
+    """Builds a good landmarks message, with the given fields changed."""
+
+    def make(**changes: Any) -> Landmarks:
+        fields = {
+            "camera_id": "lobby-1",
+            "frame_seq": 7,
+            "captured_at_us": 1_764_000_000_123_456,
+            "subject_id": "lobby-1:7k3f",
+            "face": FaceBox(0.41, 0.22, 0.12, 0.18),
+            "pose": Pose(3.1, -8.0, 0.4),
+            "quality": Quality(64.0, 0.05, 0.98),
+            "landmark_set": "two-points",
+            "points": landmarks.pack_points(np.zeros((2, 3), np.float32)),
+            "transform": Transform(64.0, [1.0, 0, 0, 0, 1, 0, 0, 0, 1], [320.0, 240.0, 0.0]),
+            "traceparent": "",
+        }
+        return Landmarks(**fields | changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_event() -> Callable[..., EmotionEvent]:
+    """Builds a good emotion event, with the given fields changed; ``p`` gives some probabilities."""
+
+    def make(*, p: dict[str, float] | None = None, **changes: Any) -> EmotionEvent:
+        camera_id = changes.get("camera_id", "lobby-1")
+        frame_seq = changes.get("frame_seq", 7)
+        subject_id = changes.get("subject_id", "lobby-1:7k3f")
+        probabilities = dict.fromkeys(emotions.EMOTIONS, 0.0) | (p or {"happiness": 0.9, "neutral": 0.1})
+        top = max(probabilities, key=probabilities.__getitem__)
+        fields = {
+            "event_id": emotions.event_id(camera_id, frame_seq, subject_id),
+            "camera_id": camera_id,
+            "subject_id": subject_id,
+            "frame_seq": frame_seq,
+            "captured_at": emotions.time_of(1_764_000_000_123_456),
+            "face": FaceBox(0.41, 0.22, 0.12, 0.18),
+            "pose": Pose(3.1, -8.0, 0.4),
+            "emotion": top,
+            "confidence": probabilities[top],
+            "abstained": None,
+            "probabilities": Probabilities(**probabilities),
+            "explanation": Explanation(
+                method="integrated-gradients",
+                target=top,
+                baseline="population",
+                score_change=6.0,
+                completeness_error=2e-6,
+                landmarks=[emotions.AttributedLandmark(61, "mouth corner, right", 4.0)],
+                regions={"mouth": 0.75, "cheeks": 0.25},
+                text="Mouth corners raised.",
+                attributions=[4.0, 2.0],
+            ),
+            "model": Model("mien-128", "0123456789ab", "two-points"),
+        }
+        return EmotionEvent(**fields | changes)
+
+    return make

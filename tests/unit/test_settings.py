@@ -1,0 +1,152 @@
+"""Settings from the environment: what is refused, with which words, and what the defaults promise."""
+
+import pytest
+
+from streams import settings
+from streams.errors import SettingsInvalid
+from streams.settings import Settings
+
+SASL = {
+    "MIEN_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "MIEN_KAFKA_SASL_USERNAME": "ann",
+    "MIEN_KAFKA_SASL_PASSWORD": "hunter2",
+}
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "localhost"),
+        ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "localhost:abc"),
+        ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "a:9092,"),
+        ("MIEN_KAFKA_BOOTSTRAP_SERVERS", ""),
+        ("MIEN_KAFKA_SECURITY_PROTOCOL", "TLS"),
+        ("MIEN_KAFKA_SASL_MECHANISM", "GSSAPI"),
+        ("MIEN_KAFKA_FETCH_MAX_WAIT_MS", "0"),
+        ("MIEN_KAFKA_SESSION_TIMEOUT_S", "0.5"),
+        ("MIEN_TOPIC_PREFIX", "mien topics"),
+        ("MIEN_TOPIC_PREFIX", ""),
+        ("MIEN_TOPIC_PARTITIONS", "0"),
+        ("MIEN_TOPIC_PARTITIONS", "many"),
+        ("MIEN_FRAMES_RETENTION_MS", "10"),
+        ("MIEN_MAX_FRAME_AGE_MS", "0"),
+        ("MIEN_MAX_FRAME_BYTES", "1"),
+        ("MIEN_MIN_CONFIDENCE", "1.5"),
+        ("MIEN_MIN_CONFIDENCE", "high"),
+        ("MIEN_WINDOW_S", "0"),
+        ("MIEN_SMOOTHING_S", "-1"),
+        ("MIEN_SUBJECT_TTL_S", "0"),
+        ("MIEN_METRICS_PORT", "65536"),
+        ("MIEN_METRICS_PORT", "-1"),
+        ("MIEN_LOG_LEVEL", "loud"),
+        ("MIEN_LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_name_of_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=name):
+        load(monkeypatch, **{name: value})
+
+
+def test_all_wrong_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsInvalid, match=r"(?s)MIEN_TOPIC_PARTITIONS.*MIEN_LOG_LEVEL"):
+        load(monkeypatch, MIEN_TOPIC_PARTITIONS="0", MIEN_LOG_LEVEL="loud")
+
+
+@pytest.mark.parametrize("missing", ["MIEN_KAFKA_SASL_USERNAME", "MIEN_KAFKA_SASL_PASSWORD"])
+@pytest.mark.parametrize("protocol", ["SASL_SSL", "SASL_PLAINTEXT"])
+def test_sasl_needs_both_credentials(monkeypatch: pytest.MonkeyPatch, missing: str, protocol: str) -> None:
+    environment = SASL | {"MIEN_KAFKA_SECURITY_PROTOCOL": protocol}
+    del environment[missing]
+
+    with pytest.raises(SettingsInvalid, match=missing):
+        load(monkeypatch, **environment)
+
+
+@pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL"])
+@pytest.mark.parametrize("name", ["MIEN_KAFKA_SASL_USERNAME", "MIEN_KAFKA_SASL_PASSWORD"])
+def test_credentials_that_would_not_be_used_are_refused(
+    monkeypatch: pytest.MonkeyPatch, protocol: str, name: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match="MIEN_KAFKA_SECURITY_PROTOCOL") as refused:
+        load(monkeypatch, **{name: "hunter2", "MIEN_KAFKA_SECURITY_PROTOCOL": protocol})
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("given", ["CERT", "KEY"])
+def test_certificate_and_key_go_together(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    environment = {"MIEN_KAFKA_SECURITY_PROTOCOL": "SSL", f"MIEN_KAFKA_SSL_{given}_FILE": "/some.pem"}
+
+    with pytest.raises(SettingsInvalid, match=r"MIEN_KAFKA_SSL_CERT_FILE and MIEN_KAFKA_SSL_KEY_FILE"):
+        load(monkeypatch, **environment)
+
+
+def test_tls_files_with_a_plaintext_protocol_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsInvalid, match="MIEN_KAFKA_SECURITY_PROTOCOL is PLAINTEXT"):
+        load(monkeypatch, MIEN_KAFKA_SSL_CA_FILE="/ca.pem")
+
+
+def test_whole_credentials_are_taken_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load(monkeypatch, **SASL)
+
+    assert loaded.kafka_sasl_password is not None
+    assert loaded.kafka_sasl_password.get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(loaded)
+    assert "hunter2" not in str(loaded)
+
+
+def test_defaults_are_a_laptop_that_forgets_pictures_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load(monkeypatch)
+
+    assert loaded.kafka_bootstrap_servers == "localhost:9092"
+    assert loaded.kafka_security_protocol == "PLAINTEXT"
+    assert loaded.redis_url == "redis://localhost:6379/0"
+    assert loaded.topic_prefix == "mien"
+    assert loaded.frames_retention_ms == 60_000
+    assert loaded.max_frame_age_ms < loaded.frames_retention_ms
+    assert loaded.window_s == 60
+    assert loaded.subject_ttl_s > loaded.window_s
+    assert loaded.model_path is None
+    assert loaded.min_confidence is None
+
+
+def test_the_environment_reaches_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load(
+        monkeypatch,
+        MIEN_KAFKA_BOOTSTRAP_SERVERS="a.example:9092, [::1]:9093",
+        MIEN_TOPIC_PREFIX="test",
+        MIEN_TOPIC_PARTITIONS="3",
+    )
+
+    assert loaded.kafka_bootstrap_servers == "a.example:9092, [::1]:9093"
+    assert loaded.topics.frames.name == "test.frames"
+    assert loaded.topics.frames.partitions == 3
+    assert loaded.group("classify") == "test-classify"
+
+
+def test_a_default_that_was_chosen_counts_as_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not settings.is_set("redis_url")
+    monkeypatch.setenv("MIEN_REDIS_URL", Settings().redis_url)
+    assert settings.is_set("redis_url")
+
+
+def test_a_child_gets_our_environment_with_the_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_TOPIC_PREFIX", "ours")
+    monkeypatch.setenv("MIEN_METRICS_PORT", "1")
+    child = settings.child_environment(metrics_port=9105)
+
+    assert child["MIEN_TOPIC_PREFIX"] == "ours"
+    assert child["MIEN_METRICS_PORT"] == "9105"
+    assert "PATH" in child
+
+
+def test_settings_cannot_change_while_a_stage_runs() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().topic_prefix = "other"
