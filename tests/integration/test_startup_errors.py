@@ -1,0 +1,142 @@
+"""What a user sees when a command cannot start: an exit status, one clear line, no traceback."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import SASL, unique_prefix
+from harness import Chain, eventually
+
+from streams.children import free_ports
+from streams.kafka_server import KafkaServer
+
+COMMANDS = {
+    "camera": ["camera", "--id", "a", "--source", "demo:calm"],
+    "topics": ["topics"],
+    "landmarks": ["landmarks"],
+    "classify": ["classify"],
+    "state": ["state"],
+    "demo": ["demo", "--seconds", "5"],
+}
+
+
+def the_line(err: str) -> str:
+    """What the command says to the user, among the lines of its log."""
+    assert "Traceback" not in err, err
+    lines = [line for line in err.splitlines() if line.startswith("mien: ")]
+    assert len(lines) == 1, err
+    return lines[0]
+
+
+def nobody() -> str:
+    (port,) = free_ports(1)
+    return f"127.0.0.1:{port}"
+
+
+@pytest.fixture
+def lonely(tmp_path: Path) -> Iterator[Chain]:
+    """A chain whose Kafka and Redis nobody started."""
+    chain = Chain(
+        tmp_path,
+        kafka=nobody(),
+        redis_url=f"redis://:secret-1@{nobody()}/0",
+        prefix=unique_prefix(),
+        startup_timeout_s=1,
+    )
+    yield chain
+    chain.close()
+
+
+def test_without_kafka_every_command_says_so_and_ends_with_69(lonely: Chain) -> None:
+    processes = {name: lonely.start(*arguments) for name, arguments in COMMANDS.items()}
+    for name, process in processes.items():
+        assert process.wait() == 69, (name, process.err)
+        line = the_line(process.err)
+        assert lonely.bootstrap in line
+        assert "MIEN_KAFKA_BOOTSTRAP_SERVERS" in line
+
+
+def test_without_redis_state_and_subjects_say_so_and_end_with_69(chain: Chain) -> None:
+    address = nobody()
+    url = f"redis://:secret-1@{address}/0"
+    for arguments in (["state"], ["subjects", "--json"]):
+        status, out, err = chain.run(*arguments, redis_url=url, startup_timeout_s=1)
+        assert status == 69, err
+        line = the_line(err)
+        assert address in line
+        assert "MIEN_REDIS_URL" in line
+        assert "secret-1" not in out + err
+
+
+def test_a_missing_or_corrupt_model_ends_classify_with_72_and_its_path(chain: Chain, tmp_path: Path) -> None:
+    corrupt = tmp_path / "corrupt.onnx"
+    corrupt.write_bytes(b"no model")
+    for path in (tmp_path / "missing.onnx", corrupt):
+        status, _, err = chain.run("classify", model_path=path)
+        assert status == 72, err
+        assert str(path) in the_line(err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "status", "telling"),
+    [
+        (["camera", "--id", "a", "--source", "/no/such/film.mp4"], {}, 66, "/no/such/film.mp4"),
+        (["camera", "--id", "a/b", "--source", "demo:calm"], {}, 65, "a/b"),
+        (["landmarks"], {"kafka_sasl_username": "mien"}, 78, "MIEN_KAFKA_SECURITY_PROTOCOL"),
+        (["landmarks"], {"max_faces": "many"}, 78, "MIEN_MAX_FACES"),
+        (["state"], {"redis_url": "not-a-url"}, 78, "MIEN_REDIS_URL"),
+    ],
+)
+def test_wrong_options_and_settings_are_named(
+    chain: Chain, arguments: list[str], changes: dict[str, str], status: int, telling: str
+) -> None:
+    got, _, err = chain.run(*arguments, **changes)
+    assert got == status, err
+    assert telling in the_line(err)
+
+
+@pytest.fixture
+def secure_chain(tmp_path: Path, secure_kafka: KafkaServer, redis_url: Callable[[], str]) -> Iterator[Chain]:
+    chain = Chain(
+        tmp_path,
+        kafka=secure_kafka.bootstrap,
+        redis_url=redis_url(),
+        prefix=unique_prefix(),
+        kafka_security_protocol="SASL_SSL",
+        kafka_sasl_username=SASL[0],
+        kafka_sasl_password=SASL[1],
+        kafka_ssl_ca_file=secure_kafka.ca_path,
+        startup_timeout_s=20,
+    )
+    yield chain
+    chain.close()
+
+
+def test_sasl_over_tls_lets_the_right_ones_work_and_refuses_the_others(
+    secure_chain: Chain, pictures: Callable[[int], Path]
+) -> None:
+    chain = secure_chain
+    status, _, err = chain.run("topics")
+    assert status == 0, err
+    wrong = {"kafka_sasl_password": "wrong-1"}
+    refused = {name: chain.start(*COMMANDS[name], **wrong) for name in ("camera", "landmarks", "topics")}
+    untrusted = chain.start("topics", kafka_ssl_ca_file="/etc/hostname")
+    for name, process in refused.items():
+        assert process.wait() == 77, (name, process.err)
+        line = the_line(process.err)
+        for variable in ("USERNAME", "PASSWORD", "MECHANISM"):
+            assert f"MIEN_KAFKA_SASL_{variable}" in line
+        assert "wrong-1" not in process.err
+    assert untrusted.wait() == 78
+    assert "/etc/hostname" in the_line(untrusted.err)
+
+    (landmarks,) = chain.start_stages("landmarks")
+    camera = chain.start(
+        "camera", "--id", "safe", "--source", str(pictures(10)), "--lossless", "--as-fast-as-possible"
+    )
+    assert camera.wait() == 0, camera.err
+    eventually(
+        lambda: landmarks.totals("mien_frames_total", "outcome") == {"faces": 10},
+        f"all frames worked on; its log:\n{landmarks.err}",
+    )
+    assert landmarks.end() == 0
