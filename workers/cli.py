@@ -5,8 +5,10 @@ Exit codes follow sysexits.h and are listed in streams/errors.py; 0 means done, 
 
 import asyncio
 import json
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -35,13 +37,27 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for script
 def main() -> NoReturn:
     """The console script."""
     try:
-        app(standalone_mode=True)
+        app()
+        code = 0
+    except SystemExit as exc:  # typer has said what was wrong with the options
+        code = exc.code if isinstance(exc.code, int) else 0
     except MienError as exc:
         Console(stderr=True).print(f"[bold red]mien:[/] {escape(str(exc))}", highlight=False, soft_wrap=True)
-        sys.exit(exc.exit_code)
+        code = exc.exit_code
     except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
-    sys.exit(0)
+        code = 128 + signal.SIGINT
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process even if a library left a thread running, as Faust's consumer does after a crash."""
+    left = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    if left:
+        logs.get("mien.cli").warning("threads left running", threads=left)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _start() -> Settings:

@@ -207,7 +207,7 @@ class _Stage:
             self._app, loop=self._loop, quiet=True, override_logging=False, redirect_stdouts=False
         )
         self._worker.spinner = None  # it would write escape codes to stdout
-        self._app.agent(_raw_topic(self._app, source), name=name, concurrency=1)(self._feed)
+        self._agent = self._app.agent(_raw_topic(self._app, source), name=name, concurrency=1)(self._feed)
         self._app.task()(self._work)
         self._app.task()(self._beat)
         self._app.task()(self._watch_lag)
@@ -241,8 +241,12 @@ class _Stage:
                 await self._work_until_stopped(handler)
         except MienError as exc:
             self._failure = exc
-        # Not awaited: stopping the worker cancels this very task.
-        self._app.add_future(self._worker.stop())
+        # The agent first, by itself: a stopping app cancels its agents before it tells them to stop, which
+        # they take for a crash, and then it leaves the consumer's thread running.
+        await self._agent.stop()
+        # As on a signal: it then waits until all is stopped. A future of the app's would be cancelled by the
+        # stopping app itself, half-way, with the consumer's thread left running.
+        self._worker._schedule_shutdown(signal.SIGTERM)
 
     async def _work_until_stopped(self, handler: Handler) -> None:
         stopping = asyncio.ensure_future(self._stopping.wait())
@@ -261,6 +265,7 @@ class _Stage:
                 self._next_offset[event.message.tp] = event.message.offset + 1
 
     async def _on_assigned(self, _app: faust.App, assigned: set[TP], **_kwargs: Any) -> None:
+        self._next_offset.clear()  # others may have been at work there meanwhile
         log.info("partitions assigned", stage=self._name, partitions=sorted(tp.partition for tp in assigned))
         self._health.meet("consumer group")
 
@@ -274,8 +279,8 @@ class _Stage:
             metrics.consumer_lag.clear()
             for tp in consumer.assignment():
                 if end := consumer.highwater(tp):
-                    lag = max(0, end - self._next_offset.get(tp, 0))
-                    metrics.consumer_lag.labels(tp.topic, tp.partition).set(lag)
+                    done = self._next_offset.get(tp) or await consumer.position(tp) or 0
+                    metrics.consumer_lag.labels(tp.topic, tp.partition).set(max(0, end - done))
 
 
 def _message(event: Any) -> Message:
@@ -310,6 +315,7 @@ def _faust_app(settings: Settings, name: str, loop: asyncio.AbstractEventLoop, b
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=COMMIT_INTERVAL_S,
+        stream_wait_empty=False,  # would wait at the end for what we did not take on, and never acknowledge
         broker_session_timeout=settings.kafka_session_timeout_s,
         broker_heartbeat_interval=settings.kafka_session_timeout_s / 4,
         stream_buffer_maxsize=buffer_max,
