@@ -1,0 +1,105 @@
+"""Logs: one line an event on stderr, ours and the libraries' alike."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from streams import logs
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level, config = list(root.handlers), root.level, structlog.get_config()
+    levels = {name: logging.getLogger(name).level for name in logs._CHATTY}
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.configure(**config)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err.splitlines()
+
+
+def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    logs.get("mien.test").info("stage starts", stage="classify", port=9100)
+
+    (line,) = map(json.loads, lines(capsys))
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "stage starts",
+        "stage": "classify",
+        "port": 9100,
+        "level": "info",
+        "logger": "mien.test",
+    }
+
+
+def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    try:
+        {}["no such face"]
+    except KeyError:
+        logs.get("mien.test2").exception("unexpected error")
+
+    (line,) = map(json.loads, lines(capsys))
+    assert "KeyError: 'no such face'" in line["exception"]
+
+
+def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    logging.getLogger("some.library").warning("low on %s", "disk")
+
+    (line,) = map(json.loads, lines(capsys))
+    assert (line["event"], line["logger"], line["level"]) == ("low on disk", "some.library", "warning")
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("debug", ["debug", "info", "warning", "error"]),
+        ("info", ["info", "warning", "error"]),
+        ("warning", ["warning", "error"]),
+        ("error", ["error"]),
+    ],
+)
+def test_less_severe_ones_are_left_out(
+    capsys: pytest.CaptureFixture[str], level: str, shown: list[str]
+) -> None:
+    logs.configure(level, "json")
+    log = logs.get(f"mien.{level}")
+    for name in ("debug", "info", "warning", "error"):
+        getattr(log, name)("said")
+
+    assert [json.loads(line)["level"] for line in lines(capsys)] == shown
+
+
+@pytest.mark.parametrize(("level", "shown"), [("info", ["warning"]), ("error", [])])
+def test_chatty_libraries_say_warnings_at_most(
+    capsys: pytest.CaptureFixture[str], level: str, shown: list[str]
+) -> None:
+    logs.configure(level, "json")
+    logging.getLogger("aiokafka.consumer").info("routine")
+    logging.getLogger("aiokafka.consumer").warning("not routine")
+
+    assert [json.loads(line)["level"] for line in lines(capsys)] == shown
+
+
+def test_the_console_form_is_readable_and_without_colours_in_a_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure("info", "console")
+    logs.get("mien.console").warning("camera lost", camera="lobby")
+
+    (line,) = lines(capsys)
+    assert "camera lost" in line
+    assert "camera=lobby" in line
+    assert "\x1b" not in line
