@@ -77,7 +77,12 @@ def _run_stage(run: Callable[[Settings], None]) -> None:
 
 @app.command(epilog="Example: mien demo --cameras 2 --seconds 30")
 def demo(
-    cameras: Annotated[int, typer.Option(min=1, max=16, help="How many cameras to start.")] = 2,
+    cameras: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=16, help="How many cameras to start; 2 without it, 1 for a source of your own."
+        ),
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option(min=1, help="End after so long; without it, on Ctrl-C.")
     ] = None,
@@ -96,7 +101,12 @@ def demo(
     loaded = settings.load()
     logs.configure("warning", loaded.log_format)
     summary = demo_.run(
-        loaded, cameras=cameras, seconds=seconds, source=source, fps=fps, console=Console(stderr=as_json)
+        loaded,
+        cameras=cameras or (2 if source.startswith("demo:") else 1),
+        seconds=seconds,
+        source=source,
+        fps=fps,
+        console=Console(stderr=as_json),
     )
     if as_json:
         _print_json(summary)

@@ -34,6 +34,7 @@ from streams.settings import Settings
 from streams.subjects import Subject
 from workers import scrape
 from workers import subjects as subjects_view
+from workers.sources import open_source
 
 STAGES = ("landmarks", "classify", "state")
 READY_TIMEOUT_S = 90.0
@@ -51,6 +52,8 @@ def run(
         ServiceUnavailable: if a stage does not get ready, or dies on the way.
     """
     script = _script(source)
+    if not script and "://" not in source:  # an address may answer later; anything else is there, or not
+        open_source(source, max_pixels=base.max_frame_pixels).close()
     with ExitStack() as stack:
         servers = stack.enter_context(_servers(base))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-demo-")))
@@ -160,6 +163,7 @@ class Watch:
         self._script = script
         self._fps = fps
         self.frames: set[tuple[str, int]] = set()
+        self._captured_s: list[float] = []
         self._ids: set[str] = set()
         self._latencies_ms: list[float] = []
         self._agreed: dict[str, Counter[bool]] = defaultdict(Counter)
@@ -171,6 +175,7 @@ class Watch:
             return  # another camera on the same Kafka, or a repetition
         self._ids.add(event.event_id)
         self.frames.add((event.camera_id, event.frame_seq))
+        self._captured_s.append(event.captured_at.timestamp())
         self._latencies_ms.append((now_s - event.captured_at.timestamp()) * 1000)
         self.max_completeness_error = max(self.max_completeness_error, event.explanation.completeness_error)
         if self._script:
@@ -179,12 +184,18 @@ class Watch:
                 self._agreed[truth][event.emotion == truth] += 1
                 self._named[truth][event.emotion or f"({event.abstained})"] += 1
 
+    def _fps_seen(self) -> float:
+        """Frames with events a second, all cameras together, from the first capture to the last."""
+        span_s = max(self._captured_s) - min(self._captured_s) if self._captured_s else 0.0
+        return (len(self.frames) - 1) / span_s if span_s else 0.0
+
     def summary(self) -> dict[str, Any]:
         latencies = np.array(self._latencies_ms or [np.nan])
         p50, p99 = np.percentile(latencies, [50, 99]).tolist()
         return {
             "events": len(self._ids),
             "frames_with_events": len(self.frames),
+            "fps": round(self._fps_seen(), 1),
             "latency_ms": {"p50": round(p50, 1), "p99": round(p99, 1)}
             if self._ids
             else {"p50": None, "p99": None},
@@ -243,8 +254,7 @@ async def _watch(chain: Chain, watch: Watch, seconds: float | None, console: Con
         "seconds": round(elapsed_s, 1),
         "frames": published,
         "faces": faces,
-        **(seen := watch.summary()),
-        "fps": round(seen["frames_with_events"] / elapsed_s, 1),
+        **watch.summary(),
         "dropped": {reason: n for reason, n in sorted(dropped.items()) if n},
     }
     _show(summary, console)
@@ -285,7 +295,7 @@ def _picture(watch: Watch, found: list[Subject], started_s: float) -> Group:
         f"{elapsed_s:.0f} s",
         f"{len(watch.first_seq)} cameras",
         f"{seen['events']} events",
-        f"{len(watch.frames) / elapsed_s:.1f} frames/s",
+        f"{seen['fps']} frames/s",
         f"end to end p50 {seen['latency_ms']['p50']} ms, p99 {seen['latency_ms']['p99']} ms",
     )
     mine = [subject for subject in found if subject.camera_id in watch.first_seq]
