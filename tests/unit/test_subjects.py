@@ -331,7 +331,7 @@ async def test_an_unreachable_redis_is_told_without_its_password(at: Make) -> No
 
 async def test_a_missing_socket_is_told_by_its_path() -> None:
     async with subjects.connect(Settings(redis_url="unix:///no/redis.sock")) as store:
-        with pytest.raises(RedisUnavailable, match="Redis at /no/redis.sock"):
+        with pytest.raises(RedisUnavailable, match=r"Redis at /no/redis\.sock"):
             await store.ping()
 
 
@@ -361,7 +361,7 @@ async def test_wrong_credentials_are_access_denied(locked_port: int, at: Make, c
     url = f"redis://{credentials}127.0.0.1:{locked_port}/0"
     async with subjects.connect(Settings(redis_url=url)) as store:
         for call in (store.ping(), store.apply([at(1)]), store.subjects()):
-            with pytest.raises(AccessDenied, match="refused the credentials.*MIEN_REDIS_URL") as told:
+            with pytest.raises(AccessDenied, match=r"refused the credentials.*MIEN_REDIS_URL") as told:
                 await call
             assert "wrong-one" not in str(told.value)
 
