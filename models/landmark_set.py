@@ -107,18 +107,25 @@ def select(name: str, importance: F32, count: int) -> LandmarkSet:
     """The `count` most important points, `importance` being [468] and not negative.
 
     A pair of mirror twins counts with the mean of both and comes in or stays out as one; a point on the
-    midline stands alone. When one place is left and a pair is next, the best midline point takes it.
+    midline stands alone. When one place is left and a pair is next, the best midline point takes it, or, if
+    all of them are in, the pair takes it together with the least important one's place.
     """
     if np.shape(importance) != (POINTS,):
         raise ValueError(f"importance must have shape [{POINTS}], not {list(np.shape(importance))}")
     if not 1 <= count <= POINTS:
         raise ValueError(f"a landmark set has 1 to {POINTS} points, not {count}")
     shared = (importance + importance[MIRROR]) / 2
+    groups = [
+        sorted({int(index), int(MIRROR[index])})
+        for index in np.argsort(-shared, kind="stable")
+        if index <= MIRROR[index]
+    ]
     chosen: list[int] = []
-    for index in np.argsort(-shared, kind="stable"):
-        twin = int(MIRROR[index])
-        if index <= twin and len(group := {int(index), twin}) <= count - len(chosen):
+    for group in groups:
+        if len(group) <= count - len(chosen):
             chosen.extend(group)
     if len(chosen) < count:
-        raise ValueError(f"{count} points cannot be had in mirrored pairs: no midline point is left")
+        least = [point for point in chosen if MIRROR[point] == point][-1]
+        chosen.remove(least)
+        chosen.extend(next(group for group in groups if len(group) == 2 and group[0] not in chosen))
     return LandmarkSet(name, np.array(sorted(chosen), dtype=np.int32))

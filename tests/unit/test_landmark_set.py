@@ -120,6 +120,15 @@ def test_select_takes_the_best_pairs_by_their_mean() -> None:
     np.testing.assert_array_equal(select("best", importance, 3).indices, [1, 61, 291])
 
 
+def test_select_makes_an_odd_number_even_if_all_midline_points_are_best() -> None:
+    midline = np.flatnonzero(np.arange(468) == MIRROR)
+    importance = np.zeros(468, np.float32)
+    importance[midline] = np.arange(2, 2 + len(midline))
+    importance[[61, 291]] = 1
+    chosen = set(select("odd", importance, len(midline) + 1).indices.tolist())
+    assert chosen == {*midline[1:].tolist(), 61, 291}
+
+
 @pytest.mark.parametrize("count", [0, 469])
 def test_select_refuses_impossible_counts(count: int) -> None:
     with pytest.raises(ValueError, match="1 to 468"):
