@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -32,6 +32,7 @@ def mirrored(landmarks_px: NDArray[np.float64], width_px: float) -> NDArray[np.f
     return np.add(flipped, [width_px, 0, 0])
 
 
+@settings(deadline=None)
 @given(seeds, angles_deg, angles_deg, st.floats(-180, 180), st.floats(0.2, 5), st.floats(-500, 500))
 def test_points_do_not_depend_on_rotation_scale_and_translation(
     seed: int, yaw: float, pitch: float, roll: float, zoom: float, shift_px: float
@@ -44,12 +45,14 @@ def test_points_do_not_depend_on_rotation_scale_and_translation(
     np.testing.assert_allclose(after.rotation, turn @ before.rotation, atol=1e-4)
 
 
+@settings(deadline=None)
 @given(seeds, angles_deg, angles_deg, angles_deg)
 def test_unalign_inverts(seed: int, yaw: float, pitch: float, roll: float) -> None:
     faces = random_faces(seed) @ rotation_from(yaw, pitch, roll).T
     np.testing.assert_allclose(unalign(align(faces)), faces, atol=5e-3)
 
 
+@settings(deadline=None)
 @given(seeds, angles_deg, angles_deg, angles_deg)
 def test_mirrored_picture_gives_mirrored_points_and_pose(
     seed: int, yaw: float, pitch: float, roll: float
@@ -62,6 +65,7 @@ def test_mirrored_picture_gives_mirrored_points_and_pose(
     )
 
 
+@settings(deadline=None)
 @given(st.floats(-80, 80), st.floats(-80, 80), st.floats(-170, 170))
 def test_pose_recovers_the_angles(yaw: float, pitch: float, roll: float) -> None:
     pose = pose_deg(rotation_from(yaw, pitch, roll)[None].astype(np.float32))

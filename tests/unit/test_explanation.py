@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -90,6 +90,7 @@ def test_small_changes_are_called_slight() -> None:
     assert explain_all("surprise", points, brows=1).text == "Brows raised slightly."
 
 
+@settings(deadline=None)
 @given(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))
 def test_sentence_does_not_depend_on_where_the_whole_face_lies(x: float, y: float) -> None:
     moved = face("gape", "brows up") + np.float32([x, y, 0])
@@ -115,6 +116,7 @@ def test_indices_are_those_of_the_whole_mesh() -> None:
     assert result.text == "Mouth corners raised and apart."
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_shares_of_regions_sum_to_one(seed: int) -> None:
     attributions = np.random.default_rng(seed).normal(size=468).astype(np.float32)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.canonical import MIRROR
@@ -106,6 +106,7 @@ def test_missing_file(tmp_path: Path) -> None:
         LandmarkSet.load(tmp_path / "none.json")
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 468))
 def test_select_gives_the_asked_number_in_mirrored_pairs(seed: int, count: int) -> None:
     importance = np.random.default_rng(seed).random(468).astype(np.float32)

@@ -43,6 +43,7 @@ def test_logits_by_hand() -> None:
     np.testing.assert_allclose(result, [[second + 0.5, -second], [0.5, 0]], rtol=1e-6)
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_probabilities_are_a_distribution(seed: int) -> None:
     p = probabilities(network(seed), faces(seed, size=1e3))
@@ -50,7 +51,7 @@ def test_probabilities_are_a_distribution(seed: int) -> None:
     assert (p >= 0).all()
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(seeds, st.sampled_from([0.01, 1.0, 100.0, 1e6]))
 def test_attributions_add_up_to_the_change_of_the_logit(seed: int, size: float) -> None:
     net, difference = network(seed), faces(seed, size=size)
@@ -79,6 +80,7 @@ def test_attributions_match_a_numerical_integral_of_a_numerical_gradient() -> No
     np.testing.assert_allclose(result.attributions[0], expected.sum(axis=1), atol=1e-4)
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_a_difference_beyond_the_radius_is_shortened_to_it(seed: int) -> None:
     net, difference = network(seed, radius=2.0), faces(seed, size=100.0)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -17,6 +17,7 @@ def differences(seed: int, count: int = 200) -> NDArray[np.float32]:
     return (rng.normal(0, 1, (count, 18)) @ mix + 0.05).reshape(count, 6, 3).astype(np.float32)
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_mirroring_a_face_changes_the_sign_of_the_odd_modes(seed: int) -> None:
     faces = differences(seed)
