@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -78,6 +79,14 @@ def _shares(landmark_set: LandmarkSet, attributions: F32) -> dict[str, float]:
     return {name: share for name, share in sorted(shares.items(), key=lambda item: -item[1]) if share > 0}
 
 
+@lru_cache(maxsize=256)
+def _in_region(landmark_set: LandmarkSet, region: str) -> NDArray[np.bool_]:
+    """[K]: which points lie in a region or one of its parts."""
+    mask = np.array([REGION[i].startswith(region) for i in landmark_set.indices])
+    mask.setflags(write=False)
+    return mask
+
+
 class _Movement:
     """How parts of the face moved against the eye corners and the bridge of the nose.
 
@@ -85,13 +94,13 @@ class _Movement:
     """
 
     def __init__(self, landmark_set: LandmarkSet, difference: F32) -> None:
-        self._names = [REGION[i] for i in landmark_set.indices]
+        self._landmark_set = landmark_set
         self._at = CANONICAL[landmark_set.indices]
         still = self._where("eye corner") | (self._where("nose") & (self._at[:, 1] < -0.1))
         self._moved = difference - (difference[still].mean(axis=0) if still.any() else np.float32(0))
 
     def _where(self, region: str) -> NDArray[np.bool_]:
-        return np.array([name.startswith(region) for name in self._names])
+        return _in_region(self._landmark_set, region)
 
     def _mean(self, mask: NDArray[np.bool_], axis: int) -> float:
         """0 when the landmark set has no such point: what cannot be seen did not move."""
