@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,12 +88,26 @@ def redis_url(redis_server_url: str) -> Callable[[], str]:
 
 
 @pytest.fixture
-def chain(tmp_path: Path, kafka: KafkaServer, redis_url: Callable[[], str]) -> Iterator[Chain]:
-    """Topics, groups and a Redis database that no other test sees; nothing runs yet."""
-    chain = Chain(tmp_path, kafka=kafka.bootstrap, redis_url=redis_url(), prefix=unique_prefix())
-    chain.create_topics()
-    yield chain
-    chain.close()
+def make_chain(
+    tmp_path: Path, kafka: KafkaServer, redis_url: Callable[[], str]
+) -> Iterator[Callable[..., Chain]]:
+    """Makes topics, groups and a Redis database that no other test sees; nothing runs yet."""
+    made: list[Chain] = []
+
+    def make(**changes: Any) -> Chain:
+        servers = {"kafka": kafka.bootstrap, "redis_url": redis_url()}
+        made.append(Chain(tmp_path, **(servers | {"prefix": unique_prefix()} | changes)))
+        made[-1].create_topics()
+        return made[-1]
+
+    yield make
+    for chain in made:
+        chain.close()
+
+
+@pytest.fixture
+def chain(make_chain: Callable[..., Chain]) -> Chain:
+    return make_chain()
 
 
 def unique_prefix() -> str:

@@ -155,14 +155,16 @@ class Chain:
             "metrics_host": "127.0.0.1",
         } | changes
         self.settings = Settings(**self.variables)
+        self.admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
         self.redis = redis.Redis.from_url(redis_url)
         self.processes: list[Process] = []
         self._tails: dict[str, Tail] = {}
 
     def create_topics(self) -> None:
-        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
         topics = self.settings.topics
-        futures = admin.create_topics([NewTopic(t.name, t.partitions, 1, config=t.config()) for t in topics])
+        futures = self.admin.create_topics(
+            [NewTopic(t.name, t.partitions, 1, config=t.config()) for t in topics]
+        )
         for future in futures.values():
             future.result(30)
 

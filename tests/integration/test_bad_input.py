@@ -9,8 +9,6 @@ import msgspec
 import pytest
 from harness import STAGES, Chain, eventually
 
-PARTITIONS = 1  # so that what is bad stands before what is good
-
 
 @pytest.fixture
 def good(distinct_pictures: list[Path]) -> bytes:
@@ -33,7 +31,7 @@ def test_bad_messages_become_dead_letters_and_the_good_one_behind_them_an_event(
 ) -> None:
     chain.start_stages(*STAGES)
     chain.send("frames", b"door", good, frame_headers(1))
-    (first,) = eventually(chain.events, "an event for the first frame")
+    eventually(chain.events, "an event for the first frame")
     (landmarks,) = chain.tail("landmarks").poll()
     a_face: dict[str, Any] = msgspec.msgpack.decode(landmarks.value())
 
@@ -93,9 +91,10 @@ def test_bad_messages_become_dead_letters_and_the_good_one_behind_them_an_event(
         assert "Traceback" not in process.err
 
     chain.send("frames", b"door", good, frame_headers(6))
-    eventually(lambda: chain.seen()["door"] == {1, 6}, "an event for the good frame behind the bad ones")
-    assert {event["subject_id"].partition(":")[0] for event in chain.events()[:1]} == {"door"}
-    assert first["frame_seq"] == 1
+    eventually(
+        lambda: [event.get("frame_seq") for event in chain.events()] == [1, None, 6],
+        "an event for the good frame behind the bad ones",
+    )
 
 
 def process_topic(stage: str) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import jsonschema
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource
+from confluent_kafka.admin import ConfigResource
 from conftest import command, unique_prefix
 from harness import STAGES, Chain, Process, eventually
 
@@ -45,8 +45,7 @@ def running(
 
 def test_topics_have_the_partitions_and_the_retention_that_the_settings_say(running: Running) -> None:
     chain = running.chain
-    admin = AdminClient({"bootstrap.servers": chain.bootstrap})
-    metadata = admin.list_topics(timeout=30).topics
+    metadata = chain.admin.list_topics(timeout=30).topics
     partitions = {"frames": 3, "landmarks": 3, "emotions": 3, "alerts": 3, "dead-letters": 1}
     assert {name: len(metadata[f"{chain.prefix}.{name}"].partitions) for name in partitions} == partitions
 
@@ -54,7 +53,7 @@ def test_topics_have_the_partitions_and_the_retention_that_the_settings_say(runn
     retention_ms = {"frames": 60_000, "landmarks": 24 * hour_ms, "emotions": 24 * hour_ms,
                     "alerts": 24 * hour_ms, "dead-letters": hour_ms}  # fmt: skip
     resources = [ConfigResource(ConfigResource.Type.TOPIC, f"{chain.prefix}.{n}") for n in retention_ms]
-    configs = {r.name: future.result(30) for r, future in admin.describe_configs(resources).items()}
+    configs = {r.name: future.result(30) for r, future in chain.admin.describe_configs(resources).items()}
     found = {n: int(configs[f"{chain.prefix}.{n}"]["retention.ms"].value) for n in retention_ms}
     assert found == retention_ms
     # Only whole segments are deleted: with Kafka's own segments of 7 days the pictures would stay.
