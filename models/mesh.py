@@ -19,7 +19,7 @@ from typing import Any, Self
 import cv2
 import numpy as np
 from mediapipe.python import solution_base
-from mediapipe.python.solutions import face_detection
+from mediapipe.python.solutions import face_detection, face_mesh
 from numpy.typing import NDArray
 
 from models.faces import ROI_MARGIN, DetectedFace, Picture, Roi, box_xyxy_px
@@ -183,3 +183,24 @@ def _native_stderr_held_back() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+class FaceMeshReference:
+    """MediaPipe's own FaceMesh, plainly used: what `mien bench` holds the engine against. For nothing else.
+
+    Source: https://ai.google.dev/edge/mediapipe (legacy solutions, Face Mesh), `FaceMesh.process`.
+    """
+
+    def __init__(self, first_rgb: Picture, *, max_faces: int = 1, video: bool = True) -> None:
+        self.how = f"{'video mode' if video else 'static mode'}, max_num_faces={max_faces}"
+        with _native_stderr_held_back():
+            self._mesh: Any = face_mesh.FaceMesh(static_image_mode=not video, max_num_faces=max_faces)
+            self.process(first_rgb)  # loads the networks, and prints about the first face
+
+    def process(self, picture_rgb: Picture) -> list[Any]:
+        """MediaPipe's NormalizedLandmarkList of each face in a picture, uint8 ``[H, W, 3]``."""
+        return list(self._mesh.process(picture_rgb).multi_face_landmarks or [])
+
+    def close(self) -> None:
+        """Frees the networks."""
+        self._mesh.close()

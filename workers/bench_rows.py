@@ -1,0 +1,229 @@
+"""The rows of `mien bench` that run in one process: decode, mesh, classify."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import closing
+from functools import cache, partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import simplejpeg
+from numpy.typing import NDArray
+
+from models import align, classifier, network
+from models.animate import Animation
+from models.faces import Picture
+from models.mesh import FaceMeshReference, MediaPipeEngine
+from models.network import Network
+from models.pictures import decode_jpeg, encode_jpeg
+from models.scripts import find_script
+from models.tracking import CameraTracker, track
+from streams.settings import Settings
+from workers import stage
+from workers.measure import Comparison, Cost, Side, alternate
+
+F32 = NDArray[np.float32]
+
+FPS = 10.0
+FRAMES = 60
+JPEG_QUALITY = 85
+CAPTUM_STEPS = 50
+NEVER_US = 10**15
+
+
+@cache
+def frames(script: str, count: int = FRAMES, size_px: tuple[int, int] = (640, 480)) -> list[Picture]:
+    """The first frames of the demo camera: a face that moves."""
+    animation = Animation(find_script(script), FPS, size_px)
+    return [animation.frame(index) for index in range(count)]
+
+
+@cache
+def jpegs(size_px: tuple[int, int], count: int = 12) -> list[bytes]:
+    return [encode_jpeg(picture, JPEG_QUALITY) for picture in frames("cycle", count, size_px)]
+
+
+def decode(settings: Settings, seconds: float) -> list[Comparison]:
+    """A frame's bytes to pixels: with all limits and refusing what is cut off, beside the bare decoders."""
+    comparisons = []
+    for width, height in ((640, 480), (1280, 720)):
+        data = jpegs((width, height))
+        turns = {name: itertools.cycle(data) for name in ("mien", "simplejpeg", "cv2")}
+
+        def ours(turn: Iterator[bytes] = turns["mien"]) -> None:
+            decode_jpeg(next(turn), max_bytes=settings.max_frame_bytes, max_pixels=settings.max_frame_pixels)
+
+        def bare(turn: Iterator[bytes] = turns["simplejpeg"]) -> None:
+            simplejpeg.decode_jpeg(next(turn))
+
+        def opencv(turn: Iterator[bytes] = turns["cv2"]) -> None:
+            cv2.imdecode(np.frombuffer(next(turn), np.uint8), cv2.IMREAD_COLOR)
+
+        costs = alternate({"mien": ours, "simplejpeg": bare, "cv2": opencv}, seconds)
+        mien = Side.of("models.pictures.decode_jpeg", costs["mien"], jpeg_bytes=len(data[0]))
+        case = f"{width}x{height} JPEG, quality {JPEG_QUALITY}"
+        comparisons += [
+            Comparison.of("decode", case, mien, Side.of("simplejpeg.decode_jpeg", costs["simplejpeg"])),
+            Comparison.of("decode", case, mien, Side.of("cv2.imdecode (to BGR)", costs["cv2"])),
+        ]
+    return comparisons
+
+
+def mesh(settings: Settings, seconds: float) -> list[Comparison]:
+    """Pixels to the landmarks of each tracked face, beside MediaPipe's own FaceMesh on the same frames."""
+    every_us, most = settings.detect_interval_ms * 1000, settings.max_faces
+    empty = np.full((480, 640, 3), 127, np.uint8)
+    empty[:] += np.random.default_rng(0).integers(0, 20, empty.shape, dtype=np.uint8)
+    one, two = frames("cycle"), frames("crowd")
+    alone, several = FaceMeshReference(one[0]), FaceMeshReference(one[0], max_faces=most)
+    return [
+        _mesh("1 face, tracked", one, seconds, NEVER_US, 1, alone),
+        _mesh("1 face, looking out for more", one, seconds, every_us, most, several),
+        _mesh("1 face, detected each time", one, seconds, 0, most, FaceMeshReference(one[0], video=False)),
+        _mesh("2 faces, tracked", two, seconds, NEVER_US, 2, FaceMeshReference(two[0], max_faces=2)),
+        _mesh("no face", [empty], seconds, every_us, most, FaceMeshReference(empty)),
+    ]
+
+
+def _mesh(
+    case: str,
+    pictures: list[Picture],
+    seconds: float,
+    detect_every_us: int,
+    max_faces: int,
+    reference: FaceMeshReference,
+) -> Comparison:
+    tracker = CameraTracker("bench", max_faces=max_faces, detect_every_us=detect_every_us)
+    time_us = itertools.count(1, round(1e6 / FPS))
+    mine, theirs = itertools.cycle(pictures), itertools.cycle(pictures)
+    found: dict[str, list[int]] = {"mien": [], "library": []}
+    with MediaPipeEngine() as engine, closing(reference):
+
+        def ours() -> None:
+            found["mien"].append(len(track(engine, tracker, next(mine), next(time_us))))
+
+        def bare() -> None:
+            found["library"].append(len(reference.process(next(theirs))))
+
+        costs = alternate({"mien": ours, "library": bare}, seconds)
+    mean = {name: round(float(np.mean(counts)), 3) for name, counts in found.items()}
+    return Comparison.of(
+        "mesh",
+        case,
+        Side.of("models.tracking.track", costs["mien"], faces_per_frame=mean["mien"]),
+        Side.of(f"FaceMesh, {reference.how}", costs["library"], faces_per_frame=mean["library"]),
+    )
+
+
+def classify(settings: Settings, seconds: float) -> list[Comparison]:
+    """Points to probabilities and attributions, beside the same network in NumPy.
+
+    Twice: prediction alone, and explained as Captum does it.
+    """
+    loaded = stage.load_classifier(settings)
+    net = read_network(settings.model_path or classifier.SHIPPED)
+    faces = loaded.landmark_set.take(_aligned_faces(32))
+    comparisons = []
+    for batch in (1, 32):
+        points = faces[-batch:]
+        difference = points - loaded.population_baseline
+        costs = _per_face(
+            alternate(
+                {
+                    "mien": partial(loaded.classify, points),
+                    "forward": partial(network.probabilities, net, difference),
+                    "captum": partial(captum_loop, net, difference),
+                },
+                seconds,
+            ),
+            batch,
+        )
+        answer = loaded.classify(points)
+        mien = Side.of(
+            "Classifier.classify, explained",
+            costs["mien"],
+            completeness_error_max=float(answer.completeness_error.max()),
+        )
+        error = {rule: _incompleteness(net, difference, rule) for rule in ("gausslegendre", "riemann_middle")}
+        captum = Side.of(
+            f"NumPy, explained by {CAPTUM_STEPS} gradients",
+            costs["captum"],
+            completeness_error_max=error["gausslegendre"],
+            completeness_error_max_riemann=error["riemann_middle"],
+        )
+        forward = Side.of("NumPy, not explained", costs["forward"])
+        case = f"per face, batch {batch}"
+        comparisons += [Comparison.of("classify", case, mien, library) for library in (forward, captum)]
+    return comparisons
+
+
+def captum_loop(
+    net: Network, difference: F32, steps: int = CAPTUM_STEPS, rule: str = "gausslegendre"
+) -> tuple[NDArray[np.int64], F32]:
+    """Prediction, then Integrated Gradients as Captum's `IntegratedGradients.attribute` goes about it.
+
+    All ``steps`` scaled inputs of all faces are one batch through the whole network and back; their input
+    gradients are weighted (`method`: Captum's default gausslegendre, or riemann_middle), summed and
+    multiplied by the input. Faces beyond the network's radius are not handled. Returns targets [B] and
+    attributions [B, K].
+    """
+    faces = len(difference)
+    target = network.logits(net, difference).argmax(axis=1)
+    if rule == "gausslegendre":
+        alphas, weights = network.gauss_legendre(steps)
+    else:
+        alphas = ((np.arange(steps) + 0.5) / steps).astype(np.float32)
+        weights = np.full(steps, 1 / steps, np.float32)
+    flat = difference.reshape(faces, -1)
+    scaled = np.concatenate([alpha * flat for alpha in alphas])
+    gradients = input_gradient(net, scaled, np.tile(target, steps))
+    total = (gradients.reshape(steps, faces, -1) * weights[:, None, None]).sum(axis=0)
+    return target, (total * flat).reshape(difference.shape).sum(axis=2)
+
+
+def input_gradient(net: Network, flat: F32, target: NDArray[np.int64]) -> F32:
+    """Gradient [B, 3K] of each row's target logit by its input [B, 3K], inside the network's radius."""
+    h1, slope1 = _silu(flat @ net.w1 + net.b1)
+    _, slope2 = _silu(h1 @ net.w2 + net.b2)
+    gradient: F32 = (((net.w3.T[target] * slope2) @ net.w2.T) * slope1) @ net.w1.T
+    return gradient
+
+
+def _silu(x: F32) -> tuple[F32, F32]:
+    gate = np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * x))
+    value = x * gate
+    return value, gate + value * (1 - gate)
+
+
+def _incompleteness(net: Network, difference: F32, rule: str) -> float:
+    target, attributions = captum_loop(net, difference, rule=rule)
+    change = network.logits(net, difference) - network.logits(net, np.zeros_like(difference[:1]))
+    score_change = np.take_along_axis(change, target[:, None], axis=1)[:, 0]
+    return float(np.abs(attributions.sum(axis=1) - score_change).max())
+
+
+def read_network(path: Path) -> Network:
+    """The weights in an ONNX file of `mien export`."""
+    weights = {w.name: onnx.numpy_helper.to_array(w) for w in onnx.load(path).graph.initializer}
+    w1, b1, w2, b2, w3, b3 = (weights[name] for name in Network._fields[:-1])
+    return Network(w1, b1, w2, b2, w3, b3, float(weights["radius"]))
+
+
+def _aligned_faces(count: int) -> F32:
+    """Canonical points [count, 468, 3] of real pictures, among them strong expressions."""
+    tracker = CameraTracker("bench")
+    with MediaPipeEngine() as engine:
+        tracked = [
+            track(engine, tracker, picture, 1 + index * 100_000)
+            for index, picture in enumerate(frames("cycle"))
+        ]
+    return align.align(np.stack([faces[0].face.landmarks_px for faces in tracked if faces][-count:])).points
+
+
+def _per_face(costs: dict[str, list[Cost]], batch: int) -> dict[str, list[Cost]]:
+    return {
+        name: [Cost(cost.wall_ms / batch, cost.cpu_ms / batch) for cost in rounds]
+        for name, rounds in costs.items()
+    }
