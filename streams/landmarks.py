@@ -12,6 +12,9 @@ from streams.frames import MAX_TIME_US
 
 SCHEMA = "mien.landmarks/1"
 
+MAX_COORDINATE = 100.0
+"""In inter-ocular distances. A real face ends at about 2; a classifier overflows long after this."""
+
 _Unit = Annotated[float, msgspec.Meta(description="fraction of the picture's width or height")]
 
 
@@ -99,7 +102,7 @@ def unpack_points(landmarks: Landmarks, n_points: int) -> NDArray[np.float32]:
     """[n_points, 3] float32.
 
     Raises:
-        BadMessage: if there are more or fewer points, or some are not finite.
+        BadMessage: if there are more or fewer points, or some are not finite or beyond MAX_COORDINATE.
     """
     raw = landmarks.points
     if len(raw) != n_points * 12:
@@ -107,4 +110,6 @@ def unpack_points(landmarks: Landmarks, n_points: int) -> NDArray[np.float32]:
     points = np.frombuffer(raw, dtype="<f4").reshape(n_points, 3).astype(np.float32)
     if not np.isfinite(points).all():
         raise BadMessage("points holds values that are not finite numbers")
+    if np.abs(points).max(initial=0) > MAX_COORDINATE:
+        raise BadMessage(f"points holds values beyond {MAX_COORDINATE:g} inter-ocular distances")
     return points
