@@ -1,0 +1,266 @@
+"""`mien classify` with the shipped model: what an event says, and what is refused."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.canonical import CANONICAL, COARSE_REGIONS, REGION
+from models.classifier import Classifier
+from streams import catalog, emotions, landmarks, metrics
+from streams.emotions import EMOTIONS, EmotionEvent
+from streams.landmarks import Landmarks, Pose, Quality
+from streams.settings import Settings
+from workers.classify import ClassifyWorker, EventMaker
+from workers.stage import Message
+
+CLASSIFIER = Classifier.load()
+BASELINE = CLASSIFIER.population_baseline
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+Make = Callable[..., Landmarks]
+
+
+def moved(seed: int, by: float = 0.03) -> np.ndarray:
+    """The mean neutral face, its points moved a little: [K, 3]."""
+    noise = np.random.default_rng(seed).normal(0, by, BASELINE.shape)
+    return (BASELINE + noise).astype(np.float32)
+
+
+@pytest.fixture
+def face(make_landmarks: Make) -> Make:
+    """A message for the shipped model."""
+
+    def face(*, seed: int = 0, **changes: Any) -> Landmarks:
+        ours = {
+            "landmark_set": CLASSIFIER.landmark_set.id,
+            "points": landmarks.pack_points(moved(seed)),
+            "traceparent": TRACE,
+        }
+        return make_landmarks(**ours | changes)
+
+    return face
+
+
+def message(value: Landmarks | bytes | None, offset: int = 0) -> Message:
+    packed = landmarks.encode(value) if isinstance(value, Landmarks) else value
+    return Message(b"lobby-1", packed, [], "mien.landmarks", 0, offset)
+
+
+@pytest.fixture
+def worker(outlet: Any) -> ClassifyWorker:
+    return ClassifyWorker(Settings(min_confidence=0.0), outlet, CLASSIFIER)
+
+
+def published(outlet: Any) -> list[EmotionEvent]:
+    return [emotions.decode(sent.value) for sent in outlet.sent]
+
+
+def event_of(message: Landmarks, **changes: Any) -> EmotionEvent:
+    maker = EventMaker(CLASSIFIER, Settings(**{"min_confidence": 0.0} | changes))
+    (event,) = maker.of([maker.check(message)])
+    return event
+
+
+async def test_an_event_carries_what_its_landmarks_said(
+    worker: ClassifyWorker, outlet: Any, face: Make
+) -> None:
+    sent = face(camera_id="yard", frame_seq=42, subject_id="yard:abcd")
+    await worker.handle([message(sent)])
+
+    (event,) = published(outlet)
+    assert (event.camera_id, event.frame_seq, event.subject_id) == ("yard", 42, "yard:abcd")
+    assert event.event_id == emotions.event_id("yard", 42, "yard:abcd")
+    assert emotions.captured_at_us(event) == sent.captured_at_us
+    assert (event.face, event.pose) == (sent.face, sent.pose)
+    assert event.model.name == CLASSIFIER.name
+    assert event.model.version == CLASSIFIER.version
+    assert event.model.landmark_set == CLASSIFIER.landmark_set.id
+    assert outlet.sent[0].topic.name == "mien.emotions"
+    assert outlet.sent[0].key == b"yard:abcd"
+    assert dict(outlet.sent[0].headers)["ce_traceparent"] == TRACE.encode()
+
+
+async def test_every_event_validates_against_the_published_schema(
+    worker: ClassifyWorker, outlet: Any, face: Make
+) -> None:
+    await worker.handle([message(face(seed=seed)) for seed in range(5)])
+    schema = catalog.documents(Settings())["emotion.schema.json"]
+
+    assert len(outlet.sent) == 5
+    for sent in outlet.sent:
+        jsonschema.Draft202012Validator(schema).validate(json.loads(sent.value))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0005, 0.01, 0.1, 1.0]))
+def test_the_explanation_adds_up(make_landmarks: Make, seed: int, by: float) -> None:
+    points = moved(seed, by)
+    event = event_of(
+        make_landmarks(landmark_set=CLASSIFIER.landmark_set.id, points=landmarks.pack_points(points))
+    )
+    why = event.explanation
+
+    assert len(why.attributions) == len(CLASSIFIER.landmark_set)
+    assert sum(why.attributions) == pytest.approx(why.score_change, abs=1e-3)
+    assert why.completeness_error < 1e-3
+    assert sum(why.regions.values()) == pytest.approx(1, abs=1e-6)
+    assert set(why.regions) <= set(COARSE_REGIONS)
+    assert sum(getattr(event.probabilities, name) for name in EMOTIONS) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_target_is_the_most_probable_emotion_and_its_share_the_confidence(face: Make) -> None:
+    for seed in range(20):
+        event = event_of(face(seed=seed))
+        shares = {name: getattr(event.probabilities, name) for name in EMOTIONS}
+
+        assert event.emotion == event.explanation.target == max(shares, key=shares.__getitem__)
+        assert event.confidence == max(shares.values())
+
+
+def test_the_emotions_are_in_the_models_order() -> None:
+    assert CLASSIFIER.emotions == EMOTIONS
+
+
+def test_the_listed_landmarks_are_the_strongest_with_their_own_numbers(face: Make) -> None:
+    why = event_of(face(seed=3), explanation_landmarks=7).explanation
+    indices = CLASSIFIER.landmark_set.indices.tolist()
+    by_strength = sorted(range(len(indices)), key=lambda k: -abs(why.attributions[k]))[:7]
+
+    assert [point.index for point in why.landmarks] == [indices[k] for k in by_strength]
+    for k, point in zip(by_strength, why.landmarks, strict=True):
+        assert point.attribution == pytest.approx(why.attributions[k], abs=1e-6)
+        assert point.region == REGION[point.index]
+
+
+def test_the_same_face_gives_the_same_event(face: Make) -> None:
+    assert event_of(face(seed=1)) == event_of(face(seed=1))
+
+
+async def test_a_batch_says_what_each_face_alone_says_in_order(
+    worker: ClassifyWorker, outlet: Any, face: Make
+) -> None:
+    faces = [face(seed=seed, frame_seq=seed) for seed in range(8)]
+    await worker.handle([message(one) for one in faces])
+
+    for event, alone in zip(published(outlet), map(event_of, faces), strict=True):
+        assert event.frame_seq == alone.frame_seq
+        assert event.explanation.target == alone.explanation.target
+        assert event.explanation.attributions == pytest.approx(alone.explanation.attributions, abs=1e-4)
+
+
+def test_the_neutral_face_itself_has_nothing_to_explain(face: Make) -> None:
+    event = event_of(face(points=landmarks.pack_points(BASELINE)))
+
+    assert event.explanation.score_change == pytest.approx(0, abs=1e-5)
+    assert event.explanation.regions == {}
+    assert event.explanation.landmarks == []
+    assert emotions.decode(emotions.encode(event)[1]) == event
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 0.1, 30.0])
+def test_points_of_no_human_face_still_give_a_valid_event(face: Make, scale: float) -> None:
+    points = (moved(0) * np.float32(scale)).astype(np.float32)
+    event = event_of(face(points=landmarks.pack_points(points)))
+
+    assert emotions.decode(emotions.encode(event)[1]) == event
+    assert event.explanation.completeness_error < 1e-3
+
+
+async def test_another_landmark_set_is_refused_and_the_others_are_published(
+    worker: ClassifyWorker, outlet: Any, face: Make
+) -> None:
+    foreign = message(face(landmark_set="all468-000000000000"), offset=1)
+    await worker.handle([message(face(frame_seq=1)), foreign, message(face(frame_seq=3))])
+
+    assert [event.frame_seq for event in published(outlet)] == [1, 3]
+    ((refused, error),) = outlet.refused
+    assert refused == foreign
+    assert error.reason == "wrong-landmark-set"
+    assert "all468-000000000000" in str(error)
+    assert CLASSIFIER.landmark_set.id in str(error)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [CANONICAL, CANONICAL[:0], np.full_like(BASELINE, np.nan), np.full_like(BASELINE, -1e38)],
+    ids=["468 points", "none", "no numbers", "far away"],
+)
+async def test_wrong_points_are_refused_and_the_others_are_published(
+    worker: ClassifyWorker, outlet: Any, face: Make, points: np.ndarray
+) -> None:
+    broken = face(points=landmarks.pack_points(points))
+    await worker.handle([message(broken), message(face(frame_seq=2))])
+
+    assert outlet.reasons == ["bad-message"]
+    assert [event.frame_seq for event in published(outlet)] == [2]
+
+
+@pytest.mark.parametrize("value", [None, b"", b"junk", b"\x80"])
+async def test_what_is_no_landmarks_message_is_refused(
+    worker: ClassifyWorker, outlet: Any, value: bytes | None
+) -> None:
+    await worker.handle([message(value)])
+
+    assert outlet.reasons == ["bad-message"]
+    assert outlet.sent == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "chosen", "reason"),
+    [
+        ({}, {}, None),
+        ({}, {"min_confidence": 1.0}, "low-confidence"),
+        ({"quality": Quality(13.0, 0.05, 1.0)}, {}, "small-face"),
+        ({"quality": Quality(13.0, 0.05, 1.0)}, {"min_inter_ocular_px": 10}, None),
+        ({"quality": Quality(64.0, 0.0, 1.0)}, {}, "blurred"),
+        ({"quality": Quality(64.0, 0.0, 1.0)}, {"min_sharpness": 0}, None),
+        ({"pose": Pose(-55.0, 0, 0)}, {}, "extreme-pose"),
+        ({"pose": Pose(0, 45.0, 0)}, {}, "extreme-pose"),
+        ({"pose": Pose(0, 45.0, 0)}, {"max_pitch_deg": 60}, None),
+        ({"pose": Pose(0, 0, 170.0)}, {}, None),
+    ],
+    ids=str,
+)
+def test_abstentions(
+    face: Make, changes: dict[str, Any], chosen: dict[str, float], reason: str | None
+) -> None:
+    event = event_of(face(**changes), **chosen)
+
+    assert event.abstained == reason
+    assert (event.emotion is None) is (reason is not None)
+    assert event.explanation.target in EMOTIONS  # it is still explained
+
+
+def test_without_a_setting_the_models_own_threshold_decides(face: Make) -> None:
+    assert 0 < CLASSIFIER.min_confidence < 1
+    events = [event_of(face(seed=seed), min_confidence=None) for seed in range(40)]
+
+    assert {event.abstained for event in events} == {None, "low-confidence"}
+    for event in events:
+        assert (event.abstained is None) is (event.confidence >= CLASSIFIER.min_confidence)
+
+
+async def test_events_are_counted(worker: ClassifyWorker, outlet: Any, face: Make) -> None:
+    small = Quality(1.0, 1.0, 1.0)
+    faces = [face(camera_id="counted"), face(camera_id="counted", quality=small)]
+    await worker.handle([message(one) for one in faces])
+    named, abstained = published(outlet)
+
+    assert metrics.emotions_total.labels("counted", named.emotion)._value.get() == 1
+    assert metrics.abstentions_total.labels("counted", "small-face")._value.get() == 1
+    assert abstained.emotion is None
+
+
+async def test_the_batch_is_not_done_before_kafka_has_every_event(
+    worker: ClassifyWorker, outlet: Any, face: Make
+) -> None:
+    outlet.undelivered = [KafkaTimeoutError()]
+
+    with pytest.raises(KafkaTimeoutError):
+        await worker.handle([message(face())])

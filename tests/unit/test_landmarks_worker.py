@@ -1,0 +1,297 @@
+"""`mien landmarks` with a fake engine: which frames are decoded, refused or dropped, and what is sent."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+
+from models import align, pictures
+from models.canonical import CANONICAL
+from models.faces import DetectedFace, Picture, Roi, box_xyxy_px
+from models.landmark_set import LandmarkSet
+from models.pictures import encode_jpeg
+from streams import frames, landmarks, metrics
+from streams.frames import Frame, new_traceparent
+from streams.landmarks import Landmarks
+from streams.settings import Settings
+from workers import landmarks as worker_
+from workers.landmarks import EVICT_AFTER_US, Faces, LandmarksWorker, is_stale
+from workers.stage import Message
+
+SET = LandmarkSet("three", np.array([0, 33, 263], np.int32))
+NOISE = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+JPEG = encode_jpeg(NOISE)
+
+
+def face_at(x_px: float, y_px: float = 120.0, scale_px: float = 40.0) -> DetectedFace:
+    points = (CANONICAL * scale_px + [x_px, y_px, 0]).astype(np.float32)
+    return DetectedFace(points, box_xyxy_px(points), 0.9)
+
+
+class FakeEngine:
+    """Sees the same faces in every picture."""
+
+    def __init__(self, *faces: DetectedFace) -> None:
+        self.faces = faces
+        self.pictures: list[tuple[int, ...]] = []
+
+    def detect(self, picture_rgb: Picture) -> list[Roi]:
+        self.pictures.append(picture_rgb.shape)
+        return [Roi.around(face.landmarks_px) for face in self.faces]
+
+    def mesh(self, _picture_rgb: Picture, rois: Sequence[Roi]) -> list[DetectedFace | None]:
+        def nearest(roi: Roi) -> DetectedFace:
+            return min(
+                self.faces, key=lambda f: abs(Roi.around(f.landmarks_px).center_x_px - roi.center_x_px)
+            )
+
+        return [nearest(roi) for roi in rois]
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def message(jpeg: bytes = JPEG, *, seq: int = 1, age_ms: int = 0, **changes: Any) -> Message:
+    frame = Frame("lobby", seq, now_us() - age_ms * 1000, (320, 240), "live", new_traceparent(), jpeg)
+    key, value, headers = frames.encode(frame._replace(**changes))
+    return Message(key, value, headers, "mien.frames", 0, seq)
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine(face_at(160))
+
+
+@pytest.fixture
+def worker(engine: FakeEngine, outlet: Any) -> Iterator[LandmarksWorker]:
+    with ThreadPoolExecutor(1) as thread:
+        settings = Settings()
+        yield LandmarksWorker(settings, outlet, Faces(engine, SET, settings), thread)
+
+
+def sent(outlet: Any) -> list[Landmarks]:
+    return [landmarks.decode(one.value) for one in outlet.sent]
+
+
+def counted(outcome: str) -> float:
+    return metrics.frames_total.labels("landmarks", "lobby", outcome)._value.get()
+
+
+async def test_a_face_becomes_a_message_that_leads_back_to_the_picture(
+    worker: LandmarksWorker, outlet: Any, engine: FakeEngine
+) -> None:
+    frame = message(seq=5)
+    await worker.handle([frame])
+
+    (one,) = sent(outlet)
+    assert outlet.sent[0].topic.name == "mien.landmarks"
+    assert outlet.sent[0].key == b"lobby"
+    assert (one.camera_id, one.frame_seq) == ("lobby", 5)
+    headers = dict(frame.headers)
+    assert str(one.captured_at_us).encode() == headers["captured-at"]
+    assert one.traceparent.encode() == headers["traceparent"]
+    assert one.subject_id.startswith("lobby:")
+    assert one.landmark_set == SET.id
+    points = landmarks.unpack_points(one, 3)
+    rotation = np.array(one.transform.rotation).reshape(3, 3)
+    back = one.transform.scale_px * points @ rotation.T + one.transform.translation_px
+    assert back == pytest.approx(engine.faces[0].landmarks_px[SET.indices], abs=0.01)
+    assert (one.pose.yaw, one.pose.pitch, one.pose.roll) == pytest.approx((0, 0, 0), abs=0.01)
+    assert one.quality.inter_ocular_px == pytest.approx(40, abs=0.01)
+    assert one.quality.presence == pytest.approx(0.9)
+    assert one.quality.sharpness > 0
+
+
+async def test_the_points_are_aligned_and_the_sets_own(
+    worker: LandmarksWorker, outlet: Any, engine: FakeEngine
+) -> None:
+    await worker.handle([message()])
+
+    aligned = align.align(engine.faces[0].landmarks_px[None]).points[0]
+    assert np.array_equal(landmarks.unpack_points(sent(outlet)[0], 3), aligned[[0, 33, 263]])
+
+
+async def test_several_faces_are_several_messages_with_their_own_subjects(
+    worker: LandmarksWorker, outlet: Any, engine: FakeEngine
+) -> None:
+    engine.faces = (face_at(60, scale_px=30), face_at(160, scale_px=30), face_at(260, scale_px=30))
+    before = counted("faces")
+    await worker.handle([message(seq=1), message(seq=2)])
+
+    ids = [[one.subject_id for one in sent(outlet) if one.frame_seq == seq] for seq in (1, 2)]
+    assert len(set(ids[0])) == 3
+    assert set(ids[0]) == set(ids[1])
+    assert counted("faces") == before + 2
+
+
+async def test_no_face_is_no_message_and_counted(
+    worker: LandmarksWorker, outlet: Any, engine: FakeEngine
+) -> None:
+    engine.faces = ()
+    before = counted("no-face")
+    await worker.handle([message()])
+
+    assert outlet.sent == []
+    assert counted("no-face") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("x_px", "y_px"), [(0, 120), (320, 120), (160, 0), (160, 240), (-20, -20), (330, 250)]
+)
+async def test_the_box_of_a_face_at_the_border_stays_within_the_picture(
+    worker: LandmarksWorker, outlet: Any, engine: FakeEngine, x_px: float, y_px: float
+) -> None:
+    engine.faces = (face_at(x_px, y_px),)
+    await worker.handle([message()])
+
+    box = sent(outlet)[0].face
+    for start, length in ((box.x, box.w), (box.y, box.h)):
+        assert 0 <= start <= start + length <= 1 + 1e-9
+        assert length < 1
+
+
+async def test_the_box_is_in_fractions_of_width_and_height(
+    worker: LandmarksWorker, outlet: Any, engine: FakeEngine
+) -> None:
+    await worker.handle([message()])
+
+    x0, y0, x1, y1 = engine.faces[0].box_xyxy_px / (320, 240, 320, 240)
+    box = sent(outlet)[0].face
+    assert (box.x, box.y, box.w, box.h) == pytest.approx((x0, y0, x1 - x0, y1 - y0), abs=1e-6)
+
+
+async def test_a_stale_live_frame_is_dropped_before_it_is_decoded(
+    worker: LandmarksWorker, outlet: Any, engine: FakeEngine
+) -> None:
+    """Corrupt bytes prove it: had they reached the decoder, there would be a dead letter."""
+    before = counted("stale")
+    await worker.handle([message(b"\xff\xd8\xff corrupt", age_ms=60_000)])
+
+    assert outlet.refused == outlet.sent == engine.pictures == []
+    assert counted("stale") == before + 1
+
+
+async def test_a_files_frame_is_never_stale(worker: LandmarksWorker, outlet: Any) -> None:
+    await worker.handle([message(age_ms=10**9, source="file")])
+
+    assert len(outlet.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "age_us", "stale"),
+    [
+        ("live", 2_000_001, True),
+        ("live", 2_000_000, False),
+        ("live", -5_000_000, False),
+        ("file", 10**15, False),
+    ],
+)
+def test_staleness(source: Any, age_us: int, stale: bool) -> None:
+    now = 2 * 10**15
+    frame = Frame("lobby", 1, now - age_us, (1, 1), source, "", b"x")
+
+    assert is_stale(frame, now, max_frame_age_ms=2000) is stale
+
+
+def huge_jpeg() -> bytes:
+    """A JPEG whose header says 20000×20000."""
+    at = JPEG.index(b"\xff\xc0") + 5
+    return JPEG[:at] + (20_000).to_bytes(2, "big") * 2 + JPEG[at + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("jpeg", "reason"),
+    [
+        (b"To be, or not to be, that is the question", "not-a-jpeg"),
+        (JPEG[: len(JPEG) // 2], "corrupt"),
+        (huge_jpeg(), "too-large"),
+        (JPEG + b"\0" * Settings().max_frame_bytes, "too-large"),
+    ],
+    ids=["text", "truncated", "20000x20000", "many-bytes"],
+)
+async def test_a_bad_picture_is_a_dead_letter_and_the_next_frame_is_worked_on(
+    worker: LandmarksWorker, outlet: Any, jpeg: bytes, reason: str
+) -> None:
+    before = counted(reason)
+    bad, good = message(jpeg, seq=1), message(seq=2)
+    await worker.handle([bad, good])
+
+    assert [refused for refused, _ in outlet.refused] == [bad]
+    assert outlet.reasons == [reason]
+    assert "Frame 1 of camera lobby" in str(outlet.refused[0][1])
+    assert [one.frame_seq for one in sent(outlet)] == [2]
+    assert counted(reason) == before + 1
+
+
+async def test_a_huge_picture_is_refused_by_its_header(
+    worker: LandmarksWorker, outlet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def must_not_run(*_: object, **__: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(pictures.simplejpeg, "decode_jpeg", must_not_run)
+    await worker.handle([message(huge_jpeg())])
+
+    assert outlet.reasons == ["too-large"]
+
+
+@pytest.mark.parametrize("missing", ["seq", "captured-at", "size"])
+async def test_a_frame_without_a_header_is_a_dead_letter(
+    worker: LandmarksWorker, outlet: Any, missing: str
+) -> None:
+    whole = message()
+    await worker.handle([whole._replace(headers=[h for h in whole.headers if h[0] != missing]), whole])
+
+    assert outlet.reasons == ["bad-message"]
+    assert len(outlet.sent) == 1
+
+
+async def test_the_batch_is_not_done_before_kafka_has_every_face(
+    worker: LandmarksWorker, outlet: Any
+) -> None:
+    outlet.undelivered = [KafkaTimeoutError()]
+
+    with pytest.raises(KafkaTimeoutError):
+        await worker.handle([message()])
+
+
+def test_trackers_of_quiet_cameras_are_forgotten(engine: FakeEngine) -> None:
+    faces = Faces(engine, SET, Settings())
+
+    def see(camera_id: str, us: int) -> None:
+        faces.of(Frame(camera_id, 1, us, (320, 240), "file", "", JPEG))
+
+    see("a", 0)
+    see("b", EVICT_AFTER_US)
+    see("c", EVICT_AFTER_US + 1)  # a was quiet for longer than the limit, b was not
+
+    assert set(faces._trackers) == {"b", "c"}
+
+
+def test_cameras_do_not_share_subjects(engine: FakeEngine) -> None:
+    faces = Faces(engine, SET, Settings())
+    ids = {
+        camera: faces.of(Frame(camera, 1, 5, (320, 240), "file", "", JPEG))[0].subject_id
+        for camera in ("a", "b")
+    }
+
+    assert ids["a"].startswith("a:")
+    assert ids["b"].startswith("b:")
+
+
+def test_settings_reach_the_tracker(engine: FakeEngine) -> None:
+    engine.faces = (face_at(60, scale_px=30), face_at(160, scale_px=30), face_at(260, scale_px=30))
+    faces = Faces(engine, SET, Settings(max_faces=2))
+
+    assert len(faces.of(Frame("a", 1, 5, (320, 240), "file", "", JPEG))) == 2
+
+
+def test_the_worker_keeps_few_frames_in_memory() -> None:
+    megabytes = (worker_.BATCH_MAX + worker_.BUFFER_MAX) * Settings().max_frame_bytes / 2**20
+
+    assert megabytes <= 100
