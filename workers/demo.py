@@ -149,9 +149,10 @@ class Chain:
 
     def kill(self) -> None:
         for child in self._children.values():
-            if child.process.poll() is None:
-                child.process.kill()
-            child.process.communicate()
+            child.process.kill()
+            child.process.wait()
+            if child.process.stdout:
+                child.process.stdout.close()
 
 
 class Watch:
