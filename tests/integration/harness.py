@@ -1,7 +1,6 @@
 """Mien's commands as their own processes, and what a stranger sees of them in Kafka and Redis."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -165,6 +164,7 @@ class Chain:
         } | changes
         self.settings = Settings(**self.variables)
         self.admin = AdminClient({"bootstrap.servers": kafka, "log_level": 0})
+        self.redis_url = redis_url
         self.redis = redis.Redis.from_url(redis_url)
         self.processes: list[Process] = []
         self._tails: dict[str, Tail] = {}
@@ -296,16 +296,23 @@ def kept(chain: Chain, subject: str) -> tuple[int, int]:
     return int(last or 0), int(count or 0)
 
 
-def processes_with(variable: str) -> list[int]:
-    """Ids of all living processes that were started with this ``NAME=value`` in their environment."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdecimal() or int(folder.name) == os.getpid():
-            continue
+def children(pid: int) -> set[int]:
+    """Ids of the living processes that this one has started (Linux)."""
+    return {child for child, parent in _processes().items() if parent == pid}
+
+
+def living(pids: set[int]) -> set[int]:
+    return pids & _processes().keys()
+
+
+def _processes() -> dict[int, int]:
+    """Id → parent of all processes that did not end yet. Source: man 5 proc_pid_stat."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            environment = (folder / "environ").read_bytes().split(b"\0")
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
         except OSError:
-            continue  # it ended, or is another user's
-        if variable.encode() in environment:
-            found.append(int(folder.name))
+            continue  # it has just ended
+        if state != "Z":
+            found[int(path.parent.name)] = int(parent)
     return found

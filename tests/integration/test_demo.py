@@ -1,0 +1,88 @@
+"""`mien demo` as a user runs it: its summary is true, and it leaves nothing behind however it ends."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import STAGES, Chain, Process, children, eventually, living
+
+from streams.settings import child_environment
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts `mien demo` on its own embedded servers."""
+    started: list[Process] = []
+
+    def start(*arguments: str, **changes: Any) -> Process:
+        started.append(Process(["demo", *arguments], child_environment(**changes), tmp_path, 0))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.running:
+            process.popen.kill()
+            process.wait()
+
+
+def all_children(process: Process, count: int) -> set[int]:
+    """The processes that the demo started, when there are so many."""
+    eventually(
+        lambda: len(children(process.popen.pid)) == count, lambda: f"{count} processes run:\n{process.err}"
+    )
+    return children(process.popen.pid)
+
+
+def assert_whole(summary: dict[str, Any]) -> None:
+    """All fields that scripts rely on, and that they fit together."""
+    assert summary["frames"] > 0
+    assert 0.95 * summary["frames"] <= summary["frames_with_events"] <= summary["frames"]
+    assert summary["faces"] >= summary["events"] >= summary["frames_with_events"]
+    assert summary["fps"] > 0
+    assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"]
+    assert all(isinstance(count, int) and count > 0 for count in summary["dropped"].values())
+    assert 0 <= summary["max_completeness_error"] < 1e-3
+
+
+def test_the_summary_tells_what_happened_and_the_expressions_are_recognised(
+    demo: Callable[..., Process],
+) -> None:
+    process = demo("--seconds", "12", "--cameras", "2", "--json")
+    started = all_children(process, len(["redis-server", *STAGES, "demo-1", "demo-2"]))
+    assert process.wait(120) == 0, process.err
+    summary = json.loads(process.out)
+    assert_whole(summary)
+    assert {"happiness", "surprise"} <= set(summary["agreement"])
+    assert summary["agreement"]["happiness"] >= 0.9
+    assert summary["agreement"]["surprise"] >= 0.9
+    assert "Traceback" not in process.err
+    assert not living(started)
+
+
+def test_on_the_users_own_servers_ctrl_c_ends_it_with_the_summary(
+    chain: Chain, demo: Callable[..., Process]
+) -> None:
+    process = demo(
+        "--cameras", "1", "--json",
+        kafka_bootstrap_servers=chain.bootstrap, redis_url=chain.redis_url, topic_prefix=chain.prefix,
+    )  # fmt: skip
+    started = all_children(process, len([*STAGES, "demo-1"]))
+    eventually(lambda: len(chain.events()) > 20, lambda: f"events on the user's Kafka:\n{process.err}")
+    assert process.end(signal.SIGINT) == 0, process.err
+    summary = json.loads(process.out)
+    assert_whole(summary)
+    assert summary["frames_with_events"] == len(chain.seen()["demo-1"])
+    (key,) = chain.redis.keys("mien:*:state")
+    assert key.startswith(b"mien:{demo-1:")
+    assert "Traceback" not in process.err
+    assert not living(started)
+
+
+def test_killed_it_leaves_no_process_behind(demo: Callable[..., Process]) -> None:
+    process = demo("--cameras", "1")
+    started = all_children(process, len(["redis-server", *STAGES, "demo-1"]))
+    process.end(signal.SIGKILL)
+    eventually(lambda: not living(started), lambda: f"all gone, but not {living(started)}", 20)
