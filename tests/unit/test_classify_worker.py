@@ -152,6 +152,9 @@ async def test_a_batch_says_what_each_face_alone_says_in_order(
         assert event.frame_seq == alone.frame_seq
         assert event.explanation.target == alone.explanation.target
         assert event.explanation.attributions == pytest.approx(alone.explanation.attributions, abs=1e-4)
+        assert event.explanation.regions == pytest.approx(alone.explanation.regions, abs=1e-4)
+        assert event.explanation.landmarks[0].index == alone.explanation.landmarks[0].index
+        assert event.explanation.text == alone.explanation.text
 
 
 def test_the_neutral_face_itself_has_nothing_to_explain(face: Make) -> None:

@@ -82,6 +82,7 @@ def test_a_repeated_event_counts_once_and_two_faces_are_one_frame(watch: Watch, 
 
     summary = watch.summary()
     assert (summary["events"], summary["frames_with_events"]) == (3, 2)
+    assert summary["named"] == {"neutral": {"neutral": 3}}
 
 
 def test_another_camera_on_the_same_kafka_is_not_ours(watch: Watch, seen_at: Make) -> None:
