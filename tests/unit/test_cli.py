@@ -36,6 +36,7 @@ Mien = Callable[..., Ended]
 @pytest.fixture
 def mien(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Mien]:
     """Runs the console script in this process; keyword arguments are environment variables."""
+    monkeypatch.setattr(cli, "_leave", sys.exit)  # the real one may end this process at once
     root = logging.getLogger()
     handlers, level, config = list(root.handlers), root.level, structlog.get_config()
 
@@ -238,6 +239,22 @@ def test_a_camera_that_cannot_be(mien: Mien, kafka: str, options: list[str], cod
     assert ended.code == code
     assert said in ended.err
     assert ended.out == ""
+
+
+@pytest.mark.parametrize("code", [0, 69])
+def test_a_thread_that_a_library_left_does_not_keep_the_process(code: int) -> None:
+    program = (
+        "import threading, time\nfrom streams import logs\nfrom workers import cli\n"
+        "logs.configure('info', 'console')\n"
+        "threading.Thread(target=time.sleep, args=(600,), name='left over').start()\n"
+        f"print('done')\ncli._leave({code})"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert (ended.returncode, ended.stdout) == (code, "done\n")
+    assert "left over" in ended.stderr
 
 
 REAL = {  # options, whether Kafka is there, exit code, what is said
