@@ -44,7 +44,7 @@ class Sent(NamedTuple):
 
 
 class RecordingOutlet:
-    """Stands for ``workers.stage.Outlet``: keeps what was sent and refused, and can be told to fail."""
+    """Stands for ``workers.messages.Outlet``: keeps what was sent and refused, and can be told to fail."""
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []

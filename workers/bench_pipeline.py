@@ -27,7 +27,7 @@ from models.faces import EYE_CORNERS
 from models.mesh import FaceMeshReference
 from streams import embedded
 from streams.settings import Settings
-from workers import demo, scrape, stage
+from workers import demo, loading, scrape
 from workers.bench_rows import FRAMES, frames, jpegs
 from workers.demo import DRAIN_TIMEOUT_S, STAGES, Chain
 from workers.measure import Comparison, Cost, Side, cost_of
@@ -145,7 +145,7 @@ def _running_chain(folder: Path, pictures: Path) -> Iterator[MeasuredChain]:
 @contextmanager
 def _library_loop(settings: Settings) -> Iterator[Callable[[], None]]:
     """One frame: decode, FaceMesh in video mode, ONNX Runtime on its points, centred and scaled."""
-    loaded = stage.load_classifier(settings)
+    loaded = loading.load_classifier(settings)
     turn = cycle(jpegs(SIZE_PX, FRAMES))
     width, height = SIZE_PX
     to_px = np.array([width, height, width], np.float32)

@@ -21,7 +21,7 @@ from models.pictures import decode_jpeg, encode_jpeg
 from models.scripts import find_script
 from models.tracking import CameraTracker, track
 from streams.settings import Settings
-from workers import stage
+from workers import loading
 from workers.measure import Comparison, Cost, Side, alternate
 
 F32 = NDArray[np.float32]
@@ -122,7 +122,7 @@ def classify(settings: Settings, seconds: float) -> list[Comparison]:
 
     Twice: prediction alone, and explained as Captum does it.
     """
-    loaded = stage.load_classifier(settings)
+    loaded = loading.load_classifier(settings)
     net = read_network(settings.model_path or classifier.SHIPPED)
     faces = loaded.landmark_set.take(_aligned_faces(32))
     comparisons = []

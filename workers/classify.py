@@ -21,8 +21,8 @@ from streams.emotions import AttributedLandmark, EmotionEvent, Explanation, Mode
 from streams.errors import InputRefused, WrongLandmarkSet
 from streams.landmarks import Landmarks
 from streams.settings import Settings
-from workers import stage
-from workers.stage import Handler, Message, Outlet
+from workers import loading, stage
+from workers.messages import Handler, Message, Outlet
 
 NAME = "classify"
 BUFFER_MAX = 256
@@ -42,7 +42,7 @@ def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
-    classifier = stage.load_classifier(settings)
+    classifier = loading.load_classifier(settings)
     metrics.model_info.labels(classifier.name, classifier.version, classifier.landmark_set.id).set(1)
     yield ClassifyWorker(settings, outlet, classifier).handle
 

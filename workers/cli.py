@@ -161,7 +161,7 @@ def camera(
         typer.Option(
             min=0,
             help="Number of the first frame. It must grow over restarts, so it is the clock in ms; but 0 "
-            "with --lossless, where the same file gives the same events.",
+            "with --lossless, where it is the place in the file.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="demo: only, which of its variations.")] = 0,
@@ -169,9 +169,10 @@ def camera(
 ) -> None:
     """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them."""
     from workers import camera as camera_
+    from workers.reader import Options
 
     loaded = _start()
-    options = camera_.Options(
+    options = Options(
         camera_id=camera_id,
         source=source,
         fps=fps,

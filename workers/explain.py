@@ -15,7 +15,7 @@ from streams.emotions import EmotionEvent
 from streams.errors import BadPicture, OutputFailed, SourceNotFound
 from streams.frames import Frame, new_traceparent
 from streams.settings import Settings
-from workers import output, stage
+from workers import loading, output
 from workers.classify import EventMaker
 from workers.landmarks import to_message
 from workers.subjects import top_regions
@@ -34,8 +34,8 @@ def run(settings: Settings, image: Path, out: Path | None) -> list[EmotionEvent]
         OutputFailed: if ``out`` cannot be written.
     """
     picture = _read(image, settings)
-    events = EventMaker(stage.load_classifier(settings), settings)
-    landmark_set = stage.load_landmark_set(settings)
+    events = EventMaker(loading.load_classifier(settings), settings)
+    landmark_set = loading.load_landmark_set(settings)
     from models.mesh import MediaPipeEngine  # slow to import; bad arguments are told before
 
     with MediaPipeEngine() as engine:

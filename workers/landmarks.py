@@ -22,8 +22,8 @@ from streams.errors import BadPicture, InputRefused
 from streams.frames import Frame
 from streams.landmarks import FaceBox, Landmarks, Pose, Quality, Transform
 from streams.settings import Settings
-from workers import stage
-from workers.stage import Handler, Message, Outlet
+from workers import loading, stage
+from workers.messages import Handler, Message, Outlet
 
 NAME = "landmarks"
 BATCH_MAX = 4
@@ -50,7 +50,7 @@ def run(settings: Settings) -> None:
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
     from models.mesh import MediaPipeEngine  # slow to import, and only this stage needs it
 
-    landmark_set = stage.load_landmark_set(settings)
+    landmark_set = loading.load_landmark_set(settings)
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, thread_name_prefix="faces") as thread:
         engine = await loop.run_in_executor(thread, MediaPipeEngine)

@@ -12,8 +12,8 @@ from streams.emotions import EmotionEvent
 from streams.errors import InputRefused
 from streams.settings import Settings
 from streams.subjects import SubjectStore
-from workers import stage
-from workers.stage import Handler, Message, Outlet
+from workers import loading, stage
+from workers.messages import Handler, Message, Outlet
 
 NAME = "state"
 BATCH_MAX = 64
@@ -37,7 +37,7 @@ def run(settings: Settings) -> None:
 @asynccontextmanager
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
     async with subjects.connect(settings) as store:
-        await stage.wait_for_redis(store, settings.startup_timeout_s)
+        await loading.wait_for_redis(store, settings.startup_timeout_s)
         worker = StateWorker(store, outlet)
         gauge = asyncio.ensure_future(worker.keep_counting_active())
         try:

@@ -17,7 +17,7 @@ from streams.errors import BadMessage, BadPicture, SettingsInvalid, SourceLost, 
 from streams.health import Health
 from streams.settings import Settings
 from workers import camera
-from workers.camera import Captured, Options, Outcomes, Reader, Slot
+from workers.reader import Captured, Options, Outcomes, Reader, Slot
 
 PICTURE = np.full((48, 64, 3), 90, np.uint8)
 WAIT_S = 10.0  # only ever reached by a test that fails
@@ -73,7 +73,7 @@ def health() -> Health:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera, "RECONNECT_BASE_S", 0.0)
+    monkeypatch.setattr("workers.reader.RECONNECT_BASE_S", 0.0)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def read(monkeypatch: pytest.MonkeyPatch, health: Health) -> Callable[..., Reade
                 raise source
             return source
 
-        monkeypatch.setattr(camera, "open_source", open_source)
+        monkeypatch.setattr("workers.reader.open_source", open_source)
         reader = Reader(Settings(), options, slot, health, Outcomes(options.camera_id))
         reader.start()
         reader.join(WAIT_S)
@@ -309,14 +309,14 @@ def test_a_bad_picture_is_counted_and_skipped(read: Callable[..., Reader]) -> No
 
 
 def test_waiting_for_a_lost_camera_ends_with_stop(monkeypatch: pytest.MonkeyPatch, health: Health) -> None:
-    monkeypatch.setattr(camera, "_pauses_s", lambda: iter([3600.0]))
+    monkeypatch.setattr("workers.reader._pauses_s", lambda: iter([3600.0]))
     opened = threading.Event()
 
     def open_source(*_: object, **__: object) -> FakeSource:
         opened.set()
         raise SourceLost("no answer")
 
-    monkeypatch.setattr(camera, "open_source", open_source)
+    monkeypatch.setattr("workers.reader.open_source", open_source)
     reader = Reader(Settings(), Options("reader", ""), ListSlot(), health, Outcomes("reader"))
     reader.start()
     assert opened.wait(WAIT_S)
@@ -343,7 +343,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock = Clock()
-    monkeypatch.setattr(camera, "time", clock)
+    monkeypatch.setattr("workers.reader.time", clock)
     real_wait = threading.Event.wait
 
     def wait(event: threading.Event, timeout: float | None = None) -> bool:

@@ -18,7 +18,7 @@ from streams.emotions import EMOTIONS, EmotionEvent
 from streams.landmarks import Landmarks, Pose, Quality
 from streams.settings import Settings
 from workers.classify import ClassifyWorker, EventMaker
-from workers.stage import Message
+from workers.messages import Message
 
 CLASSIFIER = Classifier.load()
 BASELINE = CLASSIFIER.population_baseline

@@ -20,7 +20,7 @@ from streams.landmarks import Landmarks
 from streams.settings import Settings
 from workers import landmarks as worker_
 from workers.landmarks import EVICT_AFTER_US, Faces, LandmarksWorker, is_stale
-from workers.stage import Message
+from workers.messages import Message
 
 SET = LandmarkSet("three", np.array([0, 33, 263], np.int32))
 NOISE = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)

@@ -15,7 +15,7 @@ from streams.errors import RedisUnavailable
 from streams.settings import Settings
 from streams.subjects import SubjectStore
 from workers import state
-from workers.stage import Message
+from workers.messages import Message
 from workers.state import StateWorker
 
 Make = Callable[..., EmotionEvent]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +9,7 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError, SaslAuthenticationFailed
 from faust.exceptions import ProducerSendError
 
-from streams import metrics, subjects
-from streams.children import free_ports
+from streams import metrics
 from streams.errors import (
     AccessDenied,
     BadMessage,
@@ -24,8 +22,8 @@ from streams.errors import (
 )
 from streams.health import Health
 from streams.settings import Settings
-from workers import stage
-from workers.stage import Message, Outlet, Persistence
+from workers.messages import Message, Outlet, message_of
+from workers.persistence import Persistence
 
 CONNECTIONS = "model and connections"
 
@@ -63,7 +61,7 @@ def on_bad(error: Exception) -> Callable[[Sequence[Message]], Exception | None]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "RETRY_BASE_S", 0.0)
+    monkeypatch.setattr("workers.persistence.RETRY_BASE_S", 0.0)
 
 
 @pytest.fixture
@@ -140,8 +138,8 @@ async def test_refused_credentials_of_kafka_end_the_stage(persistence: Persisten
 async def test_waiting_ends_when_the_stage_is_told_to_stop(
     persistence: Persistence, stopping: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "RETRY_BASE_S", 600.0)
-    monkeypatch.setattr(stage, "RETRY_CAP_S", 600.0)
+    monkeypatch.setattr("workers.persistence.RETRY_BASE_S", 600.0)
+    monkeypatch.setattr("workers.persistence.RETRY_CAP_S", 600.0)
     handler = Handler(lambda _: RedisUnavailable("away"))
     working = asyncio.ensure_future(persistence.work_off(handler, [GOOD]))
     await asyncio.sleep(0.05)
@@ -278,53 +276,4 @@ async def test_a_refused_message_is_in_the_dead_letters_when_refuse_returns() ->
 def test_headers_come_as_pairs_however_faust_hands_them_over(given: Any, pairs: Any) -> None:
     raw = SimpleNamespace(key=b"k", value=b"v", headers=given, topic="t", partition=1, offset=2)
 
-    assert stage._message(SimpleNamespace(message=raw)) == Message(b"k", b"v", pairs, "t", 1, 2)
-
-
-def test_the_shipped_model_and_its_landmark_set_belong_together() -> None:
-    assert stage.load_classifier(Settings()).landmark_set == stage.load_landmark_set(Settings())
-
-
-@pytest.mark.parametrize("content", [None, b"this is no model"])
-def test_a_missing_or_damaged_model_is_told_with_its_path(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "mine.onnx"
-    if content:
-        path.write_bytes(content)
-        (tmp_path / "landmark_set.json").write_bytes(content)
-    settings = Settings(model_path=path)
-
-    with pytest.raises(ModelUnusable, match=r"mine\.onnx"):
-        stage.load_classifier(settings)
-    with pytest.raises(ModelUnusable, match=str(tmp_path)):
-        stage.load_landmark_set(settings)
-
-
-async def test_redis_is_waited_for_as_long_as_asked() -> None:
-    (port,) = free_ports(1)
-    async with subjects.connect(Settings(redis_url=f"redis://127.0.0.1:{port}")) as store:
-        with pytest.raises(RedisUnavailable):
-            await stage.wait_for_redis(store, 0)
-
-
-async def test_redis_that_comes_late_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    fails = first_times(RedisUnavailable("not yet"), RedisUnavailable("not yet"))
-
-    async def ping() -> None:
-        if error := fails([]):
-            raise error
-
-    async def at_once(_: float) -> None:
-        pass
-
-    monkeypatch.setattr(stage.asyncio, "sleep", at_once)
-    await stage.wait_for_redis(SimpleNamespace(ping=ping), 60)
-
-    assert fails([]) is None  # both were raised
-
-
-async def test_refused_credentials_of_redis_are_not_waited_for() -> None:
-    async def ping() -> None:
-        raise AccessDenied("no")
-
-    with pytest.raises(AccessDenied):
-        await stage.wait_for_redis(SimpleNamespace(ping=ping), 3600)
+    assert message_of(SimpleNamespace(message=raw)) == Message(b"k", b"v", pairs, "t", 1, 2)

@@ -1,0 +1,83 @@
+"""What a stage gets and where its results go."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NamedTuple
+
+import faust
+
+from streams import dead_letters, logs, metrics
+from streams.errors import InputRefused
+from streams.frames import Headers
+from streams.topics import Topic
+from workers.faust_app import raw_topic
+
+log = logs.get("mien.stage")
+
+
+class Message(NamedTuple):
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    topic: str
+    partition: int
+    offset: int
+
+
+class Outlet:
+    """Where a stage's results go."""
+
+    def __init__(self, app: faust.App, stage: str, refused: Topic) -> None:
+        self._app = app
+        self._stage = stage
+        self._refused = refused
+        self._channels: dict[str, Any] = {}
+
+    async def send(
+        self, topic: Topic, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> Awaitable[Any]:
+        """Hands over to the producer; await what it returns to know that Kafka has it."""
+        channel = self._channels.get(topic.name) or self._channels.setdefault(
+            topic.name, raw_topic(self._app, topic)
+        )
+        delivery: Awaitable[Any] = await channel.send(key=key, value=value, headers=headers)
+        return delivery
+
+    async def refuse(self, message: Message, error: InputRefused) -> None:
+        """Writes the message to the dead letters and waits until it is there."""
+        metrics.dead_letters_total.labels(self._stage, error.reason).inc()
+        log.warning(
+            "message refused",
+            stage=self._stage,
+            reason=error.reason,
+            error=str(error),
+            at=f"{message.topic}/{message.partition}@{message.offset}",
+        )
+        headers = dead_letters.encode(
+            error,
+            stage=self._stage,
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            headers=message.headers,
+        )
+        await (await self.send(self._refused, message.key, message.value, headers))
+
+
+Handler = Callable[[Sequence[Message]], Awaitable[None]]
+"""Works on a batch. Raises InputRefused if a message is bad, and a retriable error to be called again."""
+
+Open = Callable[[Outlet], AbstractAsyncContextManager[Handler]]
+"""Loads what the stage needs (a model, a connection), gives its handler, and closes it again."""
+
+
+def message_of(event: Any) -> Message:
+    m = event.message
+    return Message(m.key, m.value, list(_pairs(m.headers)), m.topic, m.partition, m.offset)
+
+
+def _pairs(headers: Any) -> Headers:
+    """Faust hands headers over as a mapping or as pairs, as it likes."""
+    if not headers:
+        return []
+    return list(headers.items() if hasattr(headers, "items") else headers)
