@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jsonschema
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import ConfigResource
 from conftest import command, unique_prefix
 from harness import STAGES, Chain, Process, eventually
@@ -23,6 +24,8 @@ FPS = 8
 
 class Running(NamedTuple):
     chain: Chain
+    short: Chain
+    """Its frames are kept for a second; nothing runs on it."""
     stages: dict[str, Process]
     camera: Process
 
@@ -37,9 +40,17 @@ def running(
     status, out, err = chain.run("topics", "--json")
     assert status == 0, err
     assert {row["outcome"] for row in json.loads(out)} == {"created"}
+    short = Chain(
+        folder, kafka=kafka.bootstrap, redis_url=redis_url(), prefix=unique_prefix(), partitions=1,
+        frames_retention_ms=1000,
+    )  # fmt: skip
+    status, _, err = short.run("topics")
+    assert status == 0, err
+    short.send("frames", b"lobby", b"a picture")
     stages = dict(zip(STAGES, chain.start_stages(*STAGES), strict=True))
     camera = chain.start("camera", "--id", CAMERA, "--source", "demo:cycle", "--fps", str(FPS), "--json")
-    yield Running(chain, stages, camera.wait_ready())
+    yield Running(chain, short, stages, camera.wait_ready())
+    short.close()
     chain.close()
 
 
@@ -174,3 +185,11 @@ def test_sigterm_ends_the_camera_with_its_summary(running: Running) -> None:
     frames = running.chain.frames()[CAMERA]
     assert len(frames) == published  # it waited for the last deliveries
     assert running.camera.err.splitlines()[-1].count("camera ended") == 1
+
+
+def test_pictures_are_deleted_when_their_time_is_over(running: Running) -> None:
+    consumer = Consumer({"bootstrap.servers": running.short.bootstrap, "group.id": "tests"})
+    frames = TopicPartition(f"{running.short.prefix}.frames", 0)
+    # Kafka looks for old segments 30 s after its start, then every 10 s.
+    eventually(lambda: consumer.get_watermark_offsets(frames, timeout=30) == (1, 1), "the picture is deleted")
+    consumer.close()
