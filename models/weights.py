@@ -31,7 +31,7 @@ def save(trained: TrainedModel, path: Path) -> None:
 def load(path: Path) -> TrainedModel:
     """Raises OSError when the file cannot be read, ValueError when `save` did not write it."""
     try:
-        with np.load(path) as z:
+        with path.open("rb") as file, np.load(file) as z:
             return TrainedModel(
                 name=str(z["name"]),
                 network=Network(**{name: _scalar_or_array(z[_NETWORK + name]) for name in Network._fields}),

@@ -51,9 +51,11 @@ def main() -> NoReturn:
 
 def _leave(code: int) -> NoReturn:
     """Ends the process even if a library left a thread running, as Faust's consumer does after a crash."""
-    left = [t.name for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
-    if left:
-        logs.get("mien.cli").warning("threads left running", threads=left)
+    left = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    for thread in left:
+        thread.join(timeout=1.0)
+    if names := [thread.name for thread in left if thread.is_alive()]:
+        logs.get("mien.cli").warning("threads left running", threads=names)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

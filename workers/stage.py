@@ -45,6 +45,7 @@ def run(
     health = Health("model and connections", "consumer group")
     with MetricsServer(health, settings.metrics_host, settings.metrics_port) as server:
         log.info("stage starts", stage=name, reads=source.name, metrics=server.address)
+        asyncio.run(broker.wait_until_ready(settings, settings.startup_timeout_s))
         _Stage(settings, name, source, open_handler, batch_max, buffer_max, health).run()
     log.info("stage ended", stage=name)
 
@@ -87,9 +88,6 @@ class _Stage:
         self._app.on_partitions_assigned.connect(self._on_assigned, weak=False)
 
     def run(self) -> None:
-        self._loop.run_until_complete(
-            broker.wait_until_ready(self._settings, self._settings.startup_timeout_s)
-        )
         try:
             self._worker.execute_from_commandline()
         except SystemExit as exc:
