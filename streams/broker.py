@@ -21,8 +21,15 @@ from aiokafka.errors import (
 )
 
 from streams import logs
-from streams.errors import AccessDenied, BrokerUnavailable, ServiceUnavailable, SettingsInvalid
+from streams.errors import (
+    AccessDenied,
+    BrokerUnavailable,
+    ServiceUnavailable,
+    SettingsInvalid,
+    TopicMissing,
+)
 from streams.settings import Settings
+from streams.topics import Topic
 
 log = logs.get("mien.broker")
 
@@ -108,28 +115,38 @@ def unavailable(settings: Settings, exc: Exception) -> ServiceUnavailable:
     )
 
 
-async def wait_until_ready(settings: Settings, timeout_s: float) -> None:
-    """Returns when Kafka answers a metadata request; tries for ``timeout_s`` (0: once).
+async def wait_until_ready(settings: Settings, timeout_s: float, *topics: Topic) -> None:
+    """Returns when Kafka answers and has the topics; tries for ``timeout_s`` (0: once).
+
+    A topic that is missing must not be left to Kafka, which may create it by itself and then keep pictures
+    for a week.
 
     Raises:
         AccessDenied: at once, if the credentials are refused.
         BrokerUnavailable: if it did not answer in time.
+        TopicMissing: if it answers, but a topic was not there in time.
     """
     deadline = time.monotonic() + timeout_s
     while True:
         admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=5_000)
         try:
             await asyncio.wait_for(admin.start(), timeout=10)
+            missing = {topic.name for topic in topics} - set(await admin.list_topics())
+            if not missing:
+                return
+            error: ServiceUnavailable = TopicMissing(
+                f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(sorted(missing))}. "
+                "Create it with `mien topics`, under the same MIEN_TOPIC_PREFIX."
+            )
         except (KafkaError, OSError, TimeoutError) as exc:
             error = unavailable(settings, await _reason(settings) or exc)
-            if not error.retriable or time.monotonic() >= deadline:
-                raise error from exc
-            log.warning("kafka is not there yet", servers=settings.kafka_bootstrap_servers, error=str(exc))
-            await asyncio.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
-        else:
-            return
+            error.__cause__ = exc
         finally:
             await admin.close()
+        if not error.retriable or time.monotonic() >= deadline:
+            raise error
+        log.warning("kafka is not ready yet", error=str(error))
+        await asyncio.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
 
 
 async def _reason(settings: Settings) -> Exception | None:

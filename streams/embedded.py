@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient
 
 from streams.children import die_with_parent, free_ports
 from streams.errors import RedisUnavailable
+from streams.topics import Topic
 
 PARTITIONS = 4
 FETCH_MAX_WAIT_MS = 5
@@ -29,14 +30,16 @@ FETCH_MAX_WAIT_MS = 5
 
 
 @contextmanager
-def broker() -> Iterator[str]:
-    """Yields the bootstrap address of an in-process Kafka broker.
+def broker(*topics: Topic) -> Iterator[str]:
+    """Yields the bootstrap address of an in-process Kafka broker that has the topics.
 
     Source: ``test.mock.num.brokers`` in librdkafka's CONFIGURATION.md and src/rdkafka_mock.h.
     """
     client = AdminClient({"bootstrap.servers": "unused", "test.mock.num.brokers": 1, "log_level": 0})
     brokers = client.list_topics(timeout=10).brokers
     address = next(f"127.0.0.1:{node.port}" for node in brokers.values())
+    for topic in topics:
+        client.list_topics(topic.name, timeout=10)  # it creates what it is asked about, and only that
     yield address
     del client  # its mock cluster ends with it
 

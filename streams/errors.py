@@ -12,6 +12,7 @@
     ├── OutputFailed          73   a result cannot be written (read-only, full disk)
     └── ServiceUnavailable    69                                                       (retriable)
         ├── BrokerUnavailable      Kafka does not answer                               (retriable)
+        ├── TopicMissing           Kafka answers, but a topic was not created yet      (retriable)
         ├── RedisUnavailable       Redis does not answer                               (retriable)
         ├── KafkaServerUnavailable the local Apache Kafka cannot be started
         └── AccessDenied      77   wrong credentials or missing rights
@@ -83,6 +84,10 @@ class ServiceUnavailable(MienError):
 
 
 class BrokerUnavailable(ServiceUnavailable):
+    pass
+
+
+class TopicMissing(ServiceUnavailable):
     pass
 
 

@@ -53,6 +53,8 @@ def server_properties(
         # A node that was killed may register again as soon as its old session has ended.
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
+        # A topic that Kafka invents would keep pictures for a week; `mien topics` makes them right.
+        "auto.create.topics.enable": "false",
         # Frames are kept for a minute; Kafka's default is to look only every five.
         "log.retention.check.interval.ms": "10000",
     }

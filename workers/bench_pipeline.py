@@ -54,7 +54,7 @@ def pipeline(settings: Settings, seconds: float) -> list[Comparison]:
         pictures.mkdir()
         for number, jpeg in enumerate(jpegs(SIZE_PX, FRAMES)):
             (pictures / f"{number}.jpg").write_bytes(jpeg)
-        chain = stack.enter_context(_running_chain(folder, pictures))
+        chain = stack.enter_context(_running_chain(settings, folder, pictures))
         loop = stack.enter_context(_library_loop(settings))
         time.sleep(WARM_UP_S)
         chain.check()
@@ -120,8 +120,8 @@ class MeasuredChain(Chain):
 
 
 @contextmanager
-def _running_chain(folder: Path, pictures: Path) -> Iterator[MeasuredChain]:
-    with embedded.broker() as address, embedded.redis_server() as redis_url:
+def _running_chain(settings: Settings, folder: Path, pictures: Path) -> Iterator[MeasuredChain]:
+    with embedded.broker(*settings.topics) as address, embedded.redis_server() as redis_url:
         servers: dict[str, Any] = {
             "kafka_bootstrap_servers": address,
             "kafka_fetch_max_wait_ms": embedded.FETCH_MAX_WAIT_MS,

@@ -70,7 +70,7 @@ class _Camera:
         self._topic = settings.topics.frames
 
     async def run(self) -> None:
-        await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s)
+        await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s, self._topic)
         loop = asyncio.get_running_loop()
         slot = Slot(loop)
         reader = Reader(self._settings, self._options, slot, self._health, self._outcomes)

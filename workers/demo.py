@@ -336,7 +336,7 @@ def _servers(base: Settings) -> Iterator[dict[str, Any]]:
         if settings.is_set("kafka_bootstrap_servers"):
             asyncio.run(broker.create_topics(base))
         else:
-            changes["kafka_bootstrap_servers"] = stack.enter_context(embedded.broker())
+            changes["kafka_bootstrap_servers"] = stack.enter_context(embedded.broker(*base.topics))
             changes["kafka_fetch_max_wait_ms"] = embedded.FETCH_MAX_WAIT_MS
         if not settings.is_set("redis_url"):
             changes["redis_url"] = stack.enter_context(embedded.redis_server())

@@ -39,13 +39,13 @@ def run(
     """Runs a stage until SIGTERM or Ctrl-C; then finishes the batch in hand, commits and returns.
 
     Raises:
-        ServiceUnavailable: if Kafka (or what the handler needs) is not there at the start.
+        ServiceUnavailable: if Kafka with its topics (or what the handler needs) is not there at the start.
         ModelUnusable: if the handler cannot load its model.
     """
     health = Health("model and connections", "consumer group")
     with MetricsServer(health, settings.metrics_host, settings.metrics_port) as server:
         log.info("stage starts", stage=name, reads=source.name, metrics=server.address)
-        asyncio.run(broker.wait_until_ready(settings, settings.startup_timeout_s))
+        asyncio.run(broker.wait_until_ready(settings, settings.startup_timeout_s, *settings.topics))
         _Stage(settings, name, source, open_handler, batch_max, buffer_max, health).run()
     log.info("stage ended", stage=name)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError
 
 from streams.children import free_ports
@@ -45,6 +46,15 @@ async def send(server: KafkaServer, values: list[bytes], topic: str = "letters",
         gc.collect()  # what it leaves open shows up here, as a warning, and not in a later test
 
 
+async def create(server: KafkaServer, topic: str, **security: object) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=server.bootstrap, **security)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+    finally:
+        await admin.close()
+
+
 async def read(server: KafkaServer, count: int, topic: str = "letters", **security: object) -> list[bytes]:
     consumer = AIOKafkaConsumer(bootstrap_servers=server.bootstrap, auto_offset_reset="earliest", **security)
     async with consumer:
@@ -66,6 +76,7 @@ async def test_messages_and_offsets_outlive_a_kill_and_nothing_outlives_stop(lib
     large = b"x" * 4_000_000
     with KafkaServer(lib_dir=lib_dir, partitions=1) as server:
         address, data_dir = server.bootstrap, server.data_dir
+        await create(server, "letters")
         await send(server, [b"a", large])
         assert await read_in_group(server) == b"a"
         server.kill()
@@ -94,6 +105,7 @@ async def test_right_credentials_and_trust_are_let_in(secure_kafka: KafkaServer,
         "sasl_plain_password": "right-1",
         "ssl_context": ssl.create_default_context(cafile=str(secure_kafka.ca_path)),
     }
+    await create(secure_kafka, mechanism, **security)
     await send(secure_kafka, [mechanism.encode()], topic=mechanism, **security)
     assert await read(secure_kafka, 1, topic=mechanism, **security) == [mechanism.encode()]
 

@@ -140,3 +140,20 @@ def test_sasl_over_tls_lets_the_right_ones_work_and_refuses_the_others(
         f"all frames worked on; its log:\n{landmarks.err}",
     )
     assert landmarks.end() == 0
+
+
+def test_without_its_topics_a_stage_ends_with_69_and_kafka_does_not_invent_them(
+    tmp_path: Path, kafka: KafkaServer, redis_url: Callable[[], str]
+) -> None:
+    chain = Chain(tmp_path, kafka=kafka.bootstrap, redis_url=redis_url(), prefix=unique_prefix())
+    try:
+        for command in ("landmarks", "camera"):
+            status, _, err = chain.run(*COMMANDS[command], startup_timeout_s=1)
+            assert status == 69, err
+            assert f"no topic {chain.prefix}." in the_line(err)
+            assert "mien topics" in the_line(err)
+        assert not [
+            name for name in chain.admin.list_topics(timeout=10).topics if name.startswith(chain.prefix)
+        ]
+    finally:
+        chain.close()

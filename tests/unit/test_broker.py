@@ -13,11 +13,12 @@ from aiokafka.errors import (
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
 )
+from confluent_kafka.admin import AdminClient
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from streams import broker, embedded
 from streams.children import free_ports
-from streams.errors import AccessDenied, BrokerUnavailable, SettingsInvalid
+from streams.errors import AccessDenied, BrokerUnavailable, SettingsInvalid, TopicMissing
 from streams.settings import Settings
 
 SASL = {"kafka_sasl_username": "ann", "kafka_sasl_password": "hunter2"}
@@ -137,3 +138,27 @@ async def test_a_produced_message_is_delivered_whole() -> None:
             record = await producer.send_and_wait(topic.name, b"x" * 2_000_000, key=b"lobby")
 
         assert record.offset == 0
+
+
+async def test_a_missing_topic_is_told_with_the_way_to_create_it() -> None:
+    topics = Settings().topics
+    with embedded.broker(topics.frames) as address:
+        settings = Settings(kafka_bootstrap_servers=address)
+        await broker.wait_until_ready(settings, 0, topics.frames)
+        with pytest.raises(
+            TopicMissing, match=r"has no topic mien\.emotions, mien\.landmarks\. .*`mien topics`"
+        ):
+            await broker.wait_until_ready(settings, 0, topics.frames, topics.landmarks, topics.emotions)
+
+
+async def test_a_topic_that_comes_late_is_taken() -> None:
+    topics = Settings().topics
+    with embedded.broker() as address:
+        settings = Settings(kafka_bootstrap_servers=address)
+        waiting = asyncio.ensure_future(broker.wait_until_ready(settings, 60, topics.frames))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+
+        AdminClient({"bootstrap.servers": address}).list_topics(topics.frames.name, timeout=10)
+
+        await asyncio.wait_for(waiting, 30)

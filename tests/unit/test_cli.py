@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from models.pictures import encode_jpeg
 from streams import embedded
 from streams.children import free_ports
+from streams.settings import Settings
 from workers import cli
 
 VERBS = sorted(typer.main.get_command(cli.app).commands)
@@ -206,7 +207,7 @@ def test_interrupted_ends_as_shells_expect(mien: Mien, monkeypatch: pytest.Monke
 
 @pytest.fixture(scope="module")
 def kafka() -> Iterator[str]:
-    with embedded.broker() as address:
+    with embedded.broker(*Settings().topics) as address:
         yield address
 
 

@@ -26,6 +26,7 @@ TABLE = {  # sysexits.h, and whether the same call may succeed later by itself
     "OutputFailed": (73, False),
     "ServiceUnavailable": (69, True),
     "BrokerUnavailable": (69, True),
+    "TopicMissing": (69, True),
     "RedisUnavailable": (69, True),
     "KafkaServerUnavailable": (69, False),
     "AccessDenied": (77, False),
