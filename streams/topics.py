@@ -19,6 +19,7 @@ class Topic(NamedTuple):
         return {
             "retention.ms": str(self.retention_ms),
             "segment.ms": str(max(self.retention_ms // 4, 10_000)),
+            "file.delete.delay.ms": "1000",  # not another minute on the disk after that
             "max.message.bytes": str(self.max_message_bytes),
             "cleanup.policy": "delete",
         }

@@ -39,6 +39,7 @@ def test_segments_close_well_before_the_retention_ends() -> None:
         config = topic.config()
         assert int(config["segment.ms"]) * 2 <= int(config["retention.ms"])
         assert config["cleanup.policy"] == "delete"
+        assert int(config["file.delete.delay.ms"]) <= 10_000  # Kafka leaves deleted files for a minute
 
 
 def test_the_largest_frame_fits_with_its_headers_and_its_dead_letter_too() -> None:
