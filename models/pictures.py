@@ -22,6 +22,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 Picture: TypeAlias = NDArray[np.uint8]
 RefusedReason: TypeAlias = Literal["not-a-jpeg", "not-a-picture", "corrupt", "too-large"]
 
+MAX_SIDE_PX = 32_766
+"""OpenCV warps no picture with a longer side (its coordinates are signed 16-bit); inside MediaPipe that ends
+the process."""
+
 # What Pillow's decoders raise on broken files, apart from UnidentifiedImageError.
 _PILLOW_ERRORS = (
     OSError,
@@ -94,6 +98,8 @@ def read_picture(path: Path, *, max_pixels: int) -> Picture:
         OSError: the file is missing, a directory, or not readable.
         PictureRefused: ``not-a-picture``, ``corrupt`` or ``too-large`` (checked before decoding).
     """
+    if path.is_fifo() or path.is_char_device() or path.is_socket():
+        raise PictureRefused("not-a-picture", f"{path} is no regular file")
     with path.open("rb") as file, warnings.catch_warnings():
         # Pillow warns about sizes, odd EXIF and the like; our own limit decides, and it raises.
         warnings.simplefilter("ignore")
@@ -110,7 +116,7 @@ def read_picture(path: Path, *, max_pixels: int) -> Picture:
         except UnidentifiedImageError as error:
             raise PictureRefused("not-a-picture", f"{path} is not a picture in a known format") from error
         except Image.DecompressionBombError as error:
-            raise PictureRefused("too-large", f"{path}: {error}") from error
+            raise PictureRefused("too-large", f"{path} is far over the limit of {max_pixels} px") from error
         except _PILLOW_ERRORS as error:
             raise PictureRefused("corrupt", f"{path} is a broken picture: {error}") from error
 
@@ -125,6 +131,10 @@ def fit_width(picture_rgb: Picture, width_px: int) -> Picture:
 
 
 def _check_pixels(width: int, height: int, max_pixels: int, *, where: str = "") -> None:
+    if max(width, height) > MAX_SIDE_PX:
+        raise PictureRefused(
+            "too-large", f"{where}picture is {width}x{height} px; no side may be longer than {MAX_SIDE_PX} px"
+        )
     if width * height > max_pixels:
         raise PictureRefused(
             "too-large", f"{where}picture is {width}x{height} px; the limit is {max_pixels} px in all"

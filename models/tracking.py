@@ -18,7 +18,9 @@ from models.faces import DetectedFace, FaceEngine, Picture, Roi, find_faces, iou
 
 DETECT_EVERY_US = 500_000
 FORGET_AFTER_US = 1_000_000
-"""A face unseen for longer than this gets a new id when it comes back."""
+"""A face unseen for longer than this gets a new id when it comes back …"""
+FORGET_AT_LAST_US = 15_000_000
+"""… or, where the camera is slow, unseen for two frames, but at most this long."""
 MATCH_WITHIN_FACES = 2.0
 """A lost face is taken up again by a detection within this many face sizes of where it was last seen."""
 MATCH_SIZE_RATIO = 2.0
@@ -54,6 +56,7 @@ class CameraTracker:
     detect_every_us: int = DETECT_EVERY_US
     last_seen_us: int = -1
     detected_us: int = -1
+    interval_us: int = 0
     late_frames: int = 0
     tracks: tuple[Track, ...] = ()
 
@@ -73,7 +76,9 @@ def track(
             return _name(faces, tracker.tracks, tracker.camera_id, captured_at_us)
         tracker.tracks = ()
 
-    tracks = [t for t in tracker.tracks if captured_at_us - t.seen_us <= FORGET_AFTER_US]
+    gap_us = captured_at_us - tracker.last_seen_us
+    forget_after_us = _forget_after_us(tracker.interval_us or gap_us)
+    tracks = [t for t in tracker.tracks if captured_at_us - t.seen_us <= forget_after_us]
     followed = _follow(engine, tracks, picture_rgb)
     lost = [t for t in tracks if all(t.subject_id != f.subject_id for f in followed)]
 
@@ -95,11 +100,17 @@ def track(
     present = {f.subject_id for f in tracked}
     seen = [Track(f.subject_id, f.face, captured_at_us) for f in tracked]
     tracker.tracks = tuple(seen + [t for t in lost if t.subject_id not in present])[: tracker.max_faces]
+    tracker.interval_us = gap_us if tracker.last_seen_us >= 0 else 0
     tracker.last_seen_us = captured_at_us
     tracker.late_frames = 0
     if detects:
         tracker.detected_us = captured_at_us
     return tracked
+
+
+def _forget_after_us(interval_us: int) -> int:
+    """Longer for a slow camera, where the next frame comes after a second or more."""
+    return max(FORGET_AFTER_US, min(round(2.5 * interval_us), FORGET_AT_LAST_US))
 
 
 def _follow(engine: FaceEngine, tracks: Sequence[Track], picture_rgb: Picture) -> list[TrackedFace]:

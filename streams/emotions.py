@@ -13,7 +13,7 @@ import msgspec
 
 from streams.errors import BadMessage
 from streams.frames import Headers
-from streams.landmarks import FaceBox, Pose
+from streams.landmarks import CameraId, FaceBox, FrameSeq, Pose, SubjectId
 
 CE_TYPE = "mien.emotion.v1"
 
@@ -69,9 +69,9 @@ class EmotionEvent(msgspec.Struct, frozen=True):
     """``emotion`` is null exactly when ``abstained`` gives a reason."""
 
     event_id: Annotated[str, msgspec.Meta(description="uuid5 of camera, frame seq and subject")]
-    camera_id: str
-    subject_id: str
-    frame_seq: Annotated[int, msgspec.Meta(ge=0)]
+    camera_id: CameraId
+    subject_id: SubjectId
+    frame_seq: FrameSeq
     captured_at: Annotated[datetime, msgspec.Meta(tz=True)]
     face: FaceBox
     pose: Pose

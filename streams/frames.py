@@ -26,6 +26,7 @@ MAX_TIME_US = 253_402_300_799_999_999
 """The last µs of the year 9999: later times cannot be written as RFC 3339."""
 
 CAMERA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+MAX_SEQ = 2**53 - 1  # Redis compares frame numbers in Lua, whose numbers are doubles
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
 
@@ -117,7 +118,7 @@ def _required(texts: dict[str, str], name: str) -> str:
         raise BadMessage(f"Frame without the header {name!r}; it has {sorted(texts)[:8]}") from None
 
 
-def _integer(texts: dict[str, str], name: str, maximum: int = 10**18 - 1) -> int:
+def _integer(texts: dict[str, str], name: str, maximum: int = MAX_SEQ) -> int:
     text = _required(texts, name)
     if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) > maximum:
         raise BadMessage(f"Frame header {name}={text[:40]!r} is not a whole number up to {maximum}")

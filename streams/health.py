@@ -5,6 +5,7 @@ stage named holds (model loaded, partitions assigned …). Both say in plain tex
 """
 
 import asyncio
+import socket
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -85,8 +86,11 @@ class MetricsServer:
             def log_message(self, *_args: object) -> None:
                 """A scrape every few seconds is not worth a log line."""
 
+        class Server(ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
         try:
-            self._server = ThreadingHTTPServer((host, port), Handler)
+            self._server = Server((host, port), Handler)
         except OSError as exc:
             raise SettingsInvalid(
                 f"Metrics cannot be served on {host}:{port}: {exc.strerror}. "
@@ -97,8 +101,10 @@ class MetricsServer:
 
     @property
     def address(self) -> str:
-        host, port = self._server.server_address[:2]
-        shown = "localhost" if host in ("0.0.0.0", "::") else str(host)  # noqa: S104
+        host, port = str(self._server.server_address[0]), self._server.server_address[1]
+        shown = f"[{host}]" if ":" in host else host
+        if host in ("0.0.0.0", "::"):  # noqa: S104
+            shown = "localhost"
         return f"http://{shown}:{port}/metrics"
 
     def __enter__(self) -> Self:

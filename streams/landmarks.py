@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.errors import BadMessage
-from streams.frames import MAX_TIME_US
+from streams.frames import CAMERA_ID, MAX_SEQ, MAX_TIME_US
 
 SCHEMA = "mien.landmarks/1"
 
@@ -16,6 +16,12 @@ MAX_COORDINATE = 100.0
 """In inter-ocular distances. A real face ends at about 2; a classifier overflows long after this."""
 
 _Unit = Annotated[float, msgspec.Meta(description="fraction of the picture's width or height")]
+
+
+CameraId = Annotated[str, msgspec.Meta(pattern=f"^{CAMERA_ID.pattern}$")]
+SubjectId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,80}$")]
+"""Both become parts of Redis keys, where a brace would choose another slot."""
+FrameSeq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
 
 
 class FaceBox(msgspec.Struct, frozen=True):
@@ -52,10 +58,10 @@ class Transform(msgspec.Struct, frozen=True):
 class Landmarks(msgspec.Struct, frozen=True, tag_field="schema", tag=SCHEMA):
     """One face in one frame."""
 
-    camera_id: str
-    frame_seq: Annotated[int, msgspec.Meta(ge=0)]
+    camera_id: CameraId
+    frame_seq: FrameSeq
     captured_at_us: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_US, description="µs since the epoch")]
-    subject_id: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    subject_id: SubjectId
     face: FaceBox
     pose: Pose
     quality: Quality

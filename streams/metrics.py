@@ -4,6 +4,8 @@ Names start with ``mien_`` and use base units; labels are bounded: camera, stage
 reason, outcome, topic, partition. Never the subject: people come and go, series stay.
 """
 
+import time
+
 from prometheus_client import Counter, Gauge, Histogram
 
 _AGE_S = (
@@ -53,6 +55,13 @@ frame_age_seconds = Histogram(
     ["stage"],
     buckets=_AGE_S,
 )
+
+
+def observe_frame_age(stage: str, captured_at_us: int) -> None:
+    """Now minus the capture. A camera whose clock runs ahead counts as fresh: an age is never negative."""
+    frame_age_seconds.labels(stage).observe(max(0.0, time.time() - captured_at_us / 1e6))
+
+
 stage_duration_seconds = Histogram(
     "mien_stage_duration_seconds",
     "Time that one step of a stage takes.",

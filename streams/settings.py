@@ -15,13 +15,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from streams.errors import SettingsInvalid
 from streams.topics import Topics
 
-_SERVER = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
+_SERVER = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 
 
 class Settings(BaseSettings):
     """Defaults are those of a laptop: plaintext Kafka and Redis on localhost."""
 
-    model_config = SettingsConfigDict(env_prefix="MIEN_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MIEN_", env_ignore_empty=True, extra="forbid", frozen=True, allow_inf_nan=False
+    )
 
     # Kafka
     kafka_bootstrap_servers: str = Field("localhost:9092", description="host:port, several with commas")
@@ -99,7 +101,8 @@ class Settings(BaseSettings):
     @classmethod
     def _servers_have_ports(cls, servers: str) -> str:
         for server in servers.split(","):
-            if not _SERVER.fullmatch(server.strip()):
+            address = _SERVER.fullmatch(server.strip())
+            if not address or not 1 <= int(address["port"]) <= 65535:
                 raise ValueError(f"{server.strip()!r} is not host:port")
         return servers
 
@@ -161,6 +164,12 @@ def load() -> Settings:
             (f"{environment_name(str(e['loc'][0]))}: " if e["loc"] else "") + e["msg"] for e in exc.errors()
         )
         raise SettingsInvalid(f"Settings in the environment cannot be used: {problems}") from exc
+
+
+def unknown_variables() -> list[str]:
+    """MIEN_… variables that name no setting, perhaps misspelt. Kubernetes adds some for its services."""
+    known = {environment_name(name) for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith("MIEN_") and name not in known)
 
 
 def is_set(name: str) -> bool:

@@ -8,14 +8,13 @@ slower than the camera, old pictures are dropped, not queued. A lossless file wa
 import asyncio
 import random
 import signal
-import time
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from models.pictures import encode_jpeg, fit_width
 from streams import broker, frames, logs, metrics
-from streams.errors import SettingsInvalid
+from streams.errors import BadMessage, SettingsInvalid
 from streams.frames import Frame, check_camera_id, new_traceparent
 from streams.health import Health, MetricsServer
 from streams.settings import Settings
@@ -39,7 +38,10 @@ def run(settings: Settings, options: Options) -> dict[str, int]:
         SettingsInvalid: if the options do not fit the source.
         ServiceUnavailable: if Kafka is not there at the start.
     """
-    check_camera_id(options.camera_id)
+    try:
+        check_camera_id(options.camera_id)
+    except BadMessage as exc:
+        raise SettingsInvalid(str(exc)) from exc
     if options.as_fast_as_possible and not options.lossless:
         raise SettingsInvalid(
             "--as-fast-as-possible needs --lossless: without it, all but the newest frames are dropped"
@@ -149,7 +151,7 @@ class _Camera:
         """Partition and offset, when Kafka has the frame."""
         key, value, headers = frames.encode(frame)
         record = await producer.send_and_wait(self._topic.name, value, key=key, headers=headers)
-        metrics.frame_age_seconds.labels(NAME).observe(time.time() - frame.captured_at_us / 1e6)
+        metrics.observe_frame_age(NAME, frame.captured_at_us)
         self._outcomes.add("published")
         self._health.meet("kafka")
         return record.partition, record.offset

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.pictures import MAX_SIDE_PX
 from streams.errors import BadPicture
 
 Frame: TypeAlias = NDArray[np.uint8]
@@ -32,9 +33,10 @@ def positive_fps(capture: cv2.VideoCapture) -> float | None:
 def refuse_large(capture: cv2.VideoCapture, name: str, max_pixels: int) -> None:
     """Close the capture and raise BadPicture if its pictures have more than ``max_pixels``."""
     width, height = (int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-    if width * height > max_pixels:
+    if width * height > max_pixels or max(width, height) > MAX_SIDE_PX:
         capture.release()
         raise BadPicture(
-            f"{name} has pictures of {width}x{height} px; the limit is {max_pixels} px in all",
+            f"{name} has pictures of {width}x{height} px; the limit is {max_pixels} px in all, "
+            f"and {MAX_SIDE_PX} px a side",
             reason="too-large",
         )

@@ -5,7 +5,6 @@ attributions → abstain or name the emotion → send.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -172,7 +171,7 @@ class EventMaker:
 def observe(event: EmotionEvent) -> None:
     """Counts an event in the metrics."""
     metrics.completeness_error.observe(event.explanation.completeness_error)
-    metrics.frame_age_seconds.labels(NAME).observe(time.time() - event.captured_at.timestamp())
+    metrics.observe_frame_age(NAME, emotions.captured_at_us(event))
     if event.abstained:
         metrics.abstentions_total.labels(event.camera_id, event.abstained).inc()
         return

@@ -66,6 +66,8 @@ def _start() -> Settings:
     """The settings, with logging set up as they say."""
     loaded = settings.load()
     logs.configure(loaded.log_level, loaded.log_format)
+    for variable in settings.unknown_variables():
+        logs.get("mien.cli").warning("no setting has this name: see `mien settings`", variable=variable)
     return loaded
 
 

@@ -98,7 +98,7 @@ class LandmarksWorker:
             await self._outlet.send(self._settings.topics.landmarks, message.key, landmarks.encode(face), [])
             for face in found
         ]
-        metrics.frame_age_seconds.labels(NAME).observe(time.time() - frame.captured_at_us / 1e6)
+        metrics.observe_frame_age(NAME, frame.captured_at_us)
         return deliveries
 
 

@@ -64,10 +64,9 @@ class StateWorker:
                 refused.append((message, exc))
         with metrics.stage_duration_seconds.labels(NAME, "redis").time():
             applied = await self._store.apply(events)
-        now_s = time.time()
         for event, changed in zip(events, applied, strict=True):
             metrics.state_events_total.labels(event.camera_id, "applied" if changed else "fenced").inc()
-            metrics.frame_age_seconds.labels(NAME).observe(now_s - event.captured_at.timestamp())
+            metrics.observe_frame_age(NAME, emotions.captured_at_us(event))
             self._seen_at_s[event.camera_id, event.subject_id] = time.monotonic()
         for message, error in refused:  # last: while Redis is away, this is all called again and again
             await self._outlet.refuse(message, error)

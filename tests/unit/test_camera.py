@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from models.pictures import Picture, jpeg_size_px
 from streams import frames, metrics
-from streams.errors import BadMessage, BadPicture, SettingsInvalid, SourceLost, SourceNotFound
+from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound
 from streams.health import Health
 from streams.settings import Settings
 from workers import camera
@@ -411,7 +411,7 @@ def test_as_fast_as_possible_needs_lossless() -> None:
 
 
 def test_a_bad_camera_id_is_refused() -> None:
-    with pytest.raises(BadMessage, match="Camera id"):
+    with pytest.raises(SettingsInvalid, match="Camera id"):
         camera.run(Settings(metrics_port=0), Options("a b", "x"))
 
 

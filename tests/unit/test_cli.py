@@ -231,7 +231,7 @@ def test_a_camera_without_a_broker(mien: Mien, nobody: str) -> None:
         (["--id", "a", "--source", "demo:dance"], 66, "unknown demo script 'dance'"),
         (["--id", "a", "--source", "demo:cycle", "--lossless"], 78, "--lossless is for files"),
         (["--id", "a", "--source", "x.mp4", "--as-fast-as-possible"], 78, "needs --lossless"),
-        (["--id", "a b", "--source", "demo:cycle"], 65, "Camera id 'a b'"),
+        (["--id", "a b", "--source", "demo:cycle"], 78, "Camera id 'a b'"),
     ],
 )
 def test_a_camera_that_cannot_be(mien: Mien, kafka: str, options: list[str], code: int, said: str) -> None:

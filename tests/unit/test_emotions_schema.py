@@ -24,7 +24,7 @@ from streams.emotions import (
     time_of,
 )
 from streams.errors import BadMessage
-from streams.frames import MAX_TIME_US
+from streams.frames import CAMERA_ID, MAX_TIME_US
 from streams.landmarks import FaceBox, Pose
 
 Make = Callable[..., EmotionEvent]
@@ -53,9 +53,9 @@ def events(draw: st.DrawFn) -> EmotionEvent:
     emotion, reason = draw(named | abstained)
     return EmotionEvent(
         event_id=draw(st.text()),
-        camera_id=draw(st.text()),
-        subject_id=draw(st.text()),
-        frame_seq=draw(st.integers(0, 2**53)),
+        camera_id=draw(st.from_regex(CAMERA_ID, fullmatch=True)),
+        subject_id=draw(st.from_regex(r"[A-Za-z0-9._:-]{1,80}", fullmatch=True)),
+        frame_seq=draw(st.integers(0, 2**53 - 1)),
         captured_at=time_of(draw(st.integers(0, MAX_TIME_US))),
         face=draw(st.builds(FaceBox, numbers, numbers, numbers, numbers)),
         pose=draw(st.builds(Pose, numbers, numbers, numbers)),

@@ -139,3 +139,14 @@ def test_the_port_is_free_again_after_the_end(health: Health) -> None:
 def test_the_address_can_be_clicked_when_it_listens_everywhere(health: Health) -> None:
     with MetricsServer(health, "0.0.0.0", 0) as server:  # noqa: S104
         assert server.address.startswith("http://localhost:")
+
+
+def test_an_ipv6_address_can_be_listened_on() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as exc:
+        pytest.skip(f"this machine has no IPv6 loopback: {exc}")
+    with MetricsServer(Health(), "::1", 0) as server:
+        port = server.address.rpartition(":")[2].partition("/")[0]
+        with urllib.request.urlopen(f"http://[::1]:{port}/healthz") as answer:
+            assert answer.status == 200

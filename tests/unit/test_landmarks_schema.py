@@ -12,17 +12,17 @@ from hypothesis.extra import numpy as hnp
 
 from streams import landmarks
 from streams.errors import BadMessage
-from streams.frames import MAX_TIME_US
+from streams.frames import CAMERA_ID, MAX_TIME_US
 from streams.landmarks import FaceBox, Landmarks, Pose, Quality, Transform
 
 Make = Callable[..., Landmarks]
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 good = st.builds(
     Landmarks,
-    camera_id=st.text(),
-    frame_seq=st.integers(0, 2**63 - 1),
+    camera_id=st.from_regex(CAMERA_ID, fullmatch=True),
+    frame_seq=st.integers(0, 2**53 - 1),
     captured_at_us=st.integers(0, MAX_TIME_US),
-    subject_id=st.text(min_size=1, max_size=80),
+    subject_id=st.from_regex(r"[A-Za-z0-9._:-]{1,80}", fullmatch=True),
     face=st.builds(FaceBox, numbers, numbers, numbers, numbers),
     pose=st.builds(Pose, numbers, numbers, numbers),
     quality=st.builds(Quality, st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1)),

@@ -1,6 +1,7 @@
 """Pictures: what is refused, and before what it could cost."""
 
 import io
+import os
 import struct
 from pathlib import Path
 
@@ -70,6 +71,9 @@ def test_a_picture_exactly_at_the_limits_is_accepted() -> None:
         (JPEG, len(JPEG) - 1, MANY, "too-large", f"limit is {len(JPEG) - 1}"),
         (JPEG, MANY, 64 * 40 - 1, "too-large", "64x40"),
         (with_size(JPEG, 20000, 20000), MANY, 4_000_000, "too-large", "20000x20000"),
+        # Few pixels, but MediaPipe's OpenCV would end the process.
+        (with_size(JPEG, 40000, 8), MANY, 4_000_000, "too-large", "no side may be longer"),
+        (with_size(JPEG, 8, 40000), MANY, 4_000_000, "too-large", "no side may be longer"),
     ],
 )
 def test_refusals(data: bytes, max_bytes: int, max_pixels: int, reason: str, says: str) -> None:
@@ -201,3 +205,17 @@ def test_any_file_is_a_picture_or_refused(
     except PictureRefused:
         return
     assert read.ndim == 3
+
+
+@pytest.mark.parametrize("size", [(40_000, 8), (8, 40_000)])
+def test_a_picture_file_with_one_long_side_is_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    Image.new("RGB", size).save(tmp_path / "long.jpg")
+    with pytest.raises(PictureRefused, match="no side may be longer") as refused:
+        read_picture(tmp_path / "long.jpg", max_pixels=MANY)
+    assert refused.value.reason == "too-large"
+
+
+def test_what_would_be_waited_for_for_ever_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(PictureRefused, match="no regular file"):
+        read_picture(tmp_path / "pipe", max_pixels=MANY)

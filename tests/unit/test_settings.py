@@ -25,13 +25,13 @@ def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
         ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "localhost"),
         ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "localhost:abc"),
         ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "a:9092,"),
-        ("MIEN_KAFKA_BOOTSTRAP_SERVERS", ""),
+        ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "localhost:99999"),
+        ("MIEN_WINDOW_S", "inf"),
         ("MIEN_KAFKA_SECURITY_PROTOCOL", "TLS"),
         ("MIEN_KAFKA_SASL_MECHANISM", "GSSAPI"),
         ("MIEN_KAFKA_FETCH_MAX_WAIT_MS", "0"),
         ("MIEN_KAFKA_SESSION_TIMEOUT_S", "0.5"),
         ("MIEN_TOPIC_PREFIX", "mien topics"),
-        ("MIEN_TOPIC_PREFIX", ""),
         ("MIEN_TOPIC_PARTITIONS", "0"),
         ("MIEN_TOPIC_PARTITIONS", "many"),
         ("MIEN_FRAMES_RETENTION_MS", "10"),
@@ -150,3 +150,20 @@ def test_a_child_gets_our_environment_with_the_changes(monkeypatch: pytest.Monke
 def test_settings_cannot_change_while_a_stage_runs() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().topic_prefix = "other"
+
+
+def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_MIN_CONFIDENCE", "")
+    monkeypatch.setenv("MIEN_TOPIC_PREFIX", "")
+
+    loaded = settings.load()
+
+    assert loaded.min_confidence is None
+    assert loaded.topic_prefix == "mien"
+
+
+def test_variables_that_name_no_setting_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_FRAMES_RETENTION", "60000")
+    monkeypatch.setenv("MIEN_FRAMES_RETENTION_MS", "60000")
+
+    assert settings.unknown_variables() == ["MIEN_FRAMES_RETENTION"]

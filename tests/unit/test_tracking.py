@@ -300,3 +300,21 @@ def test_find_faces_leaves_out_known_faces_and_doubles() -> None:
     assert len(find_faces(engine, PICTURE)) == 2
     (only_bob,) = find_faces(engine, PICTURE, known=[face_at(100, 100)])
     assert only_bob.box_xyxy_px[0] > 300
+
+
+@pytest.mark.parametrize("interval_us", [1_000_000, 2_000_000, 5_000_000])
+def test_an_id_stays_at_a_frame_a_second_and_less(interval_us: int) -> None:
+    engine, tracker = FakeEngine({"ann": (200, 200)}), CameraTracker("slow")
+
+    ids = {track(engine, tracker, PICTURE, START_US + n * interval_us)[0].subject_id for n in range(10)}
+
+    assert len(ids) == 1
+
+
+def test_a_fast_camera_that_was_away_for_seconds_has_new_people() -> None:
+    engine, tracker = FakeEngine({"ann": (200, 200)}), CameraTracker("fast")
+    before = {track(engine, tracker, PICTURE, START_US + n * FRAME_US)[0].subject_id for n in range(10)}
+
+    (after,) = track(engine, tracker, PICTURE, START_US + 10 * FRAME_US + 5_000_000)
+
+    assert after.subject_id not in before
