@@ -54,9 +54,6 @@ still looks human. Anger shouts, as most of it does in FERPlus; the first model 
 neutral. Sadness is what people call a sad face (inner brows up, corners down, chin raised), which that model
 does not see."""
 
-CLOSED: Final = ("sadness",)
-"""Expressions that keep the lips together, whatever their mixture says."""
-
 PHOTO_SMILE: Final[dict[str, float]] = {
     "mouthSmile": 0.9,
     "mouthUpperUp": 0.4,
@@ -138,13 +135,3 @@ def _close_mouth(points: F64) -> F64:
             closed[list(row)] += meeting - edge
             closed[list(row), 1] += outwards * _LIP_FULLNESS_PX * middle * i / (len(rows) - 1)
     return closed
-
-
-def _keep_lips_together(displacement: F64) -> F64:
-    """Move both lips so that their inner edges go the same way."""
-    together = displacement.copy()
-    gap = displacement[list(LOWER_LIP[0])] - displacement[list(UPPER_LIP[0])]
-    for rows, share in ((UPPER_LIP, 0.5), (LOWER_LIP, -0.5)):
-        for row in rows:
-            together[list(row)] += share * gap
-    return together

@@ -146,6 +146,7 @@ def encode_picture(picture_rgb: Picture, suffix: str) -> bytes:
 
     Raises:
         ValueError: Pillow writes no such format.
+        OSError: the format takes no colour picture.
     """
     kind = Image.registered_extensions().get(suffix.lower())
     if kind not in Image.SAVE:

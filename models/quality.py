@@ -38,7 +38,7 @@ def sharpness(picture_rgb: Picture, box_xyxy_px: NDArray[np.float32]) -> float:
 
     Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy" (ICPR 2000). The face is resized to
     `SHARPNESS_SIZE_PX` square and its contrast normalised, so neither size nor light decide. A face that
-    was smaller than that counts as blurred, which for our purpose it is.
+    was smaller than that is enlarged and so measures less sharp, as it should: it has less detail.
     A box that lies outside the picture gives 0.
     """
     height, width = picture_rgb.shape[:2]

@@ -24,6 +24,7 @@ from streams import logs
 from streams.errors import (
     AccessDenied,
     BrokerUnavailable,
+    MienError,
     ServiceUnavailable,
     SettingsInvalid,
     TopicMissing,
@@ -92,9 +93,10 @@ def faust_url(settings: Settings) -> list[str]:
 
 
 def producer(settings: Settings, *, max_message_bytes: int) -> AIOKafkaProducer:
-    """A producer that waits for the leader's disk-side acknowledgement and never repeats a message."""
+    """A producer that waits until all replicas in sync have a message. It may repeat one after a time-out."""
     return AIOKafkaProducer(
         **connection(settings),
+        acks="all",
         max_request_size=max_message_bytes,
         max_batch_size=max(max_message_bytes, 64 * 1024),
         request_timeout_ms=10_000,
@@ -182,10 +184,19 @@ async def create_topics(settings: Settings) -> dict[str, str]:
         for name, code, *message in response.topic_errors:
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:
-                raise unavailable(settings, error(f"topic {name}: {message[0] if message else ''}"))
+                raise _topic_refused(settings, name, error(message[0] if message else ""))
             outcome[name] = "exists" if code else "created"
-    except KafkaError as exc:
+    except (KafkaError, OSError, TimeoutError) as exc:
         raise unavailable(settings, exc) from exc
     finally:
         await admin.close()
     return outcome
+
+
+def _topic_refused(settings: Settings, name: str, exc: KafkaError) -> MienError:
+    if isinstance(exc, _DENIED):
+        return unavailable(settings, exc)
+    return SettingsInvalid(
+        f"Kafka refuses to create the topic {name}: {exc}. Check MIEN_TOPIC_PREFIX, MIEN_TOPIC_PARTITIONS "
+        "and MIEN_TOPIC_REPLICATION (not more than there are brokers)."
+    )

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
 
     # Redis
     redis_url: str = Field(
-        "redis://localhost:6379/0", description="rediss:// for TLS; may hold user and password"
+        "redis://localhost:6379/0", repr=False, description="rediss:// for TLS; may hold a password"
     )
 
     # Frames
@@ -174,7 +174,7 @@ def unknown_variables() -> list[str]:
 
 def is_set(name: str) -> bool:
     """Whether the user chose the setting, rather than its default (the demo then starts no own server)."""
-    return environment_name(name) in os.environ
+    return bool(os.environ.get(environment_name(name)))
 
 
 def child_environment(**changes: str | int | float) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 A thread reads (and waits, reconnects, keeps the pace); the event loop encodes and sends. Between them is
 one slot. A live camera puts its newest picture there, whether or not the last one was taken: when Kafka is
-slower than the camera, old pictures are dropped, not queued. A lossless file waits until the slot is free.
+slower than the camera, pictures are dropped (but for the few that are under way), and the newest goes next.
+A lossless file waits until the slot is free.
 """
 
 import asyncio
@@ -24,6 +25,9 @@ from workers.sources import backoff_s, redact_url
 
 IN_FLIGHT_MAX = 8
 """Deliveries that a live camera waits for at once."""
+
+STOP_GRACE_S = 5.0
+"""How long a lossless camera that is told to stop still tries to deliver the frame in hand."""
 
 log = logs.get("mien.camera")
 
@@ -70,6 +74,7 @@ class _Camera:
         self._health = health
         self._outcomes = outcomes
         self._topic = settings.topics.frames
+        self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s, self._topic)
@@ -77,7 +82,7 @@ class _Camera:
         slot = Slot(loop)
         reader = Reader(self._settings, self._options, slot, self._health, self._outcomes)
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, reader.stop)
+            loop.add_signal_handler(number, self._stop, reader)
         beat = asyncio.ensure_future(self._health.beat())
         producer = broker.producer(self._settings, max_message_bytes=self._topic.max_message_bytes)
         try:
@@ -99,6 +104,10 @@ class _Camera:
         await asyncio.to_thread(reader.join, 10.0)
         if reader.failure:
             raise reader.failure
+
+    def _stop(self, reader: Reader) -> None:
+        reader.stop()
+        self._stopping.set()
 
     async def _send_newest(self, producer: AIOKafkaProducer, slot: Slot) -> None:
         places = asyncio.Semaphore(IN_FLIGHT_MAX)
@@ -123,10 +132,20 @@ class _Camera:
 
     async def _send_all(self, producer: AIOKafkaProducer, slot: Slot) -> None:
         """In order, each until Kafka has it, and never further ahead of the workers than Kafka keeps."""
+        stopping = asyncio.ensure_future(self._stopping.wait())
         async with Backpressure.open(self._settings) as ahead:
             while captured := await slot.take():
                 frame = await self._frame(captured)
-                await self._send_until_delivered(producer, frame, ahead)
+                delivery = asyncio.ensure_future(self._send_until_delivered(producer, frame, ahead))
+                await asyncio.wait({delivery, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({delivery}, timeout=STOP_GRACE_S)
+                if not delivery.done():  # told to stop, while Kafka is away or nobody reads
+                    delivery.cancel()
+                    self._outcomes.add("undelivered")
+                    log.warning("frame not delivered", camera=frame.camera_id, seq=frame.seq)
+                    continue
+                await delivery
+        stopping.cancel()
 
     async def _send_until_delivered(
         self, producer: AIOKafkaProducer, frame: Frame, ahead: Backpressure

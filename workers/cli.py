@@ -253,7 +253,7 @@ def train(
     files: Annotated[
         list[Path], typer.Argument(help="Landmark files (.npz); docs/training.md has the format.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the model, its landmark set and its card.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model, its landmark set and its weights.")],
     config: Annotated[
         Path | None, typer.Option(help="Training configuration (TOML); the shipped model's without it.")
     ] = None,
@@ -265,9 +265,9 @@ def train(
     train_.run(files, out, config, Console(stderr=True))
 
 
-@app.command(epilog="Example: mien export trained.npz --out artifacts/")
+@app.command(epilog="Example: mien export mien-128.npz --out artifacts/")
 def export(
-    trained: Annotated[Path, typer.Argument(help="The weights that `mien train` left (trained.npz).")],
+    trained: Annotated[Path, typer.Argument(help="The weights that `mien train` left (mien-128.npz).")],
     out: Annotated[Path, typer.Option(help="Folder for the ONNX file and its landmark set.")],
 ) -> None:
     """Write a trained network as ONNX, with the attribution inside the graph."""

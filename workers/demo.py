@@ -34,7 +34,7 @@ from streams.settings import Settings
 from streams.subjects import Subject
 from workers import scrape
 from workers import subjects as subjects_view
-from workers.sources import open_source
+from workers.sources import open_source, redact_url
 
 STAGES = ("landmarks", "classify", "state")
 READY_TIMEOUT_S = 90.0
@@ -59,7 +59,7 @@ def run(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-demo-")))
         chain = Chain(servers, folder)
         stack.callback(chain.kill)
-        console.print(f"Kafka {servers['kafka_bootstrap_servers']}, Redis {servers['redis_url']}")
+        console.print(f"Kafka {servers['kafka_bootstrap_servers']}, Redis {redact_url(servers['redis_url'])}")
         for name in STAGES:
             chain.start(name, name)
         with console.status("The stages get ready …"):
@@ -127,7 +127,8 @@ class Chain:
         ServiceUnavailable: if a process ended that should run.
         """
         for name, child in self._children.items():
-            if code := child.process.poll():
+            code = child.process.poll()
+            if code or (code is not None and name in STAGES):  # a camera's source may have an end
                 raise ServiceUnavailable(f"`mien {name}` ended with code {code}:\n{self.log_tail(name)}")
 
     def log_tail(self, name: str, lines: int = 15) -> str:

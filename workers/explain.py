@@ -56,8 +56,8 @@ def run(settings: Settings, image: Path, out: Path | None) -> list[EmotionEvent]
         )
         try:
             data = encode_picture(drawn, out.suffix)
-        except ValueError as exc:
-            raise OutputFailed(f"Cannot write {out}: {exc}") from exc
+        except (ValueError, OSError) as exc:  # Pillow says with OSError that a format takes no colours
+            raise OutputFailed(f"Cannot write {out}: {exc}. Use .png or .jpg.") from exc
         output.write_bytes(out, data)
     return explained
 
@@ -65,7 +65,10 @@ def run(settings: Settings, image: Path, out: Path | None) -> list[EmotionEvent]
 def show(events: list[EmotionEvent], console: Console) -> None:
     """A few lines a face."""
     if not events:
-        console.print("No face found. Faces under about 40 px are missed; try a larger picture.")
+        console.print(
+            "No face found. A face narrower than a twelfth of the picture is often missed: cut it closer.",
+            soft_wrap=True,
+        )
     for number, event in enumerate(events, start=1):
         why = event.explanation
         console.print(f"[bold]Face {number}: {headline(event)}[/]", highlight=False, soft_wrap=True)

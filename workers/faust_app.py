@@ -41,6 +41,7 @@ def faust_app(settings: Settings, name: str, loop: asyncio.AbstractEventLoop, bu
         stream_buffer_maxsize=buffer_max,
         producer_max_request_size=settings.topics.dead_letters.max_message_bytes,
         producer_acks=-1,
+        producer_request_timeout=10.0,  # Faust waits 20 minutes, and so would a stage that is told to stop
     )
     app.transport = _Transport(app.conf.broker, app, loop, fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms)
     return app

@@ -45,7 +45,6 @@ class Outlet:
 
     async def refuse(self, message: Message, error: InputRefused) -> None:
         """Writes the message to the dead letters and waits until it is there."""
-        metrics.dead_letters_total.labels(self._stage, error.reason).inc()
         log.warning(
             "message refused",
             stage=self._stage,
@@ -62,6 +61,7 @@ class Outlet:
             headers=message.headers,
         )
         await (await self.send(self._refused, message.key, message.value, headers))
+        metrics.dead_letters_total.labels(self._stage, error.reason).inc()
 
 
 Handler = Callable[[Sequence[Message]], Awaitable[None]]

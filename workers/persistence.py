@@ -6,11 +6,11 @@ import random
 from collections.abc import Sequence
 from contextlib import suppress
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.exceptions import ProducerSendError
 
 from streams import broker, logs
-from streams.errors import InputRefused, MienError
+from streams.errors import BrokerUnavailable, InputRefused, MienError
 from streams.health import Health
 from streams.settings import Settings
 from workers.messages import Handler, Message, Outlet
@@ -48,6 +48,10 @@ class Persistence:
                     await handler(batch)
             except InputRefused as exc:
                 refusal = exc
+            except MessageSizeTooLargeError as exc:
+                if refusal:
+                    raise BrokerUnavailable(f"The dead letter is larger than Kafka takes: {exc}") from exc
+                refusal = InputRefused(f"Its result is larger than Kafka takes: {exc}", reason="too-large")
             except (MienError, KafkaError, ProducerSendError) as exc:
                 error = exc if isinstance(exc, MienError) else broker.unavailable(self._settings, exc)
                 if not error.retriable:

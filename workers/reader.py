@@ -185,6 +185,7 @@ class Reader(threading.Thread):
             except BadPicture as exc:
                 log.warning("picture refused", camera=options.camera_id, reason=exc.reason, error=str(exc))
                 self._outcomes.add(exc.reason)
+                self._seq += 1  # a number is a frame's place in the source
                 continue
             if picture is None:
                 return

@@ -13,10 +13,13 @@ answer is waited for: nothing is acknowledged meanwhile, so nothing is lost.
 """
 
 import asyncio
+import os
 import signal
+import threading
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from streams import broker, logs, metrics
@@ -29,6 +32,8 @@ from workers.messages import Handler, Open, Outlet, message_of
 from workers.persistence import Persistence
 
 LAG_INTERVAL_S = 2.0
+STOP_TIMEOUT_S = 8.0
+"""With the producer's 10 s, less than the 30 s that Kubernetes gives."""
 
 log = logs.get("mien.stage")
 
@@ -73,6 +78,8 @@ class _Stage:
         self._arrived: asyncio.Queue[Any] = asyncio.Queue(maxsize=batch_max)
         self._stopping = asyncio.Event()
         self._failure: MienError | None = None
+        self._last_resort = threading.Timer(STOP_TIMEOUT_S, self._leave)
+        self._last_resort.daemon = True
         self._next_offset: dict[TP, int] = {}
         self._app = faust_app(settings, name, self._loop, buffer_max)
         self._outlet = Outlet(self._app, name, settings.topics.dead_letters)
@@ -86,6 +93,7 @@ class _Stage:
         self._app.task()(self._beat)
         self._app.task()(self._watch_lag)
         self._app.on_partitions_assigned.connect(self._on_assigned, weak=False)
+        self._app.on_partitions_revoked.connect(self._on_revoked, weak=False)
 
     def run(self) -> None:
         try:
@@ -95,8 +103,17 @@ class _Stage:
                 raise self._failure from None
             if exc.code:
                 raise
+        finally:
+            self._last_resort.cancel()
         if self._failure:
             raise self._failure
+
+    def _leave(self) -> None:
+        """Faust waits for Kafka when it stops, for ever if need be. To end here loses nothing either: what
+        is not acknowledged is worked on again.
+        """
+        log.warning("kafka does not let us go: leaving without", stage=self._name, waited_s=STOP_TIMEOUT_S)
+        os._exit(self._failure.exit_code if self._failure else 0)
 
     async def _feed(self, stream: Any) -> None:
         # noack: an agent acknowledges an event when it asks for the next one, which here is too early.
@@ -112,6 +129,7 @@ class _Stage:
                 await self._work_until_stopped(handler)
         except MienError as exc:
             self._failure = exc
+        self._last_resort.start()
         # The agent first, by itself: a stopping app cancels its agents before it tells them to stop, which
         # they take for a crash, and then it leaves the consumer's thread running.
         await self._agent.stop()
@@ -140,15 +158,30 @@ class _Stage:
         log.info("partitions assigned", stage=self._name, partitions=sorted(tp.partition for tp in assigned))
         self._health.meet("consumer group")
 
+    async def _on_revoked(self, _app: faust.App, _revoked: set[TP], **_kwargs: Any) -> None:
+        self._health.lose("consumer group")
+
     async def _beat(self) -> None:
         await self._health.beat()
 
     async def _watch_lag(self) -> None:
         while True:
             await asyncio.sleep(LAG_INTERVAL_S)
-            consumer = self._app.consumer
+            try:
+                lags = await self._lags()
+            except (AssertionError, KafkaError) as exc:  # aiokafka's way to say that a rebalance came between
+                log.debug("lag not known", stage=self._name, error=repr(exc))
+                continue
             metrics.consumer_lag.clear()
-            for tp in consumer.assignment():
-                if end := consumer.highwater(tp):
-                    done = self._next_offset.get(tp) or await consumer.position(tp) or 0
-                    metrics.consumer_lag.labels(tp.topic, tp.partition).set(max(0, end - done))
+            for tp, lag in lags.items():
+                metrics.consumer_lag.labels(tp.topic, tp.partition).set(lag)
+
+    async def _lags(self) -> dict[TP, int]:
+        """Messages that wait in each partition of ours that ever had one."""
+        consumer = self._app.consumer
+        lags = {}
+        for tp in consumer.assignment():
+            if end := consumer.highwater(tp):
+                done = self._next_offset.get(tp) or await consumer.position(tp) or 0
+                lags[tp] = max(0, end - done)
+        return lags

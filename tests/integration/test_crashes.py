@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -145,3 +146,35 @@ def test_a_dead_kafka_and_a_dead_redis_are_waited_for(
     assert_nothing_lost(chain, "live")
     for process in stages.values():
         assert process.end() == 0, process.err
+
+
+def test_stages_and_a_lossless_camera_can_be_stopped_while_kafka_is_away(
+    make_chain: Callable[..., Chain], own_kafka: KafkaServer, pictures: Callable[[int], Path]
+) -> None:
+    chain = make_chain(kafka=own_kafka.bootstrap)
+    stages = dict(zip(STAGES, chain.start_stages(*STAGES), strict=True))
+    camera = start_camera(chain, HELD, pictures(PICTURES))
+    flows_on(chain, HELD)
+
+    own_kafka.kill()
+    eventually(lambda: "frame not delivered yet" in camera.err, "the camera notices")
+
+    assert camera.end() == 0, camera.err
+    assert json.loads(camera.out)["undelivered"] >= 1
+    for process in stages.values():
+        assert process.end() in (0, 69), process.err  # 69: it had a batch in hand
+        assert "Traceback" not in process.err, process.err
+
+
+def test_a_lossless_camera_that_nobody_reads_can_be_stopped(
+    chain: Chain, pictures: Callable[[int], Path]
+) -> None:
+    options = ["--source", str(pictures(60)), "--lossless", "--as-fast-as-possible", "--repeat", "--json"]
+    camera = chain.start("camera", "--id", HELD, *options)
+    published = chain.tail("frames")
+    eventually(lambda: len(published.poll()) > 60, "it is as far ahead as it may be")
+    time.sleep(2)
+    assert camera.running
+
+    assert camera.end() == 0, camera.err
+    assert json.loads(camera.out)["published"] == len(published.poll())

@@ -302,3 +302,12 @@ def test_servers_of_the_users_are_used_and_get_their_topics(monkeypatch: pytest.
             "redis_url": "redis://redis.example/0",
         }
     assert asked == ["kafka.example:9092"]
+
+
+def test_a_stage_that_ended_by_itself_is_a_failure(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    instead(monkeypatch, "pass")
+    chain.start("state", "state")
+    chain._children["state"].process.wait()
+
+    with pytest.raises(ServiceUnavailable, match="`mien state` ended with code 0"):
+        chain.check()
