@@ -11,10 +11,12 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.canonical import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+
 Landmarks: TypeAlias = NDArray[np.float32]
 Picture: TypeAlias = NDArray[np.uint8]
 
-EYE_CORNERS = (33, 263)
+EYE_CORNERS = (RIGHT_EYE_OUTER, LEFT_EYE_OUTER)
 """The outer eye corners, the subject's right and left, among MediaPipe's 468 points."""
 
 ROI_MARGIN = 1.5

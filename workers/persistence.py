@@ -21,7 +21,7 @@ log = logs.get("mien.stage")
 
 
 class Persistence:
-    """Calls a handler so that neither a bad message nor a service that is away loses any message."""
+    """Bad messages go to the dead letters; for a service that is away it waits."""
 
     def __init__(
         self, settings: Settings, stage: str, outlet: Outlet, health: Health, stopping: asyncio.Event
