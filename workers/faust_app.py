@@ -1,6 +1,7 @@
 """The Faust app of a stage, and where Faust's Kafka transport is bent to our needs."""
 
 import asyncio
+import contextlib
 import logging
 import tempfile
 from pathlib import Path
@@ -91,3 +92,11 @@ class _ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._partition_assignment_strategy = (StickyPartitionAssignor,)
         consumer._fetch_max_wait_ms = transport.fetch_max_wait_ms
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """Ends although aiokafka lets out the cancellation of a fetch of its own, which happens when the
+        fetch waits to be tried again because Kafka is away. The thread would die of it with a traceback,
+        and whoever waits for its end would wait for ever.
+        """
+        with contextlib.suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
