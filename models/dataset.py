@@ -4,7 +4,8 @@ Three kinds of file are known, told apart by their arrays (mesh `q`, `scale`, `o
 
 - with `votes` and `split`: several people's votes a face, as FERPlus has them; they become soft labels;
 - with `label` and `subject`: one label a face, split so that no person is in both parts;
-- with `expr` and `base`: ICT-FaceKit's expression shapes, posed on the neutral faces of the other files.
+- with `expr`, `base` and perhaps `identity`: ICT-FaceKit's shapes, which make the neutral faces of the other
+  files into people who show every emotion.
 """
 
 import zipfile
@@ -25,6 +26,7 @@ F32 = NDArray[np.float32]
 
 EMOTIONS: Final = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 NO_MAJORITY: Final = -1
+UNKNOWN_SUBJECT: Final = -1
 
 _ONE_JUDGE: Final = 0.9  # what one person's label is worth; the rest is spread over all emotions
 _VALIDATION_SHARE: Final = 0.1
@@ -39,6 +41,7 @@ class Samples:
     probabilities: F32  # [N, 8]: soft labels, each row sums to 1
     label: NDArray[np.int32]  # [N]: the emotion that more than half saw, or NO_MAJORITY
     validation: NDArray[np.bool_]  # [N]: held out
+    subject: NDArray[np.int32]  # [N]: another number for each person of all files, or UNKNOWN_SUBJECT
     source: NDArray[np.int32]  # [N], into `sources`
     sources: tuple[str, ...]
     landmark_set: LandmarkSet
@@ -50,6 +53,7 @@ class Samples:
             "probabilities": (n, len(EMOTIONS)),
             "label": (n,),
             "validation": (n,),
+            "subject": (n,),
             "source": (n,),
         }
         for name, shape in expected.items():
@@ -71,6 +75,7 @@ class Samples:
             self.probabilities,
             self.label,
             self.validation,
+            self.subject,
             self.source,
             self.sources,
             landmark_set,
@@ -114,6 +119,7 @@ def load(
         np.concatenate([part.probabilities for part in parts]),
         np.concatenate([part.label for part in parts]),
         np.concatenate([part.validation for part in parts]),
+        _numbered([part.subject for part in parts]),
         np.concatenate([np.full(len(part.points), i, np.int32) for i, part in enumerate(parts)]),
         tuple(part.name for part in parts),
         ALL,
@@ -128,6 +134,37 @@ class _Part:
     probabilities: F32
     label: NDArray[np.int32]
     validation: NDArray[np.bool_]
+    subject: NDArray[np.int32]  # 0, 1, … within the part, or UNKNOWN_SUBJECT
+
+
+def own_baselines(samples: Samples) -> tuple[F32, NDArray[np.bool_]]:
+    """For each face the mean of the other neutral faces of the same person [N, K, 3], and whether there is
+    any [N]; zeros where there is none. Faces of unknown persons have none."""
+    neutral = (samples.label == EMOTIONS.index("neutral")) & (samples.subject != UNKNOWN_SUBJECT)
+    people, of_neutral = np.unique(samples.subject[neutral], return_inverse=True)
+    total = np.zeros((len(people), *samples.points.shape[1:]))
+    np.add.at(total, of_neutral, samples.points[neutral])
+    count = np.bincount(of_neutral, minlength=len(people))
+
+    baselines = np.zeros_like(samples.points)
+    known = np.zeros(len(samples), dtype=np.bool_)
+    for row in np.flatnonzero(np.isin(samples.subject, people)):
+        person = np.searchsorted(people, samples.subject[row])
+        others = count[person] - neutral[row]
+        if others:
+            known[row] = True
+            baselines[row] = (total[person] - neutral[row] * samples.points[row]) / others
+    return baselines, known
+
+
+def _numbered(subjects: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
+    """The subjects of all parts, numbered on from part to part."""
+    numbered: list[NDArray[np.int32]] = []
+    first = 0
+    for subject in subjects:
+        numbered.append(np.where(subject == UNKNOWN_SUBJECT, subject, subject + np.int32(first)))
+        first += int(subject.max(initial=UNKNOWN_SUBJECT)) + 1
+    return np.concatenate(numbered)
 
 
 def _read(path: Path) -> Mapping[str, NDArray[Any]]:
@@ -161,14 +198,18 @@ def _labelled(name: str, arrays: Mapping[str, NDArray[Any]], seed: int) -> _Part
     if "votes" in arrays:
         probabilities, label, usable = _from_votes(arrays["votes"], arrays["vote_classes"])
         validation = arrays["split"] == "validation"
+        subject = np.full(len(label), UNKNOWN_SUBJECT, np.int32)
     else:
         probabilities, label, usable = _from_labels(arrays["label"])
-        validation = _hold_out(arrays["subject"], seed)
+        subject = _people(arrays["subject"])
+        validation = _hold_out(subject, seed)
     if not len(points) == len(label) == len(validation):
         raise ValueError(
             f"{len(points)} faces, {len(label)} labels and {len(validation)} entries of the split"
         )
-    return _Part(name, points[usable], probabilities[usable], label[usable], validation[usable])
+    return _Part(
+        name, points[usable], probabilities[usable], label[usable], validation[usable], subject[usable]
+    )
 
 
 def _from_votes(
@@ -197,24 +238,63 @@ def _from_labels(label: NDArray[Any]) -> tuple[F32, NDArray[np.int32], NDArray[n
     return probabilities, index, np.ones(len(index), dtype=np.bool_)
 
 
-def _hold_out(subject: NDArray[Any], seed: int) -> NDArray[np.bool_]:
-    """Some of the people, with all of their faces."""
-    people = np.unique(subject)
+def _people(subject: NDArray[Any]) -> NDArray[np.int32]:
+    """Persons numbered from 0. A negative number or an empty name in the file stands for an unknown one."""
+    unknown = subject < 0 if np.issubdtype(subject.dtype, np.number) else subject == ""
+    numbers = np.full(len(subject), UNKNOWN_SUBJECT, np.int32)
+    numbers[~unknown] = np.unique(subject[~unknown], return_inverse=True)[1]
+    return numbers
+
+
+def _hold_out(subject: NDArray[np.int32], seed: int) -> NDArray[np.bool_]:
+    """Some of the people, with all of their faces. Each face of an unknown person counts as one more."""
+    unknown = subject == UNKNOWN_SUBJECT
+    people = int(subject.max(initial=UNKNOWN_SUBJECT)) + 1
+    person = subject.astype(np.int64)
+    person[unknown] = people + np.arange(unknown.sum())
+    people += int(unknown.sum())
     rng = np.random.default_rng(seed)
-    return np.isin(subject, rng.permutation(people)[: round(len(people) * _VALIDATION_SHARE)])
+    return np.isin(person, rng.permutation(people)[: round(people * _VALIDATION_SHARE)])
 
 
 def _posed(
     name: str, arrays: Mapping[str, NDArray[Any]], real: Sequence[_Part], share: float, seed: int
 ) -> _Part:
-    """Synthetic faces, for training only, posed on the neutral training faces of the real parts."""
+    """Synthetic people, for training only, made of the neutral training faces of the real parts."""
     training = [~part.validation for part in real]
-    neutral = np.concatenate(
-        [part.points[mask & (part.label == 0)] for part, mask in zip(real, training, strict=True)]
-    )
+    neutral = [mask & (part.label == 0) for part, mask in zip(real, training, strict=True)]
     count = round(sum(mask.sum() for mask in training) * share / (1 - share))
-    shapes = expression_shapes(arrays["expr"], arrays["base"])
-    names = [str(shape) for shape in arrays["expr_names"]]
-    points, label = synthesise(neutral, shapes, names, EMOTIONS, count, seed)
-    probabilities, _, _ = _from_labels(np.array(EMOTIONS)[label])
-    return _Part(name, points, probabilities, label, np.zeros(count, dtype=np.bool_))
+    faces = synthesise(
+        np.concatenate([part.points[mask] for part, mask in zip(real, neutral, strict=True)]),
+        expression_shapes(arrays["expr"], arrays["base"]),
+        [str(shape) for shape in arrays["expr_names"]],
+        EMOTIONS,
+        count,
+        seed,
+        identities=expression_shapes(arrays["identity"], arrays["base"]) if "identity" in arrays else None,
+        variation=np.concatenate(
+            [
+                _within_person(part.points[mask], part.subject[mask])
+                for part, mask in zip(real, neutral, strict=True)
+            ]
+        ),
+    )
+    probabilities, _, _ = _from_labels(np.array(EMOTIONS)[faces.label])
+    validation = np.zeros(count, dtype=np.bool_)
+    return _Part(name, faces.points, probabilities, faces.label, validation, faces.person)
+
+
+def _within_person(points: F32, subject: NDArray[np.int32]) -> F32:
+    """How faces differ from the mean of their person's faces, for persons with several [V, K, 3].
+
+    Scaled by √(n/(n-1)), so that the size does not depend on the number n of a person's faces.
+    """
+    people, person, count = np.unique(subject, return_inverse=True, return_counts=True)
+    total = np.zeros((len(people), *points.shape[1:]))
+    np.add.at(total, person, points)
+    several = (count[person] > 1) & (subject != UNKNOWN_SUBJECT)
+    n = count[person[several], None, None]
+    differences: F32 = ((points[several] - total[person[several]] / n) * np.sqrt(n / (n - 1))).astype(
+        np.float32
+    )
+    return differences

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.canonical import CANONICAL
-from models.dataset import EMOTIONS, NO_MAJORITY, load
+from models.dataset import EMOTIONS, NO_MAJORITY, Samples, load, own_baselines
 from models.landmark_set import ALL, LandmarkSet
 from models.synthetic import RECIPES
 
@@ -31,15 +31,15 @@ def save_votes(path: Path, votes: list[dict[str, int]], split: list[str]) -> Pat
     return path
 
 
-def save_labels(path: Path, label: list[str], subject: list[int]) -> Path:
+def save_labels(path: Path, label: list[str], subject: list[int] | list[str]) -> Path:
     np.savez(path, **meshes(len(label)), label=label, subject=np.array(subject))
     return path
 
 
 def save_shapes(path: Path) -> Path:
-    actions = sorted({action for recipe in RECIPES.values() for action in recipe})
+    actions = sorted({action for recipes in RECIPES.values() for recipe in recipes for action in recipe})
     expr = np.random.default_rng(0).normal(0, 0.05, (len(actions), 468, 3)).astype(np.float32)
-    np.savez(path, expr=expr, base=CANONICAL * np.float32([[9, -9, -9]]), expr_names=actions)
+    np.savez(path, expr=expr, base=CANONICAL * np.array([9, -9, -9]), expr_names=actions)
     return path
 
 
@@ -102,6 +102,64 @@ def test_expression_shapes_are_posed_on_training_faces(tmp_path: Path) -> None:
     assert set(samples.label[synthetic]) == set(range(8))
     with pytest.raises(ValueError, match="at least one file of labelled faces"):
         load([tmp_path / "shapes.npz"])
+
+
+def test_people_are_numbered_through_all_files(tmp_path: Path) -> None:
+    first = save_labels(tmp_path / "first.npz", ["neutral"] * 4, [7, -1, 7, 3])
+    second = save_labels(tmp_path / "second.npz", ["neutral"] * 3, ["ann", "", "bob"])
+    votes = save_votes(tmp_path / "votes.npz", [{"neutral": 1}] * 2, ["train"] * 2)
+    samples = load([first, votes, second])
+    assert samples.subject.dtype == np.int32
+    assert samples.subject.tolist() == [1, -1, 1, 0, -1, -1, 2, -1, 3]
+
+
+def test_faces_of_unknown_people_are_split_one_by_one(tmp_path: Path) -> None:
+    validation = load([save_labels(tmp_path / "labels.npz", ["fear"] * 100, [-1] * 100)]).validation
+    assert validation.sum() == 10
+
+
+def some_samples(label: list[int], subject: list[int]) -> Samples:
+    n = len(label)
+    return Samples(
+        np.random.default_rng(0).normal(0, 1, (n, 2, 3)).astype(np.float32),
+        np.eye(8, dtype=np.float32)[label],
+        np.array(label, np.int32),
+        np.zeros(n, np.bool_),
+        np.array(subject, np.int32),
+        np.zeros(n, np.int32),
+        ("made-up",),
+        LandmarkSet("two", np.array([61, 291])),
+    )
+
+
+def test_own_baselines_are_the_other_neutral_faces_of_a_person() -> None:
+    #                       person 4       5      6   unknown
+    samples = some_samples([0, 0, 0, 1, 0, 2, 3, 0, 1], [4, 4, 4, 4, 5, 5, 6, -1, -1])
+    baselines, known = own_baselines(samples)
+    p = samples.points
+    assert known.tolist() == [True, True, True, True, False, True, False, False, False]
+    assert baselines.dtype == np.float32
+    np.testing.assert_allclose(baselines[0], (p[1] + p[2]) / 2, rtol=1e-5)
+    np.testing.assert_allclose(baselines[1], (p[0] + p[2]) / 2, rtol=1e-5)
+    np.testing.assert_allclose(baselines[3], (p[0] + p[1] + p[2]) / 3, rtol=1e-5)
+    np.testing.assert_allclose(baselines[5], p[4], rtol=1e-5)
+    assert (baselines[~known] == 0).all()
+
+
+def test_no_own_baselines_without_neutral_faces() -> None:
+    baselines, known = own_baselines(some_samples([1, 2], [0, 0]))
+    assert not known.any()
+    assert baselines.shape == (2, 2, 3)
+    assert (baselines == 0).all()
+
+
+def test_synthetic_people_have_their_own_baseline(tmp_path: Path) -> None:
+    labels = save_labels(tmp_path / "labels.npz", ["neutral"] * 100, [i // 2 for i in range(100)])
+    samples = load([save_shapes(tmp_path / "shapes.npz"), labels], synthetic_share=0.2)
+    synthetic = samples.source == 1
+    assert synthetic.sum() == 22
+    assert not set(samples.subject[synthetic]) & set(samples.subject[~synthetic])
+    assert own_baselines(samples)[1].all()
 
 
 def test_a_landmark_set_is_taken(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def samples(seed: int = 0, count: int = 600) -> Samples:
         np.eye(8, dtype=np.float32)[label],
         label,
         np.arange(count) % 5 == 0,
+        np.full(count, -1, np.int32),
         np.zeros(count, np.int32),
         ("made-up",),
         ALL,
