@@ -1,7 +1,7 @@
 """Every Prometheus metric of every stage, defined once.
 
 Names start with ``mien_`` and use base units; labels are bounded: camera, stage, step, emotion, region,
-reason, outcome, topic, partition. Never the subject: people come and go, series stay.
+baseline, operation, reason, outcome, topic, partition. Never the subject: people come and go, series stay.
 """
 
 import time
@@ -78,6 +78,19 @@ explaining_region_total = Counter(
     "mien_explaining_region_total",
     "Emotion events by the facial region with most attribution.",
     ["emotion", "region"],
+)
+baselines_total = Counter(
+    "mien_baselines_total",
+    "Emotion events by the neutral face they are compared with: the subject's own or the population's.",
+    ["camera", "baseline"],
+)
+own_neutral_subjects = Gauge(
+    "mien_own_neutral_subjects", "Subjects in this worker's memory whose own neutral face is known."
+)
+neutral_store_failures_total = Counter(
+    "mien_neutral_store_failures_total",
+    "Times that Redis did not take or give neutral faces in time.",
+    ["operation"],
 )
 completeness_error = Histogram(
     "mien_completeness_error",

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     model_path: Path | None = Field(
         None, description="an ONNX file made by `mien export`; the shipped one without"
     )
+    own_neutral: bool = Field(
+        True,
+        description="learn each subject's own neutral face and compare with it; "
+        "false: the population's for all, and `mien classify` needs no Redis",
+    )
     classify_batch_max: int = Field(64, ge=1, description="faces classified at once, at most")
     min_confidence: float | None = Field(None, ge=0, le=1, description="the model's own threshold without it")
     min_inter_ocular_px: float = Field(14.0, ge=0, description="smaller faces abstain: small-face")

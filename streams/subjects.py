@@ -3,6 +3,7 @@
 Keys (one hash slot a subject; each expires ``subject_ttl_s`` after the last event):
     mien:{subject}:state   hash: last frame, smoothed probabilities, dominant emotion, last event …
     mien:{subject}:window  sorted set: the emotions of the last ``window_s`` seconds, by time
+(``mien:{subject}:neutral`` is the classify stage's: ``streams.neutral_faces``)
 
 One Lua script applies one event (``subject_state.lua``); a batch goes over in one round trip.
 """
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -123,17 +124,28 @@ async def connect(settings: Settings) -> AsyncIterator[SubjectStore]:
     """Raises:
     SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
     """
+    async with client(settings, timeout_s=5) as redis_client:
+        yield SubjectStore(redis_client, settings)
+
+
+def client(settings: Settings, *, timeout_s: float, **options: Any) -> Redis:
+    """Does not connect yet. Timeouts are those of connecting and of each answer.
+
+    Raises:
+        SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
+    """
     try:
-        client = Redis.from_url(settings.redis_url, socket_connect_timeout=5, socket_timeout=5)
-        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # does not connect yet, but finds unknown options
+        made = Redis.from_url(
+            settings.redis_url, socket_connect_timeout=timeout_s, socket_timeout=timeout_s, **options
+        )
+        made.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # does not connect yet, but finds unknown options
     except (ValueError, TypeError) as exc:
         # Not the reason itself: it may quote a part of the password.
         raise SettingsInvalid(
             "MIEN_REDIS_URL is not a Redis URL, like redis://user:password@host:6379/0 "
             "(rediss:// for TLS, unix:// for a socket; special signs in the password as %XX)"
         ) from exc
-    async with client:
-        yield SubjectStore(client, settings)
+    return made
 
 
 def unavailable(settings: Settings, exc: RedisError) -> ServiceUnavailable:

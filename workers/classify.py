@@ -1,11 +1,13 @@
 """`mien classify`: landmarks in, explained emotion events out.
 
-What has arrived is classified as one batch: check → stack → one ONNX run, which gives probabilities and
-attributions → abstain or name the emotion → send.
+What has arrived is classified as one batch: check → each subject's baseline → stack → one ONNX run, which
+gives probabilities and attributions → abstain or name the emotion → send. A few frames of each subject run
+under the population's baseline too: they tell whether the face is at rest, and so the subject's own neutral
+face is learnt (``workers.baselines``, ``models.neutral``).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple
@@ -15,12 +17,13 @@ from numpy.typing import NDArray
 
 from models import abstention, explanation
 from models.classifier import Classification, Classifier
-from streams import emotions, landmarks, metrics
+from streams import emotions, landmarks, metrics, neutral_faces
 from streams.emotions import AttributedLandmark, EmotionEvent, Explanation, Model, Probabilities
 from streams.errors import InputRefused, WrongLandmarkSet
 from streams.landmarks import Landmarks
 from streams.settings import Settings
 from workers import loading, stage
+from workers.baselines import Baselines
 from workers.messages import Handler, Message, Outlet
 
 NAME = "classify"
@@ -43,7 +46,17 @@ def run(settings: Settings) -> None:
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
     classifier = loading.load_classifier(settings)
     metrics.model_info.labels(classifier.name, classifier.version, classifier.landmark_set.id).set(1)
-    yield ClassifyWorker(settings, outlet, classifier).handle
+    if not settings.own_neutral:
+        yield ClassifyWorker(settings, outlet, classifier).handle
+        return
+    async with neutral_faces.connect(settings) as store:
+        baselines = Baselines(store, settings, classifier.landmark_set)
+        keeping = asyncio.ensure_future(baselines.keep())
+        try:
+            yield ClassifyWorker(settings, outlet, classifier, baselines).handle
+        finally:
+            keeping.cancel()
+            await baselines.write()
 
 
 class Face(NamedTuple):
@@ -53,13 +66,23 @@ class Face(NamedTuple):
     points: NDArray[np.float32]  # [K, 3]
 
 
-class ClassifyWorker:
-    """The stage's handler."""
+class Classified(NamedTuple):
+    """One event a face, and for some faces the probabilities under the population's baseline."""
 
-    def __init__(self, settings: Settings, outlet: Outlet, classifier: Classifier) -> None:
+    events: list[EmotionEvent]
+    population_probabilities: dict[int, NDArray[np.float32]]  # place of the face → [8]
+
+
+class ClassifyWorker:
+    """The stage's handler. Without `baselines`, every face is compared with the population's neutral face."""
+
+    def __init__(
+        self, settings: Settings, outlet: Outlet, classifier: Classifier, baselines: Baselines | None = None
+    ) -> None:
         self._settings = settings
         self._outlet = outlet
         self._events = EventMaker(classifier, settings)
+        self._baselines = baselines
 
     async def handle(self, batch: Sequence[Message]) -> None:
         faces: list[Face] = []
@@ -71,13 +94,33 @@ class ClassifyWorker:
         if not faces:
             return
         metrics.batch_size.observe(len(faces))
-        events = await asyncio.to_thread(self._events.of, faces)
         deliveries = []
-        for face, event in zip(faces, events, strict=True):
+        for face, event in zip(faces, await self._classify(faces), strict=True):
             key, value, headers = emotions.encode(event, face.landmarks.traceparent)
             deliveries.append(await self._outlet.send(self._settings.topics.emotions, key, value, headers))
             observe(event)
         await asyncio.gather(*deliveries)
+
+    async def _classify(self, faces: Sequence[Face]) -> list[EmotionEvent]:
+        if self._baselines is None:
+            return await asyncio.to_thread(self._events.of, faces)
+        with metrics.stage_duration_seconds.labels(NAME, "baselines").time():
+            own = await self._baselines.of([face.landmarks.subject_id for face in faces])
+            due = self._baselines.due(
+                (face.landmarks.subject_id, face.landmarks.captured_at_us) for face in faces
+            )
+        events, population = await asyncio.to_thread(self._events.against, faces, own, due)
+        with metrics.stage_duration_seconds.labels(NAME, "learn").time():
+            for place, probabilities in population.items():
+                face = faces[place]
+                self._baselines.learn(
+                    face.landmarks.subject_id,
+                    face.points,
+                    probabilities,
+                    face.landmarks.captured_at_us,
+                    usable=self._events.usable(face),
+                )
+        return events
 
 
 class EventMaker:
@@ -109,20 +152,36 @@ class EventMaker:
         return Face(message, landmarks.unpack_points(message, len(mine.indices)))
 
     def of(self, faces: Sequence[Face]) -> list[EmotionEvent]:
-        """One event a face, in the same order."""
-        with metrics.stage_duration_seconds.labels(NAME, "classify").time():
-            classified = self._classifier.classify(np.stack([face.points for face in faces]))
-        with metrics.stage_duration_seconds.labels(NAME, "explain").time():
-            return [self._event(face, classified, row) for row, face in enumerate(faces)]
+        """One event a face, in the same order, compared with the population's neutral face."""
+        return self.against(faces, [None] * len(faces), ()).events
 
-    def _event(self, face: Face, classified: Classification, row: int) -> EmotionEvent:
-        classifier, message = self._classifier, face.landmarks
-        target = emotions.EMOTIONS[int(classified.target[row])]
-        probabilities = dict(
-            zip(emotions.EMOTIONS, (round(float(p), 6) for p in classified.probabilities[row]), strict=True)
-        )
-        confidence = probabilities[target]
-        abstained = abstention.reason(
+    def against(
+        self, faces: Sequence[Face], own: Sequence[NDArray[np.float32] | None], due: Collection[int]
+    ) -> Classified:
+        """One event a face, in the same order, compared with the subject's own neutral face [K, 3] where
+        there is one; and what is said of the faces at the places `due` under the population's baseline.
+        """
+        population = self._classifier.population_baseline
+        again = [place for place in due if own[place] is not None]
+        points = [face.points for face in faces]
+        baselines = [population if mine is None else mine for mine in own]
+        with metrics.stage_duration_seconds.labels(NAME, "classify").time():
+            classified = self._classifier.classify(
+                np.stack(points + [points[place] for place in again]),
+                np.stack(baselines + [population] * len(again)),
+            )
+        rows = {place: place for place in due} | {p: row for row, p in enumerate(again, start=len(faces))}
+        with metrics.stage_duration_seconds.labels(NAME, "explain").time():
+            events = [self._event(face, own[row], classified, row) for row, face in enumerate(faces)]
+        return Classified(events, {place: classified.probabilities[row] for place, row in rows.items()})
+
+    def usable(self, face: Face) -> bool:
+        """Whether the picture is good enough, whatever the model thinks of it."""
+        return self._abstention(face, confidence=1.0) is None
+
+    def _abstention(self, face: Face, confidence: float) -> abstention.Reason | None:
+        message = face.landmarks
+        return abstention.reason(
             self._limits,
             confidence=confidence,
             inter_ocular_px=message.quality.inter_ocular_px,
@@ -130,11 +189,22 @@ class EventMaker:
             pitch_deg=message.pose.pitch,
             sharpness=message.quality.sharpness,
         )
+
+    def _event(
+        self, face: Face, own: NDArray[np.float32] | None, classified: Classification, row: int
+    ) -> EmotionEvent:
+        classifier, message = self._classifier, face.landmarks
+        target = emotions.EMOTIONS[int(classified.target[row])]
+        probabilities = dict(
+            zip(emotions.EMOTIONS, (round(float(p), 6) for p in classified.probabilities[row]), strict=True)
+        )
+        confidence = probabilities[target]
+        abstained = self._abstention(face, confidence)
         why = explanation.explain(
             classifier.landmark_set,
             classified.attributions[row],
             face.points,
-            classifier.population_baseline,
+            classifier.population_baseline if own is None else own,
             target,
             top=self._top,
         )
@@ -153,7 +223,7 @@ class EventMaker:
             explanation=Explanation(
                 method="integrated-gradients",
                 target=target,
-                baseline="population",
+                baseline="population" if own is None else "subject",
                 score_change=float(classified.score_change[row]),
                 completeness_error=float(classified.completeness_error[row]),
                 landmarks=[
@@ -172,6 +242,7 @@ def observe(event: EmotionEvent) -> None:
     """Counts an event in the metrics."""
     metrics.completeness_error.observe(event.explanation.completeness_error)
     metrics.observe_frame_age(NAME, emotions.captured_at_us(event))
+    metrics.baselines_total.labels(event.camera_id, event.explanation.baseline).inc()
     if event.abstained:
         metrics.abstentions_total.labels(event.camera_id, event.abstained).inc()
         return

@@ -14,10 +14,12 @@ from streams import metrics
 
 ALL = [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
 BOUNDED = {
+    "baseline",
     "camera",
     "emotion",
     "landmark_set",
     "name",
+    "operation",
     "outcome",
     "partition",
     "reason",

@@ -1,0 +1,129 @@
+"""Each subject's own neutral face in Redis: written and read by the classify workers.
+
+Key: ``mien:{subject}:neutral``, MessagePack of :class:`NeutralFace`. It lies in the hash slot of the
+subject's other keys (``streams.subjects``) and expires ``subject_ttl_s`` after it was last written or read.
+
+It makes an answer better, but none needs it. So the timeouts are short, and whoever asks goes on without it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from streams import subjects
+from streams.frames import MAX_TIME_US
+from streams.landmarks import pack_points
+from streams.settings import Settings
+
+SCHEMA = "mien.neutral-face/1"
+TIMEOUT_S = 0.5
+"""Frames wait meanwhile."""
+
+
+class NeutralFace(msgspec.Struct, frozen=True, array_like=True, tag=SCHEMA):
+    """The mean of the readings of a neutral face; ``models.neutral`` says what they are."""
+
+    landmark_set: str
+    points: bytes
+    """K×3 little-endian float32 in the canonical face frame."""
+    weight: float
+    """Of the mean, at ``read_at_us``."""
+    readings: int
+    read_at_us: int
+
+
+def neutral_key(subject_id: str) -> str:
+    return f"mien:{{{subject_id}}}:neutral"
+
+
+def pack(
+    landmark_set: str, mean: NDArray[np.float32], weight: float, readings: int, read_at_us: int
+) -> NeutralFace:
+    """From the mean [K, 3]."""
+    return NeutralFace(landmark_set, pack_points(mean), weight, readings, read_at_us)
+
+
+def unpack_points(face: NeutralFace, landmark_set: str, n_points: int) -> NDArray[np.float32] | None:
+    """[n_points, 3] float32, read-only; None if it is of another landmark set or damaged."""
+    if face.landmark_set != landmark_set or len(face.points) != n_points * 12:
+        return None
+    points = np.frombuffer(face.points, dtype="<f4").reshape(n_points, 3).astype(np.float32)
+    points.setflags(write=False)
+    return points if np.isfinite(points).all() else None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(NeutralFace)
+
+
+class NeutralFaceStore:
+    """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer in `TIMEOUT_S`."""
+
+    def __init__(self, client: Redis, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+
+    async def read(self, subject_ids: Sequence[str]) -> dict[str, NeutralFace]:
+        """Those that are known. What is no :class:`NeutralFace`, but another release's, is not known."""
+        async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
+            for subject_id in subject_ids:
+                pipe.getex(neutral_key(subject_id), ex=self._settings.subject_ttl_s)
+            values = await pipe.execute()
+        faces = {
+            subject_id: _decoded(value)
+            for subject_id, value in zip(subject_ids, values, strict=True)
+            if value
+        }
+        return {subject_id: face for subject_id, face in faces.items() if face}
+
+    async def write(self, faces: Mapping[str, NeutralFace]) -> None:
+        async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
+            for subject_id, face in faces.items():
+                pipe.set(neutral_key(subject_id), _encoder.encode(face), ex=self._settings.subject_ttl_s)
+            await pipe.execute()
+
+    async def ping(self) -> None:
+        async with self._in_time():
+            await self._client.ping()
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                yield
+        except TimeoutError as exc:
+            late = RedisTimeoutError(f"no answer within {TIMEOUT_S} s")
+            raise subjects.unavailable(self._settings, late) from exc
+        except (RedisError, OSError) as exc:
+            error = exc if isinstance(exc, RedisError) else RedisConnectionError(str(exc))
+            raise subjects.unavailable(self._settings, error) from exc
+
+
+@asynccontextmanager
+async def connect(settings: Settings) -> AsyncIterator[NeutralFaceStore]:
+    """Connects when it is first used.
+
+    Raises:
+        SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
+    """
+    async with subjects.client(settings, timeout_s=TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as client:
+        yield NeutralFaceStore(client, settings)
+
+
+def _decoded(value: bytes) -> NeutralFace | None:
+    try:
+        face = _decoder.decode(value)
+    except msgspec.DecodeError:
+        return None
+    plausible = face.weight > 0 and face.readings > 0 and 0 <= face.read_at_us <= MAX_TIME_US
+    return face if plausible else None
