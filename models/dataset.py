@@ -1,6 +1,6 @@
-"""Labelled landmarks for training, read from .npz files.
+"""Labelled landmarks for training and evaluation, read from .npz files and folders of pictures.
 
-Three kinds of file are known, told apart by their arrays (mesh `q`, `scale`, `offset`: see `_landmarks_px`):
+Three kinds of file are known, told apart by their arrays (the meshes: see `landmark_files`):
 
 - with `votes` and `split`: several people's votes a face, as FERPlus has them; they become soft labels;
 - with `label` and `subject`: one label a face, split so that no person is in both parts;
@@ -8,8 +8,7 @@ Three kinds of file are known, told apart by their arrays (mesh `q`, `scale`, `o
   files into people who show every emotion.
 """
 
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.align import align
-from models.canonical import POINTS
+from models.landmark_files import Arrays, read, unpack
 from models.landmark_set import ALL, LandmarkSet
 from models.synthetic import expression_shapes, synthesise
 
@@ -88,25 +87,32 @@ def load(
     *,
     synthetic_share: float = 0.1,
     seed: int = 0,
+    read_folder: Callable[[Path], Arrays] | None = None,
 ) -> Samples:
     """Read, align and label the faces of all files; all 468 points when `landmark_set` is None.
 
     `synthetic_share` is the part of the training faces that a file of expression shapes contributes.
+    `read_folder` turns a folder of pictures into landmarks and labels, as `picture_folders.extract` does.
     Raises FileNotFoundError, and ValueError when a file is of no known kind or inconsistent.
     """
     if not paths:
-        raise ValueError("no training data: name at least one .npz file of labelled landmarks")
+        raise ValueError("no data: name at least one .npz file of landmarks or folder of labelled pictures")
     if not 0 <= synthetic_share < 1:
         raise ValueError(f"synthetic_share must lie in [0, 1), not {synthetic_share}")
     parts: list[_Part] = []
-    shape_files: list[tuple[str, Mapping[str, NDArray[Any]]]] = []
+    shape_files: list[tuple[str, Arrays]] = []
     for path in paths:
-        arrays = _read(path)
+        if path.is_dir():
+            if read_folder is None:
+                raise ValueError(f"{path}: a folder of pictures, where only .npz files can be read")
+            name, arrays = path.resolve().name, read_folder(path)
+        else:
+            name, arrays = path.stem, read(path)
         try:
             if "expr" in arrays:
-                shape_files.append((path.stem, arrays))
+                shape_files.append((name, arrays))
             else:
-                parts.append(_labelled(path.stem, arrays, seed))
+                parts.append(_labelled(name, arrays, seed))
         except (ValueError, KeyError) as exc:
             reason = f"the array {exc} is missing" if isinstance(exc, KeyError) else exc
             raise ValueError(f"{path}: {reason}") from exc
@@ -167,31 +173,10 @@ def _numbered(subjects: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
     return np.concatenate(numbered)
 
 
-def _read(path: Path) -> Mapping[str, NDArray[Any]]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except FileNotFoundError:
-        raise
-    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as exc:
-        raise ValueError(f"{path}: not an .npz file of landmarks: {exc}") from exc
-
-
-def _landmarks_px(arrays: Mapping[str, NDArray[Any]]) -> F32:
-    """[N, 468, 3] in px, stored as 16-bit steps of `scale` from `offset`."""
-    q, scale, offset = arrays["q"], arrays["scale"], arrays["offset"]
-    if q.ndim != 3 or q.shape[1:] != (POINTS, 3):
-        raise ValueError(f"q must have shape [N, {POINTS}, 3], not {list(q.shape)}")
-    if scale.shape != (len(q),) or offset.shape != (len(q), 3):
-        raise ValueError(f"scale and offset do not fit q: {scale.shape}, {offset.shape}, {q.shape}")
-    landmarks: F32 = q.astype(np.float32) * scale[:, None, None] + offset[:, None, :]
-    return landmarks
-
-
-def _labelled(name: str, arrays: Mapping[str, NDArray[Any]], seed: int) -> _Part:
+def _labelled(name: str, arrays: Arrays, seed: int) -> _Part:
     if "votes" not in arrays and "label" not in arrays:
         raise ValueError("neither votes nor labels nor expression shapes: no known kind of training data")
-    landmarks = _landmarks_px(arrays)
+    landmarks = unpack(arrays)
     points = np.concatenate(
         [align(landmarks[i : i + _CHUNK]).points for i in range(0, len(landmarks), _CHUNK)] or [landmarks]
     )
@@ -257,9 +242,7 @@ def _hold_out(subject: NDArray[np.int32], seed: int) -> NDArray[np.bool_]:
     return np.isin(person, rng.permutation(people)[: round(people * _VALIDATION_SHARE)])
 
 
-def _posed(
-    name: str, arrays: Mapping[str, NDArray[Any]], real: Sequence[_Part], share: float, seed: int
-) -> _Part:
+def _posed(name: str, arrays: Arrays, real: Sequence[_Part], share: float, seed: int) -> _Part:
     """Synthetic people, for training only, made of the neutral training faces of the real parts."""
     training = [~part.validation for part in real]
     neutral = [mask & (part.label == 0) for part, mask in zip(real, training, strict=True)]

@@ -248,10 +248,29 @@ def explain(
         explain_.show(found, Console())
 
 
-@app.command(epilog="Example: mien train ferplus.npz muxspace.npz --out artifacts/")
+@app.command(epilog="Example: mien extract pictures/ --out faces.npz")
+def extract(
+    folder: Annotated[
+        Path, typer.Argument(help="CK+'s folder, or one with a folder of pictures for each emotion.")
+    ],
+    out: Annotated[Path, typer.Option(help="The file to write (.npz).")],
+    as_json: JsonOption = False,
+) -> None:
+    """Find the faces in labelled pictures once, and keep their landmarks for training and evaluation."""
+    from workers import extract as extract_
+
+    extracted = extract_.run(folder, out, _start(), Console(stderr=True))
+    if as_json:
+        _print_json(extracted)
+    else:
+        extract_.show(extracted, Console())
+
+
+@app.command(epilog="Example: mien train ferplus.npz muxspace.npz pictures/ --out artifacts/")
 def train(
-    files: Annotated[
-        list[Path], typer.Argument(help="Landmark files (.npz); docs/training.md has the format.")
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="Landmark files (.npz) and folders of labelled pictures: docs/training.md."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the model, its landmark set and its weights.")],
     config: Annotated[
@@ -261,8 +280,7 @@ def train(
     """Train a classifier, choose its landmarks, and export it with the attribution inside."""
     from workers import train as train_
 
-    _start()
-    train_.run(files, out, config, Console(stderr=True))
+    train_.run(_start(), data, out, config, Console(stderr=True))
 
 
 @app.command(epilog="Example: mien export mien-128.npz --out artifacts/")

@@ -1,41 +1,42 @@
-"""`mien train` and `mien export`: from landmark files to the artifact that `mien classify` loads."""
+"""`mien train` and `mien export`: from labelled faces to the artifact that `mien classify` loads."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
-from models import dataset, weights
+from models import weights
 from models.classifier import Classifier
 from models.export import export as export_onnx
 from models.train import TrainConfig, TrainedModel
 from models.train import train as train_model
-from streams.errors import InputRefused, ModelUnusable, OutputFailed, SourceNotFound
+from streams.errors import ModelUnusable, OutputFailed, SourceNotFound
+from streams.settings import Settings
+from workers import samples
 
-SHIPPED_CONFIG = Path(dataset.__file__).with_name("artifacts") / "train.toml"
+SHIPPED_CONFIG = Path(weights.__file__).with_name("artifacts") / "train.toml"
 
 
-def run(files: Sequence[Path], out: Path, config: Path | None, console: Console) -> None:
-    """Trains, then writes ``NAME.onnx``, ``landmark_set.json`` and ``NAME.npz`` (the weights) into ``out``.
+def run(settings: Settings, data: Sequence[Path], out: Path, config: Path | None, console: Console) -> None:
+    """Trains with landmark files and folders of labelled pictures.
+
+    Writes ``NAME.onnx``, ``landmark_set.json`` and ``NAME.npz`` (the weights) into ``out``.
 
     Raises:
-        SourceNotFound: if a file is missing.
-        InputRefused: if a file or the configuration is of the wrong kind.
+        SourceNotFound: if a file or folder is missing or not readable.
+        InputRefused: if one of them or the configuration is of the wrong kind.
         OutputFailed: if ``out`` cannot be written; this is tried before the training.
     """
     _make_writable(out)
-    with _told_as_input_errors():
+    with samples.told_as_input_errors():
         chosen = TrainConfig.load(config or SHIPPED_CONFIG)
-        with console.status("Reading and aligning the landmarks …"):
-            samples = dataset.load(files, synthetic_share=chosen.synthetic_share, seed=chosen.seed)
-        console.print(f"{len(samples)} faces from {', '.join(samples.sources)}")
-        with Progress(console=console) as bar:
-            task = bar.add_task("Training", total=None)
-            trained = train_model(
-                chosen, samples, lambda step, steps, _loss: bar.update(task, completed=step, total=steps)
-            )
+    faces = samples.load(data, settings, console, synthetic_share=chosen.synthetic_share, seed=chosen.seed)
+    with samples.told_as_input_errors(), Progress(console=console) as bar:
+        task = bar.add_task("Training", total=None)
+        trained = train_model(
+            chosen, faces, lambda step, steps, _loss: bar.update(task, completed=step, total=steps)
+        )
     try:
         weights.save(trained, out / f"{trained.name}.npz")
     except OSError as exc:
@@ -79,13 +80,3 @@ def _make_writable(out: Path) -> None:
         raise OutputFailed(
             f"{out} cannot be written: {exc.strerror}. Name another folder with --out."
         ) from exc
-
-
-@contextmanager
-def _told_as_input_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise SourceNotFound(f"{exc.filename or ''} cannot be read: {exc.strerror or exc}") from exc
-    except ValueError as exc:
-        raise InputRefused(str(exc), reason="bad-training-data") from exc

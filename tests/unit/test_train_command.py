@@ -7,18 +7,23 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from models import weights
 from models.canonical import CANONICAL, REGION
 from models.classifier import Classifier
-from models.dataset import EMOTIONS
+from models.dataset import EMOTIONS, Samples
 from models.landmark_set import LandmarkSet
 from models.network import Network
-from models.train import TrainedModel
+from models.portrait import Head
+from models.train import Progress, TrainConfig, TrainedModel
 from streams.errors import InputRefused, ModelUnusable, OutputFailed, SourceNotFound
+from streams.settings import Settings
+from workers import extract
 from workers import train as command
 
 QUICK = """
@@ -57,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     (folder / "quick.toml").write_text(QUICK)
     faces = landmark_file(folder / "faces.npz")
-    command.run([faces], folder / "out", folder / "quick.toml", Console(file=io.StringIO()))
+    command.run(Settings(), [faces], folder / "out", folder / "quick.toml", Console(file=io.StringIO()))
     return folder
 
 
@@ -120,9 +125,9 @@ def test_missing_files_are_told_by_name(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound, match=r"nothing\.npz cannot be read"):
         command.export(tmp_path / "nothing.npz", tmp_path, console)
     with pytest.raises(SourceNotFound, match=r"nothing\.npz"):
-        command.run([tmp_path / "nothing.npz"], tmp_path / "out", None, console)
+        command.run(Settings(), [tmp_path / "nothing.npz"], tmp_path / "out", None, console)
     with pytest.raises(SourceNotFound, match=r"no\.toml"):
-        command.run([tmp_path / "nothing.npz"], tmp_path / "out", tmp_path / "no.toml", console)
+        command.run(Settings(), [tmp_path / "nothing.npz"], tmp_path / "out", tmp_path / "no.toml", console)
 
 
 def test_a_wrong_configuration_is_refused(tmp_path: Path) -> None:
@@ -130,11 +135,98 @@ def test_a_wrong_configuration_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputRefused, match="stepz"):
         command.run(
+            Settings(),
             [landmark_file(tmp_path / "faces.npz", 4)],
             tmp_path / "out",
             tmp_path / "wrong.toml",
             Console(file=io.StringIO()),
         )
+
+
+def picture_folder(folder: Path) -> Path:
+    """Smiles and neutral faces of the portrait, turned a little so that no two are the same."""
+    head = Head(1.0)
+    for emotion, name in (("neutral", "neutral"), ("happiness", "happy")):
+        (folder / name).mkdir(parents=True)
+        for i in range(6):
+            turn = cv2.getRotationMatrix2D((224.0, 195.0), i - 2.5, 1)
+            picture = head.draw({} if emotion == "neutral" else {emotion: 1.0}, np.vstack([turn, [0, 0, 1]]))
+            Image.fromarray(picture).save(folder / name / f"{i}.png")
+    return folder
+
+
+def test_files_and_folders_train_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Samples] = []
+
+    def train_model(_config: TrainConfig, samples: Samples, _progress: Progress | None) -> TrainedModel:
+        seen.append(samples)
+        return a_model()
+
+    monkeypatch.setattr(command, "train_model", train_model)
+    said = io.StringIO()
+    console = Console(file=said, width=200)
+    pictures = picture_folder(tmp_path / "pictures")
+    (pictures / "happy" / "broken.png").write_bytes(b"no picture")
+    extract.run(pictures, tmp_path / "extracted.npz", Settings(), console)
+    faces = landmark_file(tmp_path / "faces.npz")
+
+    command.run(Settings(), [faces, pictures], tmp_path / "a", None, console)
+    command.run(Settings(), [faces, tmp_path / "extracted.npz"], tmp_path / "b", None, console)
+
+    assert "left out 1 of 13 pictures" in said.getvalue()
+    assert "broken.png (not-a-picture)" in said.getvalue()
+    assert "312 faces from faces, pictures" in said.getvalue()
+    one, again = seen
+    assert one.sources == ("faces", "pictures")
+    assert (one.source == 1).sum() == 12
+    np.testing.assert_array_equal(one.points, again.points)  # what was extracted is what was seen
+    np.testing.assert_array_equal(one.label, again.label)
+
+
+def made(kind: str, folder: Path) -> Path:
+    """A path that `mien train` must refuse."""
+    path = folder / kind
+    match kind:
+        case "empty-folder":
+            path.mkdir()
+        case "no-emotions":
+            (path / "cats").mkdir(parents=True)
+            Image.new("RGB", (64, 64)).save(path / "cats" / "1.png")
+        case "no-faces":
+            (path / "fear").mkdir(parents=True)
+            Image.new("RGB", (64, 64)).save(path / "fear" / "1.png")
+        case "no-labels":
+            (path / "cohn-kanade-images").mkdir(parents=True)
+        case "text.npz":
+            path.write_text("some text")
+        case "picture.png":
+            Image.new("RGB", (64, 64)).save(path)
+        case "shapes.npz":
+            np.savez(path, expr=np.zeros((1, 468, 3)), base=CANONICAL, expr_names=["jawOpen"])
+        case "joy.npz":
+            landmark_file(path, 1)
+            with np.load(path) as arrays:
+                np.savez(path, **{**arrays, "label": np.array(["joy"])})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("empty-folder", "empty-folder: no labelled pictures .*looked for cohn-kanade-images/.*contempt"),
+        ("no-emotions", "no-emotions: no labelled pictures .*looked for"),
+        ("no-faces", r"none of 1 pictures can be used: .*no-faces/fear/1\.png \(no face\)"),
+        ("no-labels", "no-labels: cohn-kanade-images is there, but not Emotion: unpack"),
+        ("text.npz", r"text\.npz: not an \.npz file of landmarks"),
+        ("picture.png", r"picture\.png: not an \.npz file of landmarks"),
+        ("shapes.npz", "expression shapes only: add"),
+        ("joy.npz", r"joy\.npz: unknown label 'joy'; known are neutral"),
+    ],
+)
+def test_what_is_no_training_data_is_refused(tmp_path: Path, kind: str, message: str) -> None:
+    with pytest.raises(InputRefused, match=message) as refused:
+        command.run(Settings(), [made(kind, tmp_path)], tmp_path / "out", None, Console(file=io.StringIO()))
+    assert refused.value.exit_code == 65
 
 
 @pytest.fixture
@@ -158,7 +250,7 @@ def read_only() -> Iterator[Path]:
 def test_a_read_only_model_directory_is_told_before_the_training(read_only: Path) -> None:
     console = Console(file=io.StringIO())
     with pytest.raises(OutputFailed, match=rf"{read_only} cannot be written: Permission denied"):
-        command.run([read_only / "never-read.npz"], read_only, None, console)
+        command.run(Settings(), [read_only / "never-read.npz"], read_only, None, console)
     with pytest.raises(OutputFailed, match=rf"{read_only}/below cannot be written: Permission denied"):
         command.export(read_only / "model.npz", read_only / "below", console)
     assert [path.name for path in read_only.iterdir()] == ["model.npz"]
