@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import msgspec
 import typer
@@ -293,6 +293,61 @@ def export(
 
     _start()
     train_.export(trained, out, Console(stderr=True))
+
+
+@app.command(epilog="Example: mien evaluate ferplus.npz muxspace.npz --neutral own --out evaluation/")
+def evaluate(
+    files: Annotated[
+        list[Path], typer.Argument(help="Labelled faces: landmark files (.npz) or folders of pictures.")
+    ],
+    model: Annotated[
+        Path | None, typer.Option(help="The ONNX file to evaluate; MIEN_MODEL_PATH's without it.")
+    ] = None,
+    neutral: Annotated[
+        Literal["population", "own"],
+        typer.Option(
+            help="The baseline: everybody's mean neutral face, or the person's other neutral faces."
+        ),
+    ] = "population",
+    operating_point: Annotated[
+        str, typer.Option(help="Which of the model's, for the tables by class and below: accurate, balanced.")
+    ] = "accurate",
+    noise: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0, help="Landmark noise to try, in inter-ocular distances; again for more. [0.001, 0.002]"
+        ),
+    ] = None,
+    attribution_faces: Annotated[
+        int, typer.Option(min=0, help="So many faces' attributions are held against random order, at most.")
+    ] = 500,
+    seed: Annotated[int, typer.Option(help="Of noise, of random orders, of the choice of faces.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for evaluation.json and pictures: confusion, maps, curves.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge a model by labelled faces: accuracy, balance, calibration, abstention, noise, attribution.
+
+    Of a file that the model was trained on only the held-out part is taken. docs/evaluation.md explains all.
+    """
+    from models.data_set_evaluation import Options
+    from workers import evaluate as evaluate_
+    from workers import evaluation_tables
+
+    options = Options(
+        neutral=neutral,
+        operating_point=operating_point,
+        noises=Options().noises if noise is None else tuple(noise),
+        curve_faces=attribution_faces,
+        seed=seed,
+    )
+    report = evaluate_.run(_start(), files, options, model=model, out=out, console=Console(stderr=True))
+    if as_json:
+        _print_json(report)
+    else:
+        for evaluation in report.data_sets:
+            evaluation_tables.show(evaluation, operating_point, Console())
 
 
 @app.command("settings", epilog="Example: mien settings")

@@ -23,3 +23,15 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """As :func:`write_bytes`, in UTF-8."""
     write_bytes(path, text.encode())
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the folder for results, before the work that gives them.
+
+    Raises:
+        OutputFailed: if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputFailed(f"{folder} cannot be made: {exc.strerror}. Name another with --out.") from exc
