@@ -32,8 +32,9 @@ def greedy(samples: Samples, count: int = POINTS) -> F32:
     ridge regression from coordinates to the soft labels most, for each of its points, given all points that
     are in already. The labels are centred and scaled to unit variance, so that rare emotions count as much
     as frequent ones; every face stands for its mirror image too. The ridge is what landmark noise of `NOISE`
-    amounts to (C. Bishop, "Training with noise is equivalent to Tikhonov regularization", 1995).
-    After `count` points the rest is ranked by what each would add. Raises ValueError unless all 468 points and a training face are there.
+    amounts to (C. Bishop, "Training with noise is equivalent to Tikhonov regularization", 1995). After
+    `count` points the rest is ranked by what each would add. Raises ValueError unless all 468 points and a
+    training face are there.
     """
     if samples.landmark_set != ALL:
         raise ValueError(f"points are chosen out of all 468, not out of {samples.landmark_set.id!r}")
