@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.canonical import CANONICAL
+from models.degrade import moved
 from models.faces import DetectedFace, Picture, box_xyxy_px
 from models.quality import Quality, inter_ocular_px, quality, sharpness
 
@@ -34,6 +35,22 @@ def test_more_blur_is_less_sharp(seed: int) -> None:
     values = [sharpness(np.asarray(p, dtype=np.uint8), BOX) for p in blurred]
     assert values == sorted(values, reverse=True)
     assert values[0] > 10 * values[-1]
+
+
+@pytest.mark.parametrize("angle_deg", [0, 45, 90, 135, 20])
+def test_motion_in_any_direction_is_a_blur(angle_deg: float) -> None:
+    picture = texture()
+    shaken, more = (sharpness(moved(picture, length_px, angle_deg), BOX) for length_px in (10, 20))
+    assert more < shaken < 0.35 * sharpness(picture, BOX)
+
+
+def test_without_a_direction_it_is_the_variance_of_the_laplacian() -> None:
+    picture = np.asarray(cv2.GaussianBlur(texture(side=600), (0, 0), 12), dtype=np.uint8)
+    whole = np.array([0, 0, 600, 600], dtype=np.float32)
+    grey = cv2.resize(picture[..., 0], (128, 128), interpolation=cv2.INTER_AREA).astype(np.float32)
+    laplacian = float(cv2.Laplacian(grey / grey.std(), cv2.CV_32F).var())
+    assert sharpness(picture, whole) == pytest.approx(laplacian, rel=0.15)
+    assert sharpness(picture, whole) <= laplacian * 1.05  # the least of four directions
 
 
 def test_the_size_of_the_face_does_not_matter() -> None:
