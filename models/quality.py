@@ -42,10 +42,10 @@ def inter_ocular_px(landmarks_px: Landmarks) -> float:
 def sharpness(picture_rgb: Picture, box_xyxy_px: NDArray[np.float32]) -> float:
     """How much detail the face has in the direction in which it has least; 0 for a plain area.
 
-    The variance of the second derivative across, down and along both diagonals, and of these the least: a face
-    smeared by motion must not pass for sharp because of the detail beside its path. Scaled to be the variance
-    of the Laplacian where detail has no direction (Pech-Pacheco et al., "Diatom autofocusing in brightfield
-    microscopy", ICPR 2000).
+    The variance of the second derivative across, down and along both diagonals, and of these the least: a
+    face smeared by motion must not pass for sharp because of the detail beside its path. Scaled to be the
+    variance of the Laplacian if detail had no direction (Pech-Pacheco et al., "Diatom autofocusing in
+    brightfield microscopy", ICPR 2000); on a real face it is about half of that.
 
     The grey face is resized to `SHARPNESS_SIZE_PX` square and its contrast normalised, so neither size nor
     light decide. A face that was smaller than that is enlarged and so measures less sharp, as it should: it

@@ -44,13 +44,13 @@ def test_motion_in_any_direction_is_a_blur(angle_deg: float) -> None:
     assert more < shaken < 0.35 * sharpness(picture, BOX)
 
 
-def test_without_a_direction_it_is_the_variance_of_the_laplacian() -> None:
-    picture = np.asarray(cv2.GaussianBlur(texture(side=600), (0, 0), 12), dtype=np.uint8)
+@given(st.integers(0, 20))
+def test_it_is_at_most_the_variance_of_the_laplacian(seed: int) -> None:
+    picture = np.asarray(cv2.GaussianBlur(texture(seed, side=600), (0, 0), 6), dtype=np.uint8)
     whole = np.array([0, 0, 600, 600], dtype=np.float32)
     grey = cv2.resize(picture[..., 0], (128, 128), interpolation=cv2.INTER_AREA).astype(np.float32)
     laplacian = float(cv2.Laplacian(grey / grey.std(), cv2.CV_32F).var())
-    assert sharpness(picture, whole) == pytest.approx(laplacian, rel=0.15)
-    assert sharpness(picture, whole) <= laplacian * 1.05  # the least of four directions
+    assert 0.5 * laplacian < sharpness(picture, whole) < 1.05 * laplacian
 
 
 def test_the_size_of_the_face_does_not_matter() -> None:
