@@ -14,6 +14,7 @@ from models.attribution_curves import AttributionQuality, Curve
 from models.canonical import CANONICAL
 from models.draw import AGAINST_COLOR, FOR_COLOR, NO_MATTER_COLOR
 from models.evaluation import Answered, ReliabilityBin
+from models.limits import Evidence, Limit, Measure, isotonic
 
 F32 = NDArray[np.float32]
 
@@ -172,6 +173,29 @@ def selection(points: Sequence[tuple[str, int, float, float]], title: str) -> by
         axes.set(xlabel="landmarks", ylabel=name)
         axes.legend()
     figure.suptitle(title)
+    return _png(figure)
+
+
+def limits(evidence: Mapping[Measure, Evidence], found: Sequence[Limit], share: float) -> bytes:
+    """Share of same answers against each quality measure, with its limit and the limit's 5 to 95 % range.
+
+    The line is the isotonic fit that the limit is read from; a dot stands for a tenth of the trials.
+    """
+    figure = _blank(10, 6.5)
+    for axes, one in zip(figure.subplots(2, 2).flat, found, strict=False):
+        quality, same, _ = evidence[one.measure]
+        order = np.argsort(quality if one.worst_measured < one.best_measured else -quality, kind="stable")
+        axes.plot(quality[order], isotonic(same[order].astype(float)), color=_FOR, linewidth=1)
+        for tenth in np.array_split(order, 10):
+            axes.plot(np.median(quality[tenth]), same[tenth].mean(), "o", color=_FOR, markersize=4)
+        axes.axhline(share, color="grey", linewidth=1, linestyle="--")
+        if one.value is not None:
+            axes.axvline(one.value, color="black", linewidth=1)
+            axes.axvspan(one.low, one.high, color="black", alpha=0.1)
+        if one.measure in ("inter_ocular_px", "sharpness"):
+            axes.set_xscale("log")
+        axes.set(xlabel=one.measure, ylabel="same answer", ylim=(0, 1.03))
+        axes.set_title("limit not reached" if one.value is None else f"limit {one.value:.3g}", fontsize=9)
     return _png(figure)
 
 

@@ -350,6 +350,38 @@ def evaluate(
             evaluation_tables.show(evaluation, operating_point, Console())
 
 
+@app.command(epilog="Example: mien limits --pictures faces/ --out limits/")
+def limits(
+    pictures: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder of pictures with faces, beside the shipped portrait; again for more."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="The ONNX file to measure with; MIEN_MODEL_PATH's without it.")
+    ] = None,
+    share: Annotated[
+        float, typer.Option(min=0.5, max=1, help="Share of same answers that a limit must keep.")
+    ] = 0.9,
+    out: Annotated[Path | None, typer.Option(help="Folder for limits.json and limits.png.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Degrade pictures of faces and find how small, blurred or turned they may be before answers change.
+
+    What is found belongs into MIEN_MIN_INTER_OCULAR_PX, MIEN_MIN_SHARPNESS, MIEN_MAX_YAW_DEG and
+    MIEN_MAX_PITCH_DEG; docs/limits.md tells how it is measured.
+    """
+    from workers import limits as limits_
+
+    loaded = _start()
+    if model is not None:
+        loaded = loaded.model_copy(update={"model_path": model})
+    report = limits_.run(loaded, pictures or [], share, out, Console(stderr=True))
+    if as_json:
+        _print_json(report)
+    else:
+        limits_.show(report, Console())
+
+
 @app.command("settings", epilog="Example: mien settings")
 def show_settings(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/settings.md.")] = False,
