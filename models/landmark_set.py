@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -43,7 +44,7 @@ class LandmarkSet:
         indices.setflags(write=False)
         object.__setattr__(self, "indices", indices)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The name and the first 12 hex digits of the indices' sha256 (little-endian int32)."""
         return f"{self.name}-{hashlib.sha256(self.indices.astype('<i4').tobytes()).hexdigest()[:12]}"
