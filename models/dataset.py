@@ -8,8 +8,9 @@ Three kinds of file are known, told apart by their arrays (the meshes: see `land
   files into people who show every emotion.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,17 +69,7 @@ class Samples:
             raise ValueError(
                 f"cannot choose {landmark_set.id!r} out of {self.landmark_set.id!r}: load all points"
             )
-        points = landmark_set.take(self.points)
-        return Samples(
-            points,
-            self.probabilities,
-            self.label,
-            self.validation,
-            self.subject,
-            self.source,
-            self.sources,
-            landmark_set,
-        )
+        return replace(self, points=landmark_set.take(self.points), landmark_set=landmark_set)
 
 
 def load(
@@ -99,8 +90,8 @@ def load(
         raise ValueError("no data: name at least one .npz file of landmarks or folder of labelled pictures")
     if not 0 <= synthetic_share < 1:
         raise ValueError(f"synthetic_share must lie in [0, 1), not {synthetic_share}")
-    parts: list[_Part] = []
-    shape_files: list[tuple[str, Arrays]] = []
+    parts: list[Samples] = []
+    shape_files: list[tuple[Path, Arrays]] = []
     for path in paths:
         if path.is_dir():
             if read_folder is None:
@@ -108,39 +99,84 @@ def load(
             name, arrays = path.resolve().name, read_folder(path)
         else:
             name, arrays = path.stem, read(path)
-        try:
-            if "expr" in arrays:
-                shape_files.append((name, arrays))
-            else:
-                parts.append(_labelled(name, arrays, seed))
-        except (ValueError, KeyError) as exc:
-            reason = f"the array {exc} is missing" if isinstance(exc, KeyError) else exc
-            raise ValueError(f"{path}: {reason}") from exc
+        if "expr" in arrays:
+            shape_files.append((path, arrays))
+            continue
+        with _naming(path):
+            parts.append(_labelled(name, arrays, seed))
     if not parts:
         raise ValueError("the files hold expression shapes only: add at least one file of labelled faces")
-    for name, arrays in shape_files:
-        parts.append(_posed(name, arrays, parts, synthetic_share / len(shape_files), seed))
-    samples = Samples(
+    training = sum(int((~part.validation).sum()) for part in parts)
+    each = round(training * synthetic_share / (1 - synthetic_share) / max(len(shape_files), 1))
+    real = tuple(parts)
+    for path, arrays in shape_files:
+        with _naming(path):
+            parts.append(synthetic_people(path.stem, arrays, real, each, seed=seed))
+    samples = join(parts)
+    return samples if landmark_set is None else samples.take(landmark_set)
+
+
+def join(parts: Sequence[Samples]) -> Samples:
+    """All faces of several data sets with the same points; persons and sources are numbered on."""
+    subjects: list[NDArray[np.int32]] = []
+    sources: list[NDArray[np.int32]] = []
+    people = files = 0
+    for part in parts:
+        known = part.subject != UNKNOWN_SUBJECT
+        subjects.append(np.where(known, part.subject + np.int32(people), UNKNOWN_SUBJECT).astype(np.int32))
+        sources.append(part.source + np.int32(files))
+        people += int(part.subject.max(initial=UNKNOWN_SUBJECT)) + 1
+        files += len(part.sources)
+    return Samples(
         np.concatenate([part.points for part in parts]),
         np.concatenate([part.probabilities for part in parts]),
         np.concatenate([part.label for part in parts]),
         np.concatenate([part.validation for part in parts]),
-        _numbered([part.subject for part in parts]),
-        np.concatenate([np.full(len(part.points), i, np.int32) for i, part in enumerate(parts)]),
-        tuple(part.name for part in parts),
+        np.concatenate(subjects),
+        np.concatenate(sources),
+        tuple(name for part in parts for name in part.sources),
+        parts[0].landmark_set,
+    )
+
+
+def synthetic_people(
+    name: str,
+    arrays: Arrays,
+    real: Sequence[Samples],
+    count: int,
+    *,
+    held_out: bool = False,
+    seed: int = 0,
+) -> Samples:
+    """`count` faces of people who show every emotion, made of real neutral faces and the shapes in `arrays`.
+
+    They start from training faces and are training faces; with `held_out` they start from held-out faces and
+    are held out, so that no model has seen anybody like them. Raises ValueError when `real` has no neutral
+    face in that part or a shape is missing, KeyError when an array is.
+    """
+    chosen = [(part.validation == held_out) & (part.label == EMOTIONS.index("neutral")) for part in real]
+    neutral = [(part.points[mask], part.subject[mask]) for part, mask in zip(real, chosen, strict=True)]
+    faces = synthesise(
+        np.concatenate([points for points, _ in neutral]),
+        expression_shapes(arrays["expr"], arrays["base"]),
+        [str(shape) for shape in arrays["expr_names"]],
+        EMOTIONS,
+        count,
+        seed,
+        identities=expression_shapes(arrays["identity"], arrays["base"]) if "identity" in arrays else None,
+        variation=np.concatenate([_within_person(points, subject) for points, subject in neutral]),
+    )
+    probabilities, _, _ = _from_labels(np.array(EMOTIONS)[faces.label])
+    return Samples(
+        faces.points,
+        probabilities,
+        faces.label,
+        np.full(count, held_out),
+        faces.person,
+        np.zeros(count, np.int32),
+        (name,),
         ALL,
     )
-    return samples if landmark_set is None else samples.take(landmark_set)
-
-
-@dataclass(frozen=True)
-class _Part:
-    name: str
-    points: F32
-    probabilities: F32
-    label: NDArray[np.int32]
-    validation: NDArray[np.bool_]
-    subject: NDArray[np.int32]  # 0, 1, … within the part, or UNKNOWN_SUBJECT
 
 
 def own_baselines(samples: Samples) -> tuple[F32, NDArray[np.bool_]]:
@@ -163,17 +199,17 @@ def own_baselines(samples: Samples) -> tuple[F32, NDArray[np.bool_]]:
     return baselines, known
 
 
-def _numbered(subjects: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
-    """The subjects of all parts, numbered on from part to part."""
-    numbered: list[NDArray[np.int32]] = []
-    first = 0
-    for subject in subjects:
-        numbered.append(np.where(subject == UNKNOWN_SUBJECT, subject, subject + np.int32(first)))
-        first += int(subject.max(initial=UNKNOWN_SUBJECT)) + 1
-    return np.concatenate(numbered)
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Says in which file the mistake is."""
+    try:
+        yield
+    except (ValueError, KeyError) as exc:
+        reason = f"the array {exc} is missing" if isinstance(exc, KeyError) else exc
+        raise ValueError(f"{path}: {reason}") from exc
 
 
-def _labelled(name: str, arrays: Arrays, seed: int) -> _Part:
+def _labelled(name: str, arrays: Arrays, seed: int) -> Samples:
     if "votes" not in arrays and "label" not in arrays:
         raise ValueError("neither votes nor labels nor expression shapes: no known kind of training data")
     landmarks = unpack(arrays)
@@ -192,8 +228,15 @@ def _labelled(name: str, arrays: Arrays, seed: int) -> _Part:
         raise ValueError(
             f"{len(points)} faces, {len(label)} labels and {len(validation)} entries of the split"
         )
-    return _Part(
-        name, points[usable], probabilities[usable], label[usable], validation[usable], subject[usable]
+    return Samples(
+        points[usable],
+        probabilities[usable],
+        label[usable],
+        validation[usable],
+        subject[usable],
+        np.zeros(usable.sum(), np.int32),
+        (name,),
+        ALL,
     )
 
 
@@ -240,31 +283,6 @@ def _hold_out(subject: NDArray[np.int32], seed: int) -> NDArray[np.bool_]:
     people += int(unknown.sum())
     rng = np.random.default_rng(seed)
     return np.isin(person, rng.permutation(people)[: round(people * _VALIDATION_SHARE)])
-
-
-def _posed(name: str, arrays: Arrays, real: Sequence[_Part], share: float, seed: int) -> _Part:
-    """Synthetic people, for training only, made of the neutral training faces of the real parts."""
-    training = [~part.validation for part in real]
-    neutral = [mask & (part.label == 0) for part, mask in zip(real, training, strict=True)]
-    count = round(sum(mask.sum() for mask in training) * share / (1 - share))
-    faces = synthesise(
-        np.concatenate([part.points[mask] for part, mask in zip(real, neutral, strict=True)]),
-        expression_shapes(arrays["expr"], arrays["base"]),
-        [str(shape) for shape in arrays["expr_names"]],
-        EMOTIONS,
-        count,
-        seed,
-        identities=expression_shapes(arrays["identity"], arrays["base"]) if "identity" in arrays else None,
-        variation=np.concatenate(
-            [
-                _within_person(part.points[mask], part.subject[mask])
-                for part, mask in zip(real, neutral, strict=True)
-            ]
-        ),
-    )
-    probabilities, _, _ = _from_labels(np.array(EMOTIONS)[faces.label])
-    validation = np.zeros(count, dtype=np.bool_)
-    return _Part(name, faces.points, probabilities, faces.label, validation, faces.person)
 
 
 def _within_person(points: F32, subject: NDArray[np.int32]) -> F32:

@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.canonical import CANONICAL
-from models.dataset import EMOTIONS, NO_MAJORITY, Samples, load, own_baselines
+from models.dataset import EMOTIONS, NO_MAJORITY, Samples, join, load, own_baselines, synthetic_people
+from models.landmark_files import read
 from models.landmark_set import ALL, LandmarkSet
 from models.synthetic import RECIPES
 
@@ -160,6 +161,51 @@ def test_synthetic_people_have_their_own_baseline(tmp_path: Path) -> None:
     assert synthetic.sum() == 22
     assert not set(samples.subject[synthetic]) & set(samples.subject[~synthetic])
     assert own_baselines(samples)[1].all()
+
+
+def test_held_out_synthetic_people_start_from_held_out_faces(tmp_path: Path) -> None:
+    labels = save_labels(tmp_path / "labels.npz", ["neutral"] * 100, [i // 2 for i in range(100)])
+    real = load([labels])
+    shapes = read(save_shapes(tmp_path / "shapes.npz"))
+    still = {**shapes, "expr": np.zeros_like(shapes["expr"])}  # what is left is who it is
+    people = synthetic_people("posed", still, [real], 180, held_out=True, seed=0)
+    assert people.validation.all()
+    assert np.bincount(people.subject).tolist() == [9] * 20
+    for person in range(20):
+        mean = people.points[people.subject == person].mean(axis=0)
+        distance = np.square(real.points - mean).sum(axis=(1, 2))
+        assert real.validation[distance.argmin()]
+    both = join([real, people])
+    assert both.sources == ("labels", "posed")
+    assert (both.source == 1).sum() == 180
+    assert both.subject[100:].min() == 50
+
+
+def test_a_broken_file_of_shapes_is_named(tmp_path: Path) -> None:
+    labels = save_labels(tmp_path / "labels.npz", ["neutral"] * 20, [-1] * 20)
+    np.savez(tmp_path / "bad.npz", expr=np.zeros((1, 468, 3)), base=CANONICAL)
+    with pytest.raises(ValueError, match=r"bad\.npz: the array 'expr_names' is missing"):
+        load([labels, tmp_path / "bad.npz"])
+    np.savez(tmp_path / "few.npz", expr=np.zeros((1, 468, 3)), base=CANONICAL, expr_names=["jawOpen"])
+    with pytest.raises(ValueError, match=r"few\.npz: .*lacks"):
+        load([labels, tmp_path / "few.npz"], synthetic_share=0.5)
+
+
+def test_no_share_no_synthetic_people(tmp_path: Path) -> None:
+    votes = save_votes(tmp_path / "votes.npz", [{"neutral": 1}] * 9, ["train"] * 9)
+    samples = load([votes, save_shapes(tmp_path / "shapes.npz")], synthetic_share=0)
+    assert len(samples) == 9
+    assert samples.sources == ("votes", "shapes")
+
+
+def test_a_folder_is_read_as_it_is_told(tmp_path: Path) -> None:
+    save_labels(tmp_path / "labels.npz", ["fear"], ["ann"])
+    (tmp_path / "pictures").mkdir()
+    samples = load([tmp_path / "pictures"], read_folder=lambda folder: read(folder.parent / "labels.npz"))
+    assert samples.sources == ("pictures",)
+    assert samples.label.tolist() == [EMOTIONS.index("fear")]
+    with pytest.raises(ValueError, match="a folder of pictures"):
+        load([tmp_path / "pictures"])
 
 
 def test_a_landmark_set_is_taken(tmp_path: Path) -> None:
