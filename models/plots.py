@@ -186,7 +186,7 @@ def limits(evidence: Mapping[Measure, Evidence], found: Sequence[Limit], share: 
         quality, same, _ = evidence[one.measure]
         order = np.argsort(quality if one.worst_measured < one.best_measured else -quality, kind="stable")
         axes.plot(quality[order], isotonic(same[order].astype(float)), color=_FOR, linewidth=1)
-        for tenth in np.array_split(order, 10):
+        for tenth in np.array_split(order, min(10, len(order))):
             axes.plot(np.median(quality[tenth]), same[tenth].mean(), "o", color=_FOR, markersize=4)
         axes.axhline(share, color="grey", linewidth=1, linestyle="--")
         if one.value is not None:

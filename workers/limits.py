@@ -12,7 +12,7 @@ from rich.table import Table
 
 from models import limits, plots
 from models.animate import Animation
-from models.limits import JpegAgreement, LevelSummary, Limit, Measure, Subject
+from models.limits import Degradation, JpegAgreement, LevelSummary, Limit, Measure, Subject
 from models.pictures import Picture, PictureRefused, read_picture
 from models.scripts import find_script, truth_at
 from streams.errors import InputRefused, OutputFailed, SourceNotFound
@@ -37,7 +37,12 @@ class Report(NamedTuple):
 
 
 def run(
-    settings: Settings, folders: Sequence[Path], share: float, out: Path | None, console: Console
+    settings: Settings,
+    folders: Sequence[Path],
+    share: float,
+    out: Path | None,
+    console: Console,
+    degradations: Sequence[Degradation] = limits.DEGRADATIONS,
 ) -> Report:
     """Measures on the shipped portrait and the pictures of ``folders``.
 
@@ -51,6 +56,7 @@ def run(
     """
     if out is not None:
         _make_folder(out)
+    levels = sum(len(degradation.levels) for degradation in degradations)
     files = [file for folder in folders for file in _files(folder)]
     classifier = loading.load_classifier(settings)
     from models.mesh import MediaPipeEngine  # slow to import; bad arguments are told before
@@ -68,15 +74,16 @@ def run(
                 "from this model, not even the shipped portrait's. Use another, or add some with --pictures.",
                 reason="no-faces",
             )
-        bar.update(task, description="Degrading", completed=0, total=len(sure) * _levels())
+        bar.update(task, description="Degrading", completed=0, total=len(sure) * levels)
         done = []
-        for trial in limits.trials(engine, classifier, sure):
+        for trial in limits.trials(engine, classifier, sure, degradations):
             done.append(trial)
             bar.advance(task)
         bar.update(task, description="JPEG", total=None)
         jpeg = [limits.compare_jpeg(engine, classifier, found, at_px) for at_px in JPEG_AT_PX]
     evidence = {
-        measure: limits.evidence(measure, sure, done, classifier.min_confidence) for measure in MEASURES
+        measure: limits.evidence(measure, sure, done, classifier.min_confidence, degradations)
+        for measure in MEASURES
     }
     measured = [limits.limit(measure, evidence[measure], share) for measure in MEASURES]
     report = Report(
@@ -86,7 +93,7 @@ def run(
         sure=len(sure),
         sources={s.name: sum(other.name == s.name for other in found) for s in found},
         limits=[one for one in measured if one is not None],
-        levels=limits.summarise(sure, done, classifier.min_confidence),
+        levels=limits.summarise(sure, done, classifier.min_confidence, degradations),
         jpeg=jpeg,
     )
     if out is not None:
@@ -165,10 +172,6 @@ def show(report: Report, console: Console) -> None:
             _number(jpeg.displacement),
         )
     console.print(table)
-
-
-def _levels() -> int:
-    return sum(len(degradation.levels) for degradation in limits.DEGRADATIONS)
 
 
 def _portrait() -> Iterator[tuple[str, Picture]]:
