@@ -44,6 +44,13 @@ class AttributedLandmark(msgspec.Struct, frozen=True):
     attribution: Annotated[float, msgspec.Meta(description="signed, in logits of the target")]
 
 
+class FacialAction(msgspec.Struct, frozen=True):
+    name: Annotated[str, msgspec.Meta(description='such as "lip corners pulled up"')]
+    au: Annotated[int, msgspec.Meta(ge=1, description="the action unit's number in FACS")]
+    strength: Annotated[float, msgspec.Meta(ge=0, description="about 1 for a distinct action")]
+    share: Annotated[Share, msgspec.Meta(description="share of Σ |attribution|; they sum to 1 at most")]
+
+
 class Explanation(msgspec.Struct, frozen=True):
     method: Literal["integrated-gradients"]
     target: Emotion
@@ -57,6 +64,10 @@ class Explanation(msgspec.Struct, frozen=True):
         list[float],
         msgspec.Meta(description="of every point, in the landmark set's order; they sum to score_change"),
     ]
+    actions: Annotated[
+        list[FacialAction],
+        msgspec.Meta(description="facial actions that carry the attribution, the greatest share first"),
+    ] = []
 
 
 class Model(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from streams.emotions import (
     AttributedLandmark,
     EmotionEvent,
     Explanation,
+    FacialAction,
     Model,
     Probabilities,
     captured_at_us,
@@ -45,6 +46,9 @@ explanations = st.builds(
     regions=st.dictionaries(st.text(), shares, max_size=2),
     text=st.text(),
     attributions=st.lists(numbers, max_size=3),
+    actions=st.lists(
+        st.builds(FacialAction, st.text(), st.integers(1, 99), st.floats(0, 1e6), shares), max_size=2
+    ),
 )
 
 
@@ -194,9 +198,36 @@ def test_json_is_as_the_contract_shows_it(make_event: Make) -> None:
             "regions": {"mouth": 0.75, "cheeks": 0.25},
             "text": "Mouth corners raised.",
             "attributions": [4.0, 2.0],
+            "actions": [],
         },
         "model": {"name": "mien-128", "version": "0123456789ab", "landmark_set": "two-points"},
     }
+
+
+def test_facial_actions_are_as_the_contract_shows_them(make_event: Make) -> None:
+    event = make_event()
+    action = FacialAction("lip corners pulled up", 12, 0.8, 0.41)
+    why = msgspec.structs.replace(event.explanation, actions=[action])
+
+    assert fields(msgspec.structs.replace(event, explanation=why))["explanation"]["actions"] == [
+        {"name": "lip corners pulled up", "au": 12, "strength": 0.8, "share": 0.41}
+    ]
+
+
+def test_an_event_from_before_facial_actions_is_read(make_event: Make) -> None:
+    changed = fields(make_event())
+    del changed["explanation"]["actions"]
+
+    assert emotions.decode(msgspec.json.encode(changed)).explanation.actions == []
+
+
+@pytest.mark.parametrize("wrong", [{"au": 0}, {"strength": -0.1}, {"share": 1.1}], ids=str)
+def test_impossible_facial_actions_are_refused(make_event: Make, wrong: dict[str, Any]) -> None:
+    changed = fields(make_event())
+    changed["explanation"]["actions"] = [{"name": "", "au": 12, "strength": 0.8, "share": 0.4} | wrong]
+
+    with pytest.raises(BadMessage, match=r"explanation\.actions"):
+        emotions.decode(msgspec.json.encode(changed))
 
 
 def test_headers_are_cloudevents_in_kafkas_binary_mode(make_event: Make) -> None:
