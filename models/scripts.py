@@ -70,15 +70,21 @@ class Script:
         return sum(s.duration_s for s in self.segments)
 
 
-def _from_neutral(*expressions: str, hold_s: float = 2.0) -> tuple[Segment, ...]:
-    """Each expression, reached from a neutral face."""
-    return tuple(Segment(e, hold_s) for expression in expressions for e in (NEUTRAL, expression))
+def _from_neutral(*expressions: str, hold_s: float = 2.0, rest_s: float | None = None) -> tuple[Segment, ...]:
+    """Each expression, reached from a neutral face, which is held for `rest_s`, or as long as it."""
+    rest = Segment(NEUTRAL, rest_s or hold_s)
+    return tuple(segment for expression in expressions for segment in (rest, Segment(expression, hold_s)))
 
 
 SCRIPTS: Final[dict[str, Script]] = {
     script.name: script
     for script in (
-        Script("cycle", _from_neutral(*EXPRESSIONS)),
+        # The first rests are short, so that each expression is shown before the subject's own neutral face
+        # is known, and again after.
+        Script(
+            "cycle",
+            (*_from_neutral("happiness", "surprise", "anger", "sadness", rest_s=1.0), Segment(NEUTRAL, 4.0)),
+        ),
         Script("smile", _from_neutral("happiness", hold_s=3.0)),
         Script("surprise", _from_neutral("surprise", hold_s=3.0)),
         Script("frown", _from_neutral("sadness", "anger")),

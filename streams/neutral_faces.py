@@ -7,6 +7,7 @@ It makes an answer better, but none needs it. So the timeouts are short, and who
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -125,5 +126,5 @@ def _decoded(value: bytes) -> NeutralFace | None:
         face = _decoder.decode(value)
     except msgspec.DecodeError:
         return None
-    plausible = face.weight > 0 and face.readings > 0 and 0 <= face.read_at_us <= MAX_TIME_US
+    plausible = 0 < face.weight < math.inf and face.readings > 0 and 0 <= face.read_at_us <= MAX_TIME_US
     return face if plausible else None

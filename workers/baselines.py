@@ -1,8 +1,8 @@
 """Which neutral face each subject is compared with: in memory, and in Redis for after a restart or rebalance.
 
-Redis is asked once for each subject that comes into view, and written to each second, beside the stream. While
-it does not answer, the stage goes on with what it has in memory: the stream waits for Redis once, half a second
-at most, and from then on it is only asked in the background whether it is back.
+Redis is asked once for each subject that comes into view, and written to each second, beside the stream.
+While it does not answer, the stage goes on with what it has in memory: the stream waits for Redis once, half
+a second at most, and from then on it is only asked in the background whether it is back.
 """
 
 import asyncio

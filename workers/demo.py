@@ -170,6 +170,10 @@ class Watch:
         self._latencies_ms: list[float] = []
         self._agreed: dict[str, Counter[bool]] = defaultdict(Counter)
         self._named: dict[str, Counter[str]] = defaultdict(Counter)
+        self._baseline: Counter[str] = Counter(population=0, subject=0)
+        self._agreed_by_baseline: dict[str, dict[str, Counter[bool]]] = {
+            baseline: defaultdict(Counter) for baseline in self._baseline
+        }
         self.max_completeness_error = 0.0
 
     def see(self, event: EmotionEvent, now_s: float) -> None:
@@ -177,6 +181,8 @@ class Watch:
             return  # another camera on the same Kafka, or a repetition
         self._ids.add(event.event_id)
         self.frames.add((event.camera_id, event.frame_seq))
+        baseline = event.explanation.baseline
+        self._baseline[baseline] += 1
         self._captured_s.append(event.captured_at.timestamp())
         self._latencies_ms.append((now_s - event.captured_at.timestamp()) * 1000)
         self.max_completeness_error = max(self.max_completeness_error, event.explanation.completeness_error)
@@ -184,6 +190,7 @@ class Watch:
             index = event.frame_seq - self.first_seq[event.camera_id]
             if truth := truth_at(self._script, index, self._fps):
                 self._agreed[truth][event.emotion == truth] += 1
+                self._agreed_by_baseline[baseline][truth][event.emotion == truth] += 1
                 self._named[truth][event.emotion or f"({event.abstained})"] += 1
 
     def _fps_seen(self) -> float:
@@ -202,12 +209,17 @@ class Watch:
             if self._ids
             else {"p50": None, "p99": None},
             "max_completeness_error": self.max_completeness_error,
-            "agreement": {
-                truth: round(counts[True] / counts.total(), 4)
-                for truth, counts in sorted(self._agreed.items())
+            "agreement": _shares(self._agreed),
+            "baseline": dict(self._baseline),
+            "agreement_by_baseline": {
+                baseline: _shares(agreed) for baseline, agreed in self._agreed_by_baseline.items()
             },
             "named": {truth: dict(counts.most_common()) for truth, counts in sorted(self._named.items())},
         }
+
+
+def _shares(agreed: dict[str, Counter[bool]]) -> dict[str, float]:
+    return {truth: round(counts[True] / counts.total(), 4) for truth, counts in sorted(agreed.items())}
 
 
 async def _watch(chain: Chain, watch: Watch, seconds: float | None, console: Console) -> dict[str, Any]:
@@ -299,6 +311,7 @@ def _picture(watch: Watch, found: list[Subject], started_s: float) -> Group:
         f"{seen['events']} events",
         f"{seen['fps']} frames/s",
         f"end to end p50 {seen['latency_ms']['p50']} ms, p99 {seen['latency_ms']['p99']} ms",
+        f"compared with their own neutral face {_own_share(seen['baseline'])}",
     )
     mine = [subject for subject in found if subject.camera_id in watch.first_seq]
     return Group(head, subjects_view.table(mine, time.time_ns() // 1000))
@@ -312,9 +325,19 @@ def _show(summary: dict[str, Any], console: Console) -> None:
         "end to end", f"p50 {summary['latency_ms']['p50']} ms, p99 {summary['latency_ms']['p99']} ms"
     )
     rows.add_row("dropped", ", ".join(f"{n} {reason}" for reason, n in summary["dropped"].items()) or "none")
-    for truth, share in summary["agreement"].items():
-        rows.add_row(f"agreed on {truth}", f"{share:.1%}")
+    rows.add_row("own neutral face", _own_share(summary["baseline"]))
     console.print(rows)
+    if summary["agreement"]:
+        by_baseline = summary["agreement_by_baseline"]
+        agreed = Table("expression", "of all", "population's neutral", "own neutral", title="Agreement")
+        for truth, share in summary["agreement"].items():
+            shares = (share, *(by_baseline[name].get(truth) for name in ("population", "subject")))
+            agreed.add_row(truth, *("–" if share is None else f"{share:.1%}" for share in shares))
+        console.print(agreed)
+
+
+def _own_share(baseline: dict[str, int]) -> str:
+    return f"{baseline['subject'] / max(1, sum(baseline.values())):.0%} of events"
 
 
 def _script(source: str) -> Script | None:

@@ -40,9 +40,17 @@ async def _run(settings: Settings, camera_id: str | None, watch: bool, as_json: 
 
 
 def table(found: list[Subject], now_us: int) -> Table:
-    """One row a subject."""
+    """One row a subject; ``neutral`` tells which neutral face it is compared with."""
     rows = Table(
-        "camera", "subject", "emotion", "for", "sure", "because", "seen", title=f"{len(found)} subjects"
+        "camera",
+        "subject",
+        "neutral",
+        "emotion",
+        "for",
+        "sure",
+        "because",
+        "seen",
+        title=f"{len(found)} subjects",
     )
     for subject in found:
         emotion = subject.dominant or "–"
@@ -51,6 +59,7 @@ def table(found: list[Subject], now_us: int) -> Table:
         rows.add_row(
             subject.camera_id,
             subject.subject_id.rpartition(":")[2],
+            "own" if why.baseline == "subject" else "mean",
             emotion,
             _seconds(subject.last_seen_us - since_us),
             f"{subject.probabilities.get(emotion, 0.0):.0%}",

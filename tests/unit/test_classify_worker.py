@@ -1,27 +1,35 @@
 """`mien classify` with the shipped model: what an event says, and what is refused."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jsonschema
+import msgspec
 import numpy as np
 import pytest
+import redis
 from aiokafka.errors import KafkaTimeoutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.align import align
 from models.canonical import CANONICAL, COARSE_REGIONS, REGION
 from models.classifier import Classifier
-from streams import catalog, emotions, landmarks, metrics
+from models.head_warp import load_shapes
+from streams import catalog, emotions, landmarks, metrics, neutral_faces
 from streams.emotions import EMOTIONS, EmotionEvent
+from streams.errors import RedisUnavailable
 from streams.landmarks import Landmarks, Pose, Quality
+from streams.neutral_faces import NeutralFace
 from streams.settings import Settings
-from workers.classify import ClassifyWorker, EventMaker
+from workers.baselines import Baselines
+from workers.classify import ClassifyWorker, EventMaker, open_handler
 from workers.messages import Message
 
 CLASSIFIER = Classifier.load()
 BASELINE = CLASSIFIER.population_baseline
+T0_US = 1_764_000_000_000_000
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 Make = Callable[..., Landmarks]
 
@@ -258,6 +266,172 @@ async def test_events_are_counted(worker: ClassifyWorker, outlet: Any, face: Mak
     assert metrics.emotions_total.labels("counted", named.emotion)._value.get() == 1
     assert metrics.abstentions_total.labels("counted", "small-face")._value.get() == 1
     assert abstained.emotion is None
+
+
+class TableStore:
+    """A store that knows these faces, or does not answer."""
+
+    def __init__(self, faces: dict[str, NeutralFace] | None) -> None:
+        self._faces = faces
+
+    async def read(self, subject_ids: Sequence[str]) -> dict[str, NeutralFace]:
+        if self._faces is None:
+            raise RedisUnavailable("away")
+        return {who: self._faces[who] for who in subject_ids if who in self._faces}
+
+
+def portrait(*, smiles: bool) -> np.ndarray:
+    """The demo's subject: [K, 3]."""
+    shapes = load_shapes()
+    mesh_px = shapes.landmarks_px.copy()
+    if not smiles:
+        mesh_px[:, :2] = shapes.rest_px
+    return CLASSIFIER.landmark_set.take(align(mesh_px[None]).points)[0]
+
+
+OWN, SMILE = portrait(smiles=False), portrait(smiles=True)
+KNOWN = neutral_faces.pack(CLASSIFIER.landmark_set.id, OWN, 30.0, 3, 1)
+
+
+def with_baselines(outlet: Any, faces: dict[str, NeutralFace] | None) -> ClassifyWorker:
+    chosen = Settings(min_confidence=0.0)
+    baselines = Baselines(TableStore(faces), chosen, CLASSIFIER.landmark_set)  # type: ignore[arg-type]
+    return ClassifyWorker(chosen, outlet, CLASSIFIER, baselines)
+
+
+async def test_each_subject_is_compared_with_its_own_neutral_face_if_it_is_known(
+    outlet: Any, face: Make
+) -> None:
+    worker = with_baselines(outlet, {"yard:known": KNOWN})
+    faces = [face(seed=seed, subject_id=f"yard:{who}") for seed, who in enumerate(["new", "known", "new"])]
+    before = metrics.baselines_total.labels("yard", "subject")._value.get()
+    await worker.handle([message(msgspec.structs.replace(one, camera_id="yard")) for one in faces])
+    events = published(outlet)
+
+    assert [event.explanation.baseline for event in events] == ["population", "subject", "population"]
+    expected = CLASSIFIER.classify(
+        np.stack([moved(seed) for seed in range(3)]), np.stack([BASELINE, OWN, BASELINE])
+    )
+    for row, event in enumerate(events):
+        shares = [getattr(event.probabilities, name) for name in EMOTIONS]
+        assert shares == pytest.approx(expected.probabilities[row].tolist(), abs=1e-5)
+        assert event.explanation.score_change == pytest.approx(expected.score_change[row], abs=1e-3)
+        assert event.explanation.attributions == pytest.approx(expected.attributions[row].tolist(), abs=1e-4)
+    assert metrics.baselines_total.labels("yard", "subject")._value.get() == before + 1
+
+
+async def test_the_words_speak_of_the_change_from_the_own_face(outlet: Any, face: Make) -> None:
+    worker = with_baselines(outlet, {"yard:known": KNOWN})
+    await worker.handle([message(face(subject_id="yard:known", points=landmarks.pack_points(OWN)))])
+    (event,) = published(outlet)
+
+    assert event.explanation.score_change == pytest.approx(0, abs=1e-5)
+    assert event.explanation.regions == {}
+
+
+def at_rest(face: Make, frame: int, points: np.ndarray = OWN, **changes: Any) -> Message:
+    """A frame of 10 a second."""
+    ours = {
+        "frame_seq": frame,
+        "captured_at_us": T0_US + frame * 100_000,
+        "subject_id": "yard:new",
+        "points": landmarks.pack_points(points),
+    }
+    return message(face(**ours | changes))
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64])
+async def test_a_face_at_rest_gets_its_own_baseline_whatever_the_batches(
+    outlet: Any, face: Make, batch: int
+) -> None:
+    assert CLASSIFIER.classify(OWN[None]).probabilities[0, 0] > 0.8
+    worker = with_baselines(outlet, {})
+    frames = [at_rest(face, number) for number in range(128)]
+    for start in range(0, len(frames), batch):
+        await worker.handle(frames[start : start + batch])
+    said = [event.explanation.baseline for event in published(outlet)]
+
+    first = said.index("subject")
+    assert 40 <= first <= 64
+    assert said == ["population"] * first + ["subject"] * (128 - first)
+    assert published(outlet)[-1].explanation.score_change == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"quality": Quality(5.0, 0.05, 1.0)},
+        {"quality": Quality(64.0, 0.0, 1.0)},
+        {"pose": Pose(60.0, 0.0, 0.0)},
+    ],
+    ids=str,
+)
+async def test_poor_frames_teach_nothing(outlet: Any, face: Make, changes: dict[str, Any]) -> None:
+    worker = with_baselines(outlet, {})
+    await worker.handle([at_rest(face, number, **changes) for number in range(64)])
+    await worker.handle([at_rest(face, 64)])
+
+    assert {event.explanation.baseline for event in published(outlet)} == {"population"}
+
+
+async def test_a_wrong_own_face_does_not_confirm_itself(outlet: Any, face: Make) -> None:
+    """The population's baseline judges what is learnt: beside itself a smile would be no smile."""
+    assert CLASSIFIER.classify(SMILE[None]).probabilities[0, 1] > 0.9
+    wrong = neutral_faces.pack(CLASSIFIER.landmark_set.id, SMILE, 0.1, 1, T0_US - 1)
+    worker = with_baselines(outlet, {"yard:new": wrong})
+    for start in range(0, 640, 64):
+        await worker.handle([at_rest(face, start + number, SMILE) for number in range(64)])
+    assert published(outlet)[-1].explanation.baseline == "subject"
+    assert worker._baselines is not None
+    assert worker._baselines._subjects["yard:new"].estimate.readings == 1
+
+    for start in range(640, 768, 64):
+        await worker.handle([at_rest(face, start + number) for number in range(64)])
+    (mine,) = await worker._baselines.of(["yard:new"])
+    assert mine is not None
+    assert np.abs(mine - OWN).max() < 0.1 * np.abs(SMILE - OWN).max()
+
+
+async def test_without_redis_it_classifies_and_learns_all_the_same(outlet: Any, face: Make) -> None:
+    worker = with_baselines(outlet, None)
+    for start in (0, 64):
+        await worker.handle([at_rest(face, start + number) for number in range(64)])
+    assert published(outlet)[0].explanation.baseline == "population"
+    assert published(outlet)[-1].explanation.baseline == "subject"
+    assert len(published(outlet)) == 128
+
+
+async def test_a_batch_that_is_tried_again_teaches_once(outlet: Any, face: Make) -> None:
+    worker = with_baselines(outlet, {})
+    batch = [at_rest(face, number) for number in range(64)]
+    outlet.undelivered = [KafkaTimeoutError()]
+    with pytest.raises(KafkaTimeoutError):
+        await worker.handle(batch)
+    assert worker._baselines is not None
+    once = worker._baselines._subjects["yard:new"].estimate
+    await worker.handle(batch)
+
+    assert worker._baselines._subjects["yard:new"].estimate is once
+
+
+async def test_switched_off_it_needs_no_redis(outlet: Any, face: Make) -> None:
+    chosen = Settings(own_neutral=False, redis_url="http://no-redis", min_confidence=0.0)
+    async with open_handler(chosen, outlet) as handler:
+        for start in (0, 64):
+            await handler([at_rest(face, start + number) for number in range(64)])
+    assert {event.explanation.baseline for event in published(outlet)} == {"population"}
+
+
+async def test_the_stage_writes_what_it_learnt_when_it_ends(outlet: Any, face: Make, redis_url: str) -> None:
+    chosen = Settings(redis_url=redis_url)
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+        async with open_handler(chosen, outlet) as handler:
+            await handler([at_rest(face, number) for number in range(64)])
+        assert client.keys() == [b"mien:{yard:new}:neutral"]
+    async with open_handler(chosen, outlet) as handler:
+        await handler([at_rest(face, 64)])
+    assert published(outlet)[-1].explanation.baseline == "subject"
 
 
 async def test_the_batch_is_not_done_before_kafka_has_every_event(

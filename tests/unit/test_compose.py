@@ -136,7 +136,7 @@ def test_services_wait_for_what_they_need(name: str) -> None:
     needs = set(SERVICES[name].get("depends_on", {}))
     if name in OWN:
         assert needs >= ({"kafka"} if name == "topics" else {"topics"})
-        assert ("redis" in needs) == (name == "state")
+        assert ("redis" in needs) == (name in ("classify", "state"))
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name != "topics"])

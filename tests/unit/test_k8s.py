@@ -109,6 +109,7 @@ def test_the_config_map_is_a_valid_set_of_settings(overlay: str, monkeypatch: py
     assert set(environment(overlay)) <= fields
     loaded = settings(overlay, monkeypatch)
     assert loaded.kafka_bootstrap_servers == environment(overlay)["MIEN_KAFKA_BOOTSTRAP_SERVERS"]
+    assert loaded.redis_url == environment(overlay)["MIEN_REDIS_URL"]  # classify and state want it
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
