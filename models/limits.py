@@ -8,6 +8,7 @@ those given falls below what is asked for. Everything is read the way the landma
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -75,7 +76,8 @@ class Trial(NamedTuple):
     reading: Reading | None
 
 
-class LevelSummary(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LevelSummary:
     """All subjects at one level. None where no face was found again, or no answer given."""
 
     degradation: str
@@ -94,7 +96,8 @@ class LevelSummary(NamedTuple):
     pitch_deg: float | None
 
 
-class Limit(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Limit:
     """Where agreement falls below the share asked for."""
 
     measure: Measure
@@ -107,7 +110,8 @@ class Limit(NamedTuple):
     trials: int
 
 
-class JpegAgreement(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class JpegAgreement:
     """The same picture at two JPEG qualities."""
 
     faces_at: str  # how large the faces were

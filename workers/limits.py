@@ -1,9 +1,10 @@
 """`mien limits`: degrades pictures of faces and finds where the answer breaks."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from rich.console import Console
@@ -25,7 +26,8 @@ PORTRAIT_FPS: Final = 2.0
 """One round of the script ``cycle``, without the frames on the way between two expressions."""
 
 
-class Report(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Report:
     model: str
     share: float  # of same answers that is asked for
     faces: int  # found in the pictures, large enough

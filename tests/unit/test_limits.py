@@ -1,6 +1,7 @@
 """Limits found in made trials where they are known, and the reading of a real face."""
 
 from collections.abc import Iterator
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -128,7 +129,7 @@ def test_a_level_is_summed_up() -> None:
         Trial(3, "blur", 1.0, None),
     ]
     (row,) = limits.summarise(chosen, done, 0.5, BLURS)
-    assert row[:5] == ("blur", 1.0, "px", 4, 0.75)
+    assert astuple(row)[:5] == ("blur", 1.0, "px", 4, 0.75)
     assert row.same == pytest.approx(2 / 3)
     assert row.given == pytest.approx(2 / 3)
     assert row.same_given == 1.0
@@ -140,7 +141,7 @@ def test_a_level_is_summed_up() -> None:
 def test_a_level_where_no_face_was_found() -> None:
     (row,) = limits.summarise([subject(reading())], [Trial(0, "blur", 1.0, None)], 0.5, BLURS)
     assert row.found == 0
-    assert row[5:] == (None,) * 9
+    assert astuple(row)[5:] == (None,) * 9
 
 
 def test_the_plot_is_a_picture() -> None:
@@ -221,7 +222,7 @@ def test_a_turned_reference_is_not_turned_again(
 
 def test_jpeg_against_jpeg(engine: MediaPipeEngine, classifier: Classifier, portrait: Subject) -> None:
     alike = limits.compare_jpeg(engine, classifier, [portrait], None, (90, 90))
-    assert alike[:4] == ("as they are", 1, 1.0, 1.0)
+    assert astuple(alike)[:4] == ("as they are", 1, 1.0, 1.0)
     assert alike.attribution_pearson == pytest.approx(1)
     assert alike.displacement == 0
 

@@ -54,7 +54,9 @@ def test_the_report_says_what_was_measured_and_on_what(folder: Path, tmp_path: P
     assert report.sources["a.png"] == 1
     assert report.faces == sum(report.sources.values()) == 4
     assert 1 <= report.sure <= 4
-    assert [row[:2] for row in report.levels] == [(d.name, level) for d in FEW for level in d.levels]
+    assert [(row.degradation, row.level) for row in report.levels] == [
+        (d.name, level) for d in FEW for level in d.levels
+    ]
     assert {row.faces for row in report.levels} == {report.sure}
     assert [one.measure for one in report.limits] == ["inter_ocular_px", "sharpness", "yaw_deg"]
     assert [row.faces_at for row in report.jpeg] == ["as they are", "40 px"]
