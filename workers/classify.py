@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from models import abstention, explanation
 from models.classifier import Classification, Classifier
 from streams import emotions, landmarks, metrics, neutral_faces
-from streams.emotions import AttributedLandmark, EmotionEvent, Explanation, Model, Probabilities
+from streams.emotions import (
+    AttributedLandmark,
+    EmotionEvent,
+    Explanation,
+    FacialAction,
+    Model,
+    Probabilities,
+)
 from streams.errors import InputRefused, WrongLandmarkSet
 from streams.landmarks import Landmarks
 from streams.settings import Settings
@@ -207,6 +214,7 @@ class EventMaker:
             classifier.population_baseline if own is None else own,
             target,
             top=self._top,
+            baseline_of="population" if own is None else "subject",
         )
         return EmotionEvent(
             event_id=emotions.event_id(message.camera_id, message.frame_seq, message.subject_id),
@@ -233,6 +241,10 @@ class EventMaker:
                 regions=why.regions,
                 text=why.text,
                 attributions=[round(float(a), 6) for a in classified.attributions[row]],
+                actions=[
+                    FacialAction(action.name, action.au, round(action.strength, 3), round(action.share, 6))
+                    for action in why.actions
+                ],
             ),
             model=Model(classifier.name, classifier.version, classifier.landmark_set.id),
         )

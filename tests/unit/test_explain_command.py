@@ -32,6 +32,7 @@ def test_a_smile_is_explained_by_the_mouth_and_drawn(portrait: Path, tmp_path: P
     assert max(why.regions, key=why.regions.__getitem__) == "mouth"
     assert sum(why.attributions) == pytest.approx(why.score_change, abs=1e-3)
     assert "Lip corners pulled up" in why.text
+    assert 12 in [action.au for action in why.actions]
     drawn = read_picture(out, max_pixels=10_000_000)
     assert drawn.shape[1] >= 300
     orange = (drawn[..., 0] > 230) & (drawn[..., 1] > 90) & (drawn[..., 1] < 130) & (drawn[..., 2] < 60)
