@@ -50,7 +50,7 @@ def assert_whole(summary: dict[str, Any]) -> None:
 def test_the_summary_tells_what_happened_and_the_expressions_are_recognised(
     demo: Callable[..., Process],
 ) -> None:
-    process = demo("--seconds", "12", "--cameras", "2", "--json")
+    process = demo("--seconds", "18", "--cameras", "2", "--json")
     started = all_children(process, len(["redis-server", *STAGES, "demo-1", "demo-2"]))
     assert process.wait(120) == 0, process.err
     summary = json.loads(process.out)
@@ -58,6 +58,9 @@ def test_the_summary_tells_what_happened_and_the_expressions_are_recognised(
     assert {"happiness", "surprise"} <= set(summary["agreement"])
     assert summary["agreement"]["happiness"] >= 0.9
     assert summary["agreement"]["surprise"] >= 0.9
+    assert sum(summary["baseline"].values()) == summary["events"]
+    assert summary["baseline"]["subject"] > 0
+    assert {"happiness", "surprise"} <= set(summary["agreement_by_baseline"]["population"])
     assert "Traceback" not in process.err
     assert not living(started)
 
