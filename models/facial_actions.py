@@ -278,26 +278,20 @@ def _measures(landmark_set: LandmarkSet) -> _Measures:
     return result
 
 
-def _on(side: Side, landmark_set: LandmarkSet) -> NDArray[np.bool_]:
-    """[K]: which points lie on this side of the face or on its midline."""
-    outwards = CANONICAL[landmark_set.indices, 0] * _OUTWARDS[side]
-    return np.asarray(outwards > -_MIDLINE)
-
-
 def _group(name: str, side: Side) -> NDArray[np.int32]:
     right = np.array(_GROUPS[name], dtype=np.int32)
     return right if side == "right" else MIRROR[right]
 
 
 def _places(landmark_set: LandmarkSet, group: str, side: Side) -> NDArray[np.intp]:
-    """Where, within the set, a group's points are; or else the nearest ones of their regions."""
+    """Where, within the set, a group's points are; or else the nearest ones of their regions on that side."""
     points = _group(group, side)
     if (present := np.flatnonzero(np.isin(landmark_set.indices, points))).size:
         return present
     regions = {REGION[i] for i in points}
+    other_side = CANONICAL[landmark_set.indices, 0] * _OUTWARDS[side] < -_MIDLINE
     distance = np.linalg.norm(CANONICAL[landmark_set.indices] - CANONICAL[points].mean(axis=0), axis=1)
-    distance[[REGION[i] not in regions for i in landmark_set.indices]] = np.inf
-    distance[~_on(side, landmark_set)] = np.inf
+    distance[other_side | [REGION[i] not in regions for i in landmark_set.indices]] = np.inf
     nearest = np.argsort(distance, kind="stable")[:_SUBSTITUTES].astype(np.intp)
     return np.asarray(nearest[distance[nearest] < _NEAR])
 
@@ -322,7 +316,7 @@ def _nearness(landmark_set: LandmarkSet, action: Action, side: Side) -> F64:
     at = CANONICAL[landmark_set.indices]
     distance = np.linalg.norm(at[:, None] - points[None], axis=2).min(axis=1)
     inside = np.array([COARSE_REGION[i] in action.regions for i in landmark_set.indices])
-    result: F64 = np.maximum(1 - distance / _NEAR, 0) * (inside & _on(side, landmark_set))
+    result: F64 = np.maximum(1 - distance / _NEAR, 0) * inside
     return result
 
 

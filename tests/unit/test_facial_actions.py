@@ -161,10 +161,25 @@ def test_a_set_without_an_actions_points_does_not_show_it() -> None:
     assert names(shown(with_lower, posed("eyeWide")[with_lower.indices])) == ["upper lids raised"]
 
 
-def test_neighbours_stand_in_for_missing_points() -> None:
-    around = [185, 40, 82, 86, 170, 33, 127, 6, 10]  # of the smile's own points only 82
-    few = LandmarkSet("few", np.array(sorted({p for i in [*around, 61] for p in (i, int(MIRROR[i]))})))
-    assert "lip corners pulled up" in names(shown(few, posed("mouthSmile")[few.indices]))
+def test_neighbours_in_the_same_region_stand_in_for_missing_points() -> None:
+    """66 is in the brow, but not among the points that tell whether it is drawn together."""
+    around = [6, 10, 33, 127]
+    for brow, expected in (([], []), ([66], ["brows drawn together"])):
+        points = sorted({p for i in [*around, *brow] for p in (i, int(MIRROR[i]))})
+        few = LandmarkSet("few", np.array(points))
+        found = [a for a in shown(few, posed("browDown", 1.2)[points]) if a.action.did == "drawn together"]
+        assert names(found) == expected
+
+
+def test_a_stand_in_comes_from_the_same_side() -> None:
+    few = LandmarkSet("few", np.array([6, 61, 72, 291, 302]))  # 72 and 302: upper lip, right and left
+    moved = np.zeros((5, 3), np.float32)
+    moved[few.indices == 291, 1] = -0.1
+    (alone,) = shown(few, moved)
+    moved[few.indices == 72, 1] = -0.1
+    (with_right_lip,) = shown(few, moved)
+    assert alone.name == with_right_lip.name == "left lip corner pulled up"
+    assert alone.strength == pytest.approx(with_right_lip.strength)
 
 
 @pytest.mark.parametrize("side", ["left", "right", None])
