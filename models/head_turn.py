@@ -45,11 +45,10 @@ def turned(
     triangles = Delaunay(before[:, :2]).simplices
     height, width = picture_rgb.shape[:2]
     drawn = _nearest_triangle(after, before, triangles, (height, width))
-    affine = _back(before[triangles][..., :2], after[triangles][..., :2])
+    still = np.array([[[1, 0, 0], [0, 1, 0]]], np.float32)  # the last: where no triangle is drawn, at -1
+    affine = np.concatenate([_back(before[triangles][..., :2], after[triangles][..., :2]), still])[drawn]
     at_px = pixels(width, height)
-    covered = drawn >= 0
-    x_y_1 = np.concatenate([at_px[covered], np.ones((covered.sum(), 1))], axis=1)
-    at_px[covered] = np.einsum("nij,nj->ni", affine[drawn[covered]], x_y_1)
+    at_px = affine[..., 0] * at_px[..., :1] + affine[..., 1] * at_px[..., 1:] + affine[..., 2]
     return np.asarray(sample(picture_rgb, at_px), np.uint8)
 
 
@@ -100,10 +99,10 @@ def _area(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
 
 
-def _back(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
+def _back(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float32]:
     """Affine maps [N, 2, 3] that take each triangle of ``after`` [N, 3, 2] to that of ``before``."""
     ones = np.ones((*after.shape[:2], 1))
     system = np.concatenate([after, ones], axis=2)
     flat = np.abs(np.linalg.det(system)) < 1e-9  # seen edge-on: it covers no pixel
     system[flat] = np.eye(3)
-    return np.asarray(np.linalg.solve(system, before).transpose(0, 2, 1))
+    return np.linalg.solve(system, before).transpose(0, 2, 1).astype(np.float32)

@@ -131,42 +131,38 @@ DEGRADATIONS: Final = (
     Degradation(
         "small",
         "px",
-        (48, 32, 24, 20, 16, 14, 12, 10, 8, 6),
+        (48, 32, 24, 20, 16, 12, 10, 8, 6),
         lambda s, px, _: degrade.shrunk(s.picture, min(1.0, px / _io(s))),
         "inter_ocular_px",
     ),
     Degradation(
         "enlarged",
         "px",
-        (48, 32, 24, 20, 16, 14, 12, 10, 8, 6),
+        (32, 24, 16, 12, 8, 6),
         lambda s, px, _: degrade.enlarged_from(s.picture, min(1.0, px / _io(s))),
         "sharpness",
     ),
     Degradation(
         "out of focus",
         "of the eyes' distance",
-        (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.14),
+        (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1),
         lambda s, share, _: degrade.out_of_focus(s.picture, share * _io(s)),
         "sharpness",
     ),
     Degradation(
         "moved",
         "of the eyes' distance",
-        (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6),
+        (0.05, 0.1, 0.15, 0.2, 0.3, 0.4),
         lambda s, share, number: degrade.moved(s.picture, share * _io(s), 45.0 * (number % 4)),
         "sharpness",
     ),
     Degradation(
-        "JPEG", "quality", (85, 60, 40, 25, 15, 8), lambda s, q, _: degrade.compressed(s.picture, int(q))
+        "JPEG", "quality", (60, 40, 25, 15, 8), lambda s, q, _: degrade.compressed(s.picture, int(q))
     ),
-    Degradation("noise", "grey levels", (4, 8, 16, 32), lambda s, std, n: degrade.noisy(s.picture, std, n)),
-    Degradation(
-        "dark", "gain", (0.5, 0.25, 0.12, 0.06), lambda s, gain, _: degrade.lit(s.picture, gain=gain)
-    ),
-    Degradation("overexposed", "gain", (1.5, 2.0, 3.0), lambda s, gain, _: degrade.lit(s.picture, gain=gain)),
-    Degradation(
-        "flat", "contrast", (0.5, 0.25, 0.12, 0.06), lambda s, c, _: degrade.lit(s.picture, contrast=c)
-    ),
+    Degradation("noise", "grey levels", (8, 16, 32), lambda s, std, n: degrade.noisy(s.picture, std, n)),
+    Degradation("dark", "gain", (0.5, 0.25, 0.12), lambda s, gain, _: degrade.lit(s.picture, gain=gain)),
+    Degradation("overexposed", "gain", (1.5, 2.5), lambda s, gain, _: degrade.lit(s.picture, gain=gain)),
+    Degradation("flat", "contrast", (0.5, 0.25, 0.12), lambda s, c, _: degrade.lit(s.picture, contrast=c)),
     Degradation(
         "turned aside",
         "° further",
