@@ -74,9 +74,7 @@ class Action(NamedTuple):
     did: str
     paired: bool  # either side can do it alone
     ict: str  # ICT-FaceKit's shape of this action
-    regions: tuple[
-        str, ...
-    ]  # coarse regions; it explains the attribution of their points near the first group
+    regions: tuple[str, ...]  # coarse; it explains the attribution of their points near the first group
     terms: tuple[_Term, ...]
     full: float
     least_subject: float
