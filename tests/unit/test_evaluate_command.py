@@ -51,8 +51,8 @@ def people_file(path: Path, people: int, seed: int, faces: tuple[str, ...]) -> P
     subject = np.repeat(np.arange(people), len(faces))
     points = CANONICAL + rng.normal(0, 0.003, (len(label), 468, 3)).astype(np.float32)
     points[:, region("mouth corner"), 1] += rng.normal(0, 0.03, people)[subject][:, None]
-    points[np.ix_(label == "happiness", region("mouth corner"), [1])] -= 0.09
-    points[np.ix_(label == "surprise", region("chin"), [1])] += 0.1
+    points[np.ix_(label == "happiness", region("mouth corner"), np.array([1]))] -= 0.09
+    points[np.ix_(label == "surprise", region("chin"), np.array([1]))] += 0.1
     np.savez(
         path,
         q=points.astype(np.float32),
