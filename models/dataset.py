@@ -290,12 +290,12 @@ def _within_person(points: F32, subject: NDArray[np.int32]) -> F32:
 
     Scaled by √(n/(n-1)), so that the size does not depend on the number n of a person's faces.
     """
-    people, person, count = np.unique(subject, return_inverse=True, return_counts=True)
-    total = np.zeros((len(people), *points.shape[1:]))
+    people, count = np.unique(subject[subject != UNKNOWN_SUBJECT], return_counts=True)
+    several = np.isin(subject, people[count > 1])
+    points = points[several]
+    _, person, count = np.unique(subject[several], return_inverse=True, return_counts=True)
+    total = np.zeros((len(count), *points.shape[1:]))
     np.add.at(total, person, points)
-    several = (count[person] > 1) & (subject != UNKNOWN_SUBJECT)
-    n = count[person[several], None, None]
-    differences: F32 = ((points[several] - total[person[several]] / n) * np.sqrt(n / (n - 1))).astype(
-        np.float32
-    )
+    n = count[person, None, None]
+    differences: F32 = ((points - total[person] / n) * np.sqrt(n / (n - 1))).astype(np.float32)
     return differences

@@ -223,9 +223,10 @@ def synthesise(
     if identities is not None:
         change = rng.normal(0, IDENTITY_CHANGE, (people, len(identities))).astype(np.float32)
         faces = faces + np.einsum("nd,dpx->npx", change, identities)
+    sides = _sides_of_actions(shape_names)
     weights = np.zeros((count, len(shape_names)), dtype=np.float32)
     for row, emotion in zip(weights, label, strict=True):
-        _pose(row, RECIPES[emotions[emotion]], shape_names, rng)
+        _pose(row, RECIPES[emotions[emotion]], sides, rng)
     points = faces[person] + np.einsum("ne,epx->npx", weights, shapes)
     if variation is not None and len(variation):
         strength = rng.uniform(0, 1, people).astype(np.float32)[person]
@@ -241,15 +242,23 @@ def _plan(emotions: Sequence[str], count: int) -> tuple[I32, I32]:
     return np.array(block, dtype=np.int32)[place % len(block)], place // np.int32(len(block))
 
 
+def _sides_of_actions(shape_names: Sequence[str]) -> dict[str, list[int]]:
+    """Facial action → its shapes, one or both sides."""
+    sides: dict[str, list[int]] = {}
+    for i, name in enumerate(shape_names):
+        for action in {name, name.removesuffix("_L").removesuffix("_R")}:
+            sides.setdefault(action, []).append(i)
+    return sides
+
+
 def _pose(
-    weights: F32, variants: Sequence[Recipe], shape_names: Sequence[str], rng: np.random.Generator
+    weights: F32, variants: Sequence[Recipe], sides: Mapping[str, list[int]], rng: np.random.Generator
 ) -> None:
     """Fill the weights [E] of the shapes with one play of a recipe."""
     strength = rng.uniform(0.6, 1.0)
     for action, (least, greatest) in variants[rng.integers(len(variants))].items():
-        sides = [i for i, name in enumerate(shape_names) if name in (action, f"{action}_L", f"{action}_R")]
-        if not sides:
+        if action not in sides:
             raise ValueError(f"the file of expression shapes lacks {action!r}")
         together = rng.uniform(least, greatest)
-        for side in sides:
+        for side in sides[action]:
             weights[side] = strength * together * rng.uniform(0.85, 1.15)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from models.canonical import CANONICAL
+from models.dataset import EMOTIONS as DATA_EMOTIONS
 from models.synthetic import NEUTRALS_A_PERSON, RECIPES, expression_shapes, synthesise
 
 ACTIONS = sorted({action for recipes in RECIPES.values() for recipe in recipes for action in recipe})
@@ -88,3 +89,61 @@ def test_missing_shape_and_missing_faces() -> None:
         synthesise(np.empty((0, 468, 3), np.float32), shapes, ["jawOpen"], ("happiness",), 1, seed=0)
     with pytest.raises(ValueError, match=r"\[E, 468, 3\]"):
         expression_shapes(shapes[0], CANONICAL)
+
+
+SIDED = [
+    "browDown",
+    "browInnerUp",
+    "browOuterUp",
+    "cheekPuff",
+    "cheekRaiser",
+    "cheekSquint",
+    "eyeBlink",
+    "eyeSquint",
+    "eyeWide",
+    "mouthDimple",
+    "mouthFrown",
+    "mouthLowerDown",
+    "mouthPress",
+    "mouthSmile",
+    "mouthStretch",
+    "mouthUpperUp",
+    "noseSneer",
+]
+UNSIDED = [
+    "jawForward",
+    "jawOpen",
+    "mouthClose",
+    "mouthFunnel",
+    "mouthPucker",
+    "mouthRollLower",
+    "mouthRollUpper",
+    "mouthShrugLower",
+    "mouthShrugUpper",
+]
+
+
+def test_recipes_are_made_of_ict_facekits_shapes() -> None:
+    known = {*SIDED, *UNSIDED, *(f"{name}_{side}" for name in SIDED for side in "LR")}
+    for emotion, recipes in RECIPES.items():
+        assert recipes
+        for recipe in recipes:
+            assert set(recipe) <= known, emotion
+            assert all(0 <= least < greatest <= 1 for least, greatest in recipe.values()), emotion
+    assert set(RECIPES) == set(DATA_EMOTIONS)
+
+
+def test_only_contempt_is_one_sided() -> None:
+    one_sided = {e for e, recipes in RECIPES.items() for recipe in recipes for a in recipe if a[-2:] == "_L"}
+    assert one_sided == {"contempt"}
+    assert not [a for recipes in RECIPES.values() for recipe in recipes for a in recipe if a[-2:] == "_R"]
+
+
+def test_variants_take_turns() -> None:
+    """Anger: bared teeth lower the lower lip, pressed lips do not; both happen."""
+    shapes = np.zeros((len(ACTIONS), 468, 3), np.float32)
+    shapes[ACTIONS.index("mouthLowerDown"), 17, 1] = 0.3
+    faces = synthesise(CANONICAL[None], shapes, ACTIONS, EMOTIONS, 9 * 100, seed=0)
+    anger = faces.points[faces.label == EMOTIONS.index("anger")]
+    lowered = (anger[:, 17, 1] - anger[:, 0, 1]) - (CANONICAL[17, 1] - CANONICAL[0, 1]) > 0.02
+    assert 0.3 < lowered.mean() < 0.7
