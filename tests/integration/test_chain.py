@@ -141,10 +141,10 @@ def test_redis_and_mien_subjects_know_who_is_in_view(running: Running) -> None:
     assert status == 0, err
     assert "1 subjects" in out
 
+    kinds = ("state", "window", "neutral")
+    eventually(lambda: len(chain.redis.keys("*")) >= len(kinds), lambda: f"{kinds}: {chain.redis.keys('*')}")
     keys = chain.redis.keys("*")
-    assert {key.decode() for key in keys} == {
-        f"mien:{{{subject['subject_id']}}}:{kind}" for kind in ("state", "window")
-    }
+    assert {key.decode() for key in keys} == {f"mien:{{{subject['subject_id']}}}:{kind}" for kind in kinds}
     ttl_s = chain.settings.subject_ttl_s
     assert all(ttl_s - 60 <= chain.redis.ttl(key) <= ttl_s for key in keys)
 
