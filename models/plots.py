@@ -192,8 +192,9 @@ def limits(evidence: Mapping[Measure, Evidence], found: Sequence[Limit], share: 
         if one.value is not None:
             axes.axvline(one.value, color="black", linewidth=1)
             axes.axvspan(one.low, one.high, color="black", alpha=0.1)
-        if one.measure in ("inter_ocular_px", "sharpness"):
+        if one.measure == "sharpness":
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
         axes.set(xlabel=one.measure, ylabel="same answer", ylim=(0, 1.03))
         axes.set_title("limit not reached" if one.value is None else f"limit {one.value:.3g}", fontsize=9)
     return _png(figure)
