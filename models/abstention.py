@@ -6,6 +6,8 @@ Reason = Literal["low-confidence", "small-face", "extreme-pose", "blurred"]
 
 
 class Limits(NamedTuple):
+    """The model brings its own least confidence; `models.limits` measures the limits of the picture."""
+
     min_confidence: float
     min_inter_ocular_px: float
     max_yaw_deg: float
