@@ -18,7 +18,7 @@ Neutral = Literal["own", "population"]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how far it is and how far it goes."""
 
-PRESENT_ONLY = "accurate_present_classes"
+PRESENT_ONLY = "_present_classes"  # added to an operating point's name when absent classes are ruled out
 EVEN = "even_present_classes"
 _CHUNK = 512  # faces classified at once
 
@@ -173,12 +173,15 @@ def pooled(classifier: Classifier, parts: Sequence[tuple[Evaluation, Answers]]) 
 
 
 def operating_points(classifier: Classifier, probabilities: F32, label: I32) -> dict[str, Figures]:
-    """Figures at the artifact's operating points, and at two for the classes that the labels name."""
+    """Figures at the artifact's operating points; at the same without the classes that no label names; and at
+    one that gives all classes present the same mean probability."""
     classes = classifier.emotions
     present = np.isin(np.arange(len(classes)), label)
     points = {name: (point.bias, point.min_confidence) for name, point in _points(classifier).items()}
     accurate = points["accurate"][1]
-    points[PRESENT_ONLY] = (only(present), accurate)
+    points |= {
+        name + PRESENT_ONLY: (bias + only(present), threshold) for name, (bias, threshold) in points.items()
+    }
     points[EVEN] = (even_bias(probabilities, present), accurate)
     return {
         name: figures(with_bias(probabilities, bias), label, classes, threshold)

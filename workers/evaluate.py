@@ -1,5 +1,6 @@
 """`mien evaluate`: how good a model is on labelled faces, its bad sides included."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -116,8 +117,10 @@ def _about(classifier: Classifier) -> Model:
 
 
 def _trained_on(classifier: Classifier) -> tuple[str, ...]:
-    return getattr(classifier, "trained_on", ())
+    if (names := getattr(classifier, "trained_on", None)) is not None:
+        return tuple(names)
+    return tuple(json.loads(classifier._session.get_modelmeta().custom_metadata_map["mien.trained_on"]))
 
 
 def _split_seed(classifier: Classifier) -> int:
-    return getattr(classifier, "split_seed", 0)
+    return int(getattr(classifier, "split_seed", 0))

@@ -1,6 +1,6 @@
 """What `mien evaluate` shows: tables in the terminal, and pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from rich import box
@@ -12,11 +12,7 @@ from models.classifier import Classifier
 from models.data_set_evaluation import EVEN, PRESENT_ONLY, Evaluation
 from models.evaluation import Figures
 
-_TITLES: Mapping[str, str] = {
-    PRESENT_ONLY: "accurate, classes of this file",
-    EVEN: "even classes of this file *",
-}
-_SHOWN_THRESHOLDS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_SHOWN_THRESHOLDS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def show(evaluation: Evaluation, operating_point: str, console: Console) -> None:
@@ -30,18 +26,25 @@ def show(evaluation: Evaluation, operating_point: str, console: Console) -> None
         console.print(
             f"Left out: {left_out.without_own_neutral} faces of persons without another neutral face."
         )
+    own = evaluation.population is not None
     console.print(_points_table(evaluation))
+    if own:
+        console.print(
+            "population: the same faces against everybody's mean neutral face.",
+            style="dim",
+        )
     console.print(
-        "* As if all classes of this file were equally frequent: for data of another mix than the "
-        "training's. It needs all faces of the file at once, and which classes it has.",
+        "* Only emotions that this file has can be answered. ** Also as if they were equally frequent in it: "
+        "a bias gives each the same mean probability over the whole file. Neither can be had in a stream.",
         style="dim",
     )
     figures = evaluation.operating_points[operating_point]
+    console.print(f"\n[bold]{operating_point}[/]:")
     console.print(_class_table(evaluation, figures, operating_point))
-    console.print(_confusion_table(evaluation, figures, operating_point))
-    console.print(_coverage_table(figures, operating_point))
+    console.print(_confusion_table(evaluation, figures))
+    console.print(_coverage_table(figures))
     if evaluation.robustness:
-        console.print(_robustness_table(evaluation, operating_point))
+        console.print(_robustness_table(evaluation))
     if evaluation.attribution:
         console.print(_attribution_table(evaluation.attribution))
     console.print(f"Greatest completeness error: {evaluation.completeness_error_max:.1e}")
@@ -71,16 +74,16 @@ def pictures(evaluation: Evaluation, operating_point: str, classifier: Classifie
 
 
 def _points_table(evaluation: Evaluation) -> Table:
-    names = ("accuracy", "balanced", "macro F1", "ECE", "threshold", "coverage", "accuracy then")
+    names = ("accuracy", "balanced", "macro F1", "ECE", "answers", "right")
     table = _table("operating point", names)
     own = evaluation.population is not None
     for point, figures in evaluation.operating_points.items():
-        if point == PRESENT_ONLY and len(evaluation.classes_present) == len(figures.by_class):
-            continue  # the same as the row "accurate"
-        title = _TITLES.get(point, point)
-        table.add_row(f"{title}" if not own else f"{title}, own", *_overall(figures))
+        title = point.replace(PRESENT_ONLY, " *") if point != EVEN else "even **"
+        if title.endswith(" *") and len(evaluation.classes_present) == len(figures.by_class):
+            continue  # the same as without
+        table.add_row(f"{title}, own" if own else title, *_overall(figures))
         if evaluation.population:
-            table.add_row("    same faces, population", *_overall(evaluation.population[point]), style="dim")
+            table.add_row("  population", *_overall(evaluation.population[point]), style="dim")
     return table
 
 
@@ -91,17 +94,16 @@ def _overall(figures: Figures) -> list[str]:
         f"{figures.balanced_accuracy:.3f}",
         f"{figures.macro_f1:.3f}",
         f"{figures.expected_calibration_error:.3f}",
-        f"{answered.min_confidence:.2f}",
-        f"{answered.coverage:.0%}",
+        f"{answered.coverage:.0%}≥{answered.min_confidence:.2f}",
         _plain(answered.accuracy),
     ]
 
 
 def _class_table(evaluation: Evaluation, figures: Figures, point: str) -> Table:
-    names = ["faces", "recall", "precision", "F1", "one-vs-rest", "AUC"]
+    names = ["faces", "recall", "prec.", "F1", "vs rest", "AUC"]
     if evaluation.population:
-        names += ["recall, population", "gain"]
-    table = _table(f"by class, {point}", names)
+        names += ["popul.", "gain"]
+    table = _table("by class", names)
     for emotion, figure in figures.by_class.items():
         row = [str(figure.faces), *map(_plain, (figure.recall, figure.precision, figure.f1))]
         row += [_plain(figure.one_vs_rest_accuracy), _plain(figure.auc)]
@@ -113,9 +115,9 @@ def _class_table(evaluation: Evaluation, figures: Figures, point: str) -> Table:
     return table
 
 
-def _confusion_table(evaluation: Evaluation, figures: Figures, point: str) -> Table:
+def _confusion_table(evaluation: Evaluation, figures: Figures) -> Table:
     classes = list(figures.by_class)
-    table = _table(f"truth ↓ answer → ({point})", [name[:5] for name in classes])
+    table = _table("truth / answer", [name[:5] for name in classes])
     for emotion, counts in zip(classes, figures.confusion, strict=True):
         if emotion in evaluation.classes_present:
             most = max(counts)
@@ -123,17 +125,17 @@ def _confusion_table(evaluation: Evaluation, figures: Figures, point: str) -> Ta
     return table
 
 
-def _coverage_table(figures: Figures, point: str) -> Table:
+def _coverage_table(figures: Figures) -> Table:
     chosen = [figures.coverage_curve[round(100 * threshold)] for threshold in _SHOWN_THRESHOLDS]
-    table = _table(f"confidence from … ({point})", [f"{c.min_confidence:.1f}" for c in chosen])
-    table.add_row("share of the faces", *(f"{c.coverage:.0%}" for c in chosen))
+    table = _table("confidence from", [f"{c.min_confidence:.1f}" for c in chosen])
+    table.add_row("share of faces", *(f"{c.coverage:.0%}" for c in chosen))
     table.add_row("accuracy", *(_plain(c.accuracy) for c in chosen))
     return table
 
 
-def _robustness_table(evaluation: Evaluation, point: str) -> Table:
-    names = ("accuracy", "change, points", "balanced, points", "same answer")
-    table = _table(f"changed points ({point})", names)
+def _robustness_table(evaluation: Evaluation) -> Table:
+    names = ("accuracy", "change", "balanced", "same answer")
+    table = _table("changed points", names)
     for row in evaluation.robustness:
         table.add_row(
             row.change,
@@ -146,17 +148,17 @@ def _robustness_table(evaluation: Evaluation, point: str) -> Table:
 
 
 def _attribution_table(quality: AttributionQuality) -> Table:
-    names = ("area by attribution", "area at random", "better than random")
-    table = _table(f"attribution, {quality.faces} faces (logit)", names)
+    names = ("logit by it", "at random", "better than random")
+    table = _table(f"attribution, {quality.faces} faces", names)
     ours, random = quality.integrated_gradients, quality.random
     table.add_row(
-        "deletion (less is better)",
+        "deletion (less: better)",
         f"{ours.deletion.logit_area:.2f}",
         f"{random.deletion.logit_area:.2f}",
         f"{quality.deletion_better_than_random:.0%}",
     )
     table.add_row(
-        "insertion (more is better)",
+        "insertion (more: better)",
         f"{ours.insertion.logit_area:.2f}",
         f"{random.insertion.logit_area:.2f}",
         f"{quality.insertion_better_than_random:.0%}",
@@ -166,7 +168,10 @@ def _attribution_table(quality: AttributionQuality) -> Table:
 
 def _table(first: str, columns: Sequence[str]) -> Table:
     return Table(
-        first, *(Column(name, justify="right") for name in columns), box=box.SIMPLE_HEAD, pad_edge=False
+        Column(first, no_wrap=True),
+        *(Column(name, justify="right") for name in columns),
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
 
 
