@@ -1,7 +1,7 @@
 """Everything that `mien evaluate` reports about one classifier on one data set."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.attribution_curves import AttributionQuality, attribution_quality
 from models.classifier import Classification, Classifier
-from models.dataset import NO_MAJORITY, Samples, own_baselines
+from models.dataset import EMOTIONS, NO_MAJORITY, Samples, own_baselines
 from models.evaluation import Figures, even_bias, figures, only, with_bias
 
 F32 = NDArray[np.float32]
@@ -87,6 +87,8 @@ def evaluate(
     Raises ValueError when no face is left.
     """
     name = samples.sources[0]
+    if classifier.emotions != EMOTIONS:
+        raise ValueError(f"the model knows {classifier.emotions}, the data is labelled with {EMOTIONS}")
     part = samples.validation if held_out else np.ones(len(samples), np.bool_)
     chosen = part & (samples.label != NO_MAJORITY)
     without_majority = int((part & ~chosen).sum())
@@ -97,7 +99,13 @@ def evaluate(
         without_own = int((chosen & ~known).sum())
         chosen &= known
     if not chosen.any():
-        why = "no person has another neutral face" if without_own else "none has a label"
+        why = (
+            "no person has another neutral face"
+            if without_own
+            else "none has a majority label"
+            if part.any()
+            else "the model was trained on this data, and none of it is held out"
+        )
         raise ValueError(f"{name}: no face is left to evaluate: {why}")
     points, baseline, label = samples.points[chosen], baseline[chosen], samples.label[chosen]
 
@@ -177,7 +185,7 @@ def operating_points(classifier: Classifier, probabilities: F32, label: I32) -> 
     one that gives all classes present the same mean probability."""
     classes = classifier.emotions
     present = np.isin(np.arange(len(classes)), label)
-    points = {name: (point.bias, point.min_confidence) for name, point in _points(classifier).items()}
+    points = {name: (point.bias, point.min_confidence) for name, point in classifier.operating_points.items()}
     accurate = points["accurate"][1]
     points |= {
         name + PRESENT_ONLY: (bias + only(present), threshold) for name, (bias, threshold) in points.items()
@@ -191,11 +199,10 @@ def operating_points(classifier: Classifier, probabilities: F32, label: I32) -> 
 
 def bias_of(classifier: Classifier, operating_point: str) -> F32:
     """Raises ValueError when the artifact has no such operating point."""
-    if operating_point not in _points(classifier):
-        known = ", ".join(_points(classifier))
+    if operating_point not in classifier.operating_points:
+        known = ", ".join(classifier.operating_points)
         raise ValueError(f"the model has no operating point {operating_point!r}; it has {known}")
-    bias: F32 = _points(classifier)[operating_point].bias
-    return bias
+    return classifier.operating_points[operating_point].bias
 
 
 def recall_gain(own: Mapping[str, Figures], population: Mapping[str, Figures]) -> dict[str, dict[str, float]]:
@@ -280,14 +287,3 @@ def _mean_attributions(emotions: Sequence[str], result: Classification) -> dict[
         for index, emotion in enumerate(emotions)
         if (result.target == index).any()
     }
-
-
-class _Point(NamedTuple):
-    bias: F32
-    min_confidence: float
-
-
-def _points(classifier: Classifier) -> Mapping[str, Any]:
-    stored: Mapping[str, Any] | None = getattr(classifier, "operating_points", None)
-    nothing = np.zeros(len(classifier.emotions), np.float32)
-    return stored or {"accurate": _Point(nothing, classifier.min_confidence)}

@@ -1,6 +1,5 @@
 """`mien evaluate`: how good a model is on labelled faces, its bad sides included."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,7 +62,7 @@ def run(
         output.make_folder(out)
     parts: list[tuple[Evaluation, Answers]] = []
     for path in files:
-        faces = samples.load([path], settings, console, seed=_split_seed(classifier))
+        faces = samples.load([path], settings, console, seed=classifier.split_seed)
         if faces.sources[0] in (evaluation.data_set for evaluation, _ in parts):
             raise InputRefused(
                 f"two files are called {faces.sources[0]!r}, and names tell data sets apart: rename one",
@@ -92,7 +91,7 @@ def _evaluate(
         return evaluate(
             classifier,
             faces.take(classifier.landmark_set),
-            held_out=name in _trained_on(classifier),
+            held_out=name in classifier.trained_on,
             options=options,
             progress=show,
         )
@@ -114,13 +113,3 @@ def _about(classifier: Classifier) -> Model:
         classifier.landmark_set.indices.tolist(),
         list(classifier.emotions),
     )
-
-
-def _trained_on(classifier: Classifier) -> tuple[str, ...]:
-    if (names := getattr(classifier, "trained_on", None)) is not None:
-        return tuple(names)
-    return tuple(json.loads(classifier._session.get_modelmeta().custom_metadata_map["mien.trained_on"]))
-
-
-def _split_seed(classifier: Classifier) -> int:
-    return int(getattr(classifier, "split_seed", 0))

@@ -14,8 +14,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from models.canonical import CANONICAL, REGION
+from models.classifier import Classifier
 from models.data_set_evaluation import EVEN, PRESENT_ONLY, Options
 from models.dataset import load
+from models.evaluation import confusion_matrix
 from models.export import export
 from models.landmark_set import LandmarkSet
 from models.train import TrainConfig, train
@@ -31,7 +33,7 @@ CONFIG = TrainConfig(
     batch=128,
     even_modes=12,
     odd_modes=6,
-    hidden=(16, 8),
+    hidden=16,
     synthetic_share=0.0,
 )
 EIGHT = LandmarkSet("eight", np.array([1, 33, 61, 105, 152, 263, 291, 334]))  # trains fast
@@ -73,6 +75,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     export(train(CONFIG, load([known], EIGHT)), folder)
     people_file(folder / "strangers.npz", 60, 1, ("neutral", "neutral", "happiness", "surprise"))
     people_file(folder / "once.npz", 30, 2, ("neutral", "happiness", "surprise"))
+    (folder / "nobody").mkdir()
+    people_file(folder / "nobody" / "known.npz", 4, 4, EMOTIONS)  # a tenth of four people is nobody
     people_file(folder / "posed.npz", 20, 3, ("happiness", "surprise"))
     return folder
 
@@ -103,11 +107,26 @@ def test_all_faces_of_a_file_the_model_has_never_seen(strangers: evaluate.Report
     assert accurate.accuracy > 0.75
     assert accurate.by_class["surprise"].recall == pytest.approx(1, abs=0.1)
     assert accurate.by_class["fear"].faces == 0
-    assert {"accurate", ACCURATE_OF_THESE, EVEN} <= set(evaluation.operating_points)
+    points = ("accurate", "balanced")
+    assert set(evaluation.operating_points) == {*points, *(point + PRESENT_ONLY for point in points), EVEN}
     assert evaluation.operating_points[ACCURATE_OF_THESE].accuracy >= accurate.accuracy
     answers = np.sum(evaluation.operating_points[ACCURATE_OF_THESE].confusion, axis=0)
     assert (answers[3:] == 0).all()
     assert evaluation.completeness_error_max < 1e-4
+
+
+def test_each_operating_point_answers_as_the_classifier_does(
+    folder: Path, strangers: evaluate.Report
+) -> None:
+    classifier, faces = Classifier.load(folder / "mien-8.onnx"), load([folder / "strangers.npz"], EIGHT)
+    for name, point in classifier.operating_points.items():
+        answer = classifier.classify(faces.points, bias=point.bias)
+        figures = strangers.data_sets[0].operating_points[name]
+
+        assert figures.confusion == confusion_matrix(answer.target, faces.label, 8).tolist()
+        assert figures.answered.min_confidence == point.min_confidence
+        given = answer.probabilities.max(axis=1) >= point.min_confidence
+        assert figures.answered.coverage == pytest.approx(given.mean(), abs=0.01)
 
 
 def test_held_out_people_of_a_file_the_model_was_trained_on(folder: Path) -> None:
@@ -230,6 +249,7 @@ def test_tables_show_every_figure_that_matters(folder: Path) -> None:
         (["nothing"], {}, SourceNotFound, r"nothing\.npz cannot be read"),
         (["once", "once"], {}, InputRefused, "two files are called 'once'"),
         (["posed"], {"neutral": "own"}, InputRefused, "posed: no face is left .* another neutral face"),
+        (["nobody/known"], {}, InputRefused, "trained on this data, and none of it is held out"),
         (["once"], {"operating_point": "brave"}, InputRefused, "no operating point 'brave'; it has accurate"),
     ],
 )

@@ -58,7 +58,7 @@ TRAINED_ON: list[Samples] = []
 def template() -> TrainedModel:
     few = samples(20).take(LandmarkSet("few", np.array([1, 61, 152, 291])))
     held_out = few.subject % 5 == 0
-    config = TrainConfig(steps=5, batch=16, even_modes=2, odd_modes=2, hidden=(4, 4), landmarks=4)
+    config = TrainConfig(steps=5, batch=16, even_modes=2, odd_modes=2, hidden=4, landmarks=4)
     return train(config, replace(few, validation=held_out))
 
 
@@ -66,7 +66,7 @@ def template() -> TrainedModel:
 def ridge(template: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training in a moment: a ridge regression, written as the network that computes it.
 
-    SiLU is the identity far above zero, so the two hidden layers hand the scores on.
+    SiLU is the identity far above zero, so the hidden layer hands the scores on.
     """
     TRAINED_ON.clear()
 
@@ -80,7 +80,7 @@ def ridge(template: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
         w = x.T @ np.linalg.solve(x @ x.T + 0.01 * np.eye(len(x)), y)
         eye = np.eye(8, dtype=np.float32)
         up = np.full(8, 12, np.float32)
-        network = Network(w.astype(np.float32), up + 4 * eye[0], eye, 0 * up, eye, -up, 1e6)
+        network = Network(w.astype(np.float32), up + 4 * eye[0], eye, -up, 1e6)
         progress(config.steps, config.steps, 0.0)
         return replace(
             template,

@@ -23,7 +23,8 @@ QUICK = """
 batch = 64
 even_modes = 8
 odd_modes = 4
-hidden = [12, 8]
+hidden = 48
+learning_rate = 5e-3
 synthetic_share = 0.0
 source_weights = { other = 0.5 }
 """
