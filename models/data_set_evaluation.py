@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.attribution_curves import AttributionQuality, attribution_quality
 from models.classifier import Classification, Classifier
 from models.dataset import EMOTIONS, NO_MAJORITY, Samples, own_baselines
-from models.evaluation import Figures, even_bias, figures, only, with_bias
+from models.evaluation import Figures, even_prior_bias, figures, only, with_bias
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -21,6 +21,10 @@ Progress = Callable[[str, int, int], None]
 PRESENT_ONLY = "_present_classes"  # added to an operating point's name when absent classes are ruled out
 EVEN = "even_present_classes"
 _CHUNK = 512  # faces classified at once
+
+
+class NothingLeft(ValueError):
+    """None of a data set's faces can be evaluated."""
 
 
 class Options(NamedTuple):
@@ -84,7 +88,7 @@ def evaluate(
 ) -> tuple[Evaluation, Answers]:
     """Evaluate on one file's samples, which have the classifier's landmarks; `held_out`: on that part only.
 
-    Raises ValueError when no face is left.
+    Raises NothingLeft when no face is left, ValueError for a model of other emotions or points.
     """
     name = samples.sources[0]
     if classifier.emotions != EMOTIONS:
@@ -106,7 +110,7 @@ def evaluate(
             if part.any()
             else "the model was trained on this data, and none of it is held out"
         )
-        raise ValueError(f"{name}: no face is left to evaluate: {why}")
+        raise NothingLeft(f"{name}: no face is left to evaluate: {why}")
     points, baseline, label = samples.points[chosen], baseline[chosen], samples.label[chosen]
 
     result = _classify(classifier, points, baseline, progress)
@@ -182,7 +186,7 @@ def pooled(classifier: Classifier, parts: Sequence[tuple[Evaluation, Answers]]) 
 
 def operating_points(classifier: Classifier, probabilities: F32, label: I32) -> dict[str, Figures]:
     """Figures at the artifact's operating points; at the same without the classes that no label names; and at
-    one that gives all classes present the same mean probability."""
+    one for which all classes present are equally likely beforehand."""
     classes = classifier.emotions
     present = np.isin(np.arange(len(classes)), label)
     points = {name: (point.bias, point.min_confidence) for name, point in classifier.operating_points.items()}
@@ -190,7 +194,7 @@ def operating_points(classifier: Classifier, probabilities: F32, label: I32) -> 
     points |= {
         name + PRESENT_ONLY: (bias + only(present), threshold) for name, (bias, threshold) in points.items()
     }
-    points[EVEN] = (even_bias(probabilities, present), accurate)
+    points[EVEN] = (even_prior_bias(probabilities, present), accurate)
     return {
         name: figures(with_bias(probabilities, bias), label, classes, threshold)
         for name, (bias, threshold) in points.items()

@@ -153,21 +153,16 @@ def only(present: NDArray[np.bool_]) -> F32:
     return np.where(present, 0, -np.inf).astype(np.float32)
 
 
-def even_bias(probabilities: F32, present: NDArray[np.bool_]) -> F32:
-    """The bias [C] with which all classes present get the same mean probability; the others are ruled out.
+def even_prior_bias(probabilities: F32, present: NDArray[np.bool_]) -> F32:
+    """The bias [C] that makes the classes present [C] equally likely beforehand, and rules out the others.
 
-    For a data set of another mix than the training's: it assumes that each class present is as frequent as
-    the others, and sees no label but which classes there are. The fixed point of
-    Saerens, Latinne and Decaestecker's correction (Neural Computation 14, 2002) for a known, even prior.
+    The mean over the faces' probabilities [N, C] counts as the prior and is divided by: the correction of
+    M. Saerens, P. Latinne and C. Decaestecker (Neural Computation 14, 2002) to an even prior. Labels only
+    tell which classes there are.
     """
-    bias = only(present)
-    for _ in range(500):
-        mean = with_bias(probabilities, bias).mean(axis=0, dtype=np.float64)
-        step = np.where(present, -np.log(np.maximum(mean * present.sum(), _LEAST_PROBABILITY)), 0)
-        bias = (bias + step).astype(np.float32)
-        if np.abs(step).max() < 1e-5:
-            break
-    return bias
+    prior = with_bias(probabilities, only(present)).mean(axis=0, dtype=np.float64)
+    bias = np.where(present, -np.log(np.maximum(prior, _LEAST_PROBABILITY)), -np.inf)
+    return bias.astype(np.float32)
 
 
 def _class_figures(matrix: NDArray[np.int64], index: int, score: F32, label: I32) -> ClassFigures:

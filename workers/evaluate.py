@@ -9,14 +9,16 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from models.classifier import Classifier
-from models.data_set_evaluation import Answers, Evaluation, Options, bias_of, evaluate, pooled
-from models.dataset import Samples
+from models.data_set_evaluation import Answers, Evaluation, NothingLeft, Options, bias_of, evaluate, pooled
+from models.dataset import Samples, synthetic_people
+from models.landmark_files import read
 from streams.errors import InputRefused
 from streams.settings import Settings
 from workers import loading, output, samples
 from workers.evaluation_tables import pictures
 
 REPORT_FILE = "evaluation.json"
+SYNTHETIC_FACES = 4050  # 450 people
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -31,7 +33,7 @@ class Model(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     model: Model
     data_sets: list[Evaluation]
-    """The last one is all of them pooled, if there are several."""
+    """The last one is all real faces pooled, if they are of several files."""
 
 
 def run(
@@ -45,7 +47,8 @@ def run(
 ) -> Report:
     """Evaluates the model (``model``, else the settings') on each file, and on all of them together.
 
-    Of a file that the model was trained on only the held-out part is taken. With ``out`` the report and its
+    Of a file that the model was trained on only the held-out part is taken. A file of expression shapes makes
+    people who do not exist, of the held-out neutral faces in the other files. With ``out`` the report and its
     pictures are written there.
 
     Raises:
@@ -61,40 +64,65 @@ def run(
     if out:
         output.make_folder(out)
     parts: list[tuple[Evaluation, Answers]] = []
-    for path in files:
-        faces = samples.load([path], settings, console, seed=classifier.split_seed)
-        if faces.sources[0] in (evaluation.data_set for evaluation, _ in parts):
-            raise InputRefused(
-                f"two files are called {faces.sources[0]!r}, and names tell data sets apart: rename one",
-                reason="bad-data",
-            )
-        parts.append(_evaluate(classifier, faces, options, console))
+    left_out: list[str] = []
+    real, made = _load(settings, files, classifier.split_seed, console)
+    for faces in (*real, *made):
+        held_out = faces.sources[0] in classifier.trained_on
+        try:
+            parts.append(_evaluate(classifier, faces, held_out, options, console))
+        except NothingLeft as exc:
+            left_out.append(str(exc))
+            console.print(f"Left out {exc}", markup=False, highlight=False, soft_wrap=True)
+    if not parts:
+        raise InputRefused("; ".join(left_out), reason="bad-data")
     data_sets = [evaluation for evaluation, _ in parts]
-    if len(parts) > 1:
-        data_sets.append(pooled(classifier, parts))
+    synthetic = [faces.sources[0] for faces in made]
+    together = [part for part in parts if part[0].data_set not in synthetic]
+    if len(together) > 1:
+        data_sets.append(pooled(classifier, together))
     report = Report(_about(classifier), data_sets)
     if out:
         _write(report, classifier, options.operating_point, out)
     return report
 
 
+def _load(
+    settings: Settings, files: Sequence[Path], seed: int, console: Console
+) -> tuple[list[Samples], list[Samples]]:
+    """The faces of each file, and those made by each file of expression shapes."""
+    with samples.told_as_input_errors():
+        shapes = {path: arrays for path in files if not path.is_dir() and "expr" in (arrays := read(path))}
+    real = [samples.load([path], settings, console, seed=seed) for path in files if path not in shapes]
+    if shapes and not real:
+        raise InputRefused(
+            "expression shapes need held-out neutral faces: name a file of real faces too", reason="bad-data"
+        )
+    with samples.told_as_input_errors():
+        made = [
+            synthetic_people(path.stem, arrays, real, SYNTHETIC_FACES, held_out=True, seed=seed)
+            for path, arrays in shapes.items()
+        ]
+    names = [faces.sources[0] for faces in (*real, *made)]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputRefused(
+            f"two files are called {twice[0]!r}, and names tell data sets apart: rename one",
+            reason="bad-data",
+        )
+    return real, made
+
+
 def _evaluate(
-    classifier: Classifier, faces: Samples, options: Options, console: Console
+    classifier: Classifier, faces: Samples, held_out: bool, options: Options, console: Console
 ) -> tuple[Evaluation, Answers]:
-    name = faces.sources[0]
-    with samples.told_as_input_errors(), Progress(console=console, transient=True) as bar:
-        task = bar.add_task(escape(name), total=None)
+    name = escape(faces.sources[0])
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(name, total=None)
 
         def show(what: str, done: int, total: int) -> None:
-            bar.update(task, description=f"{escape(name)}: {what}", completed=done, total=total)
+            bar.update(task, description=f"{name}: {what}", completed=done, total=total)
 
-        return evaluate(
-            classifier,
-            faces.take(classifier.landmark_set),
-            held_out=name in classifier.trained_on,
-            options=options,
-            progress=show,
-        )
+        few = faces.take(classifier.landmark_set)
+        return evaluate(classifier, few, held_out=held_out, options=options, progress=show)
 
 
 def _write(report: Report, classifier: Classifier, operating_point: str, out: Path) -> None:

@@ -34,8 +34,9 @@ def show(evaluation: Evaluation, operating_point: str, console: Console) -> None
             style="dim",
         )
     console.print(
-        "* Only emotions that this file has can be answered. ** Also as if they were equally frequent in it: "
-        "a bias gives each the same mean probability over the whole file. Neither can be had in a stream.",
+        "* Only emotions that this file has can be answered. ** As if they were also equally likely: each "
+        "probability is divided by its mean over the file. For data of another mix than the training's; it "
+        "needs the whole file at once.",
         style="dim",
     )
     figures = evaluation.operating_points[operating_point]

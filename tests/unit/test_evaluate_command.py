@@ -20,6 +20,7 @@ from models.dataset import load
 from models.evaluation import confusion_matrix
 from models.export import export
 from models.landmark_set import LandmarkSet
+from models.synthetic import RECIPES
 from models.train import TrainConfig, train
 from streams.errors import InputRefused, ModelUnusable, OutputFailed, SourceNotFound
 from streams.settings import Settings
@@ -67,6 +68,13 @@ def people_file(path: Path, people: int, seed: int, faces: tuple[str, ...]) -> P
     return path
 
 
+def shapes_file(path: Path) -> Path:
+    actions = sorted({action for recipes in RECIPES.values() for recipe in recipes for action in recipe})
+    expr = np.random.default_rng(0).normal(0, 0.01, (len(actions), 468, 3)).astype(np.float32)
+    np.savez(path, expr=expr, base=CANONICAL, expr_names=actions)
+    return path
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model, the file it was trained on, and files it has never seen."""
@@ -77,6 +85,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     people_file(folder / "once.npz", 30, 2, ("neutral", "happiness", "surprise"))
     (folder / "nobody").mkdir()
     people_file(folder / "nobody" / "known.npz", 4, 4, EMOTIONS)  # a tenth of four people is nobody
+    shapes_file(folder / "shapes.npz")
     people_file(folder / "posed.npz", 20, 3, ("happiness", "surprise"))
     return folder
 
@@ -177,6 +186,25 @@ def test_several_files_are_pooled(folder: Path) -> None:
         assert both.operating_points[point].confusion == (parts[0] + parts[1]).tolist()
 
 
+def test_a_file_without_any_face_to_evaluate_is_left_out(folder: Path) -> None:
+    evaluations = run(folder, "posed", "strangers", neutral="own").data_sets
+
+    assert [evaluation.data_set for evaluation in evaluations] == ["strangers"]
+
+
+def test_expression_shapes_make_people_of_held_out_faces(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "SYNTHETIC_FACES", 90)
+    known, once, made, both = run(folder, "shapes", "known", "once", neutral="own").data_sets
+
+    assert (made.data_set, made.part, made.faces) == ("shapes", "all", 90)  # it did not train this model
+    assert len(made.classes_present) == 8
+    assert both.faces == known.faces + once.faces  # real faces only
+    with pytest.raises(InputRefused, match="name a file of real faces too"):
+        run(folder, "shapes")
+
+
 def test_noise_costs_more_than_rounding(folder: Path) -> None:
     (evaluation,) = run(folder, "strangers", noises=(0.0, 0.3)).data_sets
     nothing, noise, rounded = evaluation.robustness
@@ -188,6 +216,12 @@ def test_noise_costs_more_than_rounding(folder: Path) -> None:
     assert noise.accuracy == pytest.approx(before + noise.accuracy_change_points / 100)
     assert abs(rounded.accuracy_change_points) < 2
     assert rounded.same_answer > 0.98
+
+
+def test_changed_points_are_judged_at_the_chosen_operating_point(folder: Path) -> None:
+    (evaluation,) = run(folder, "strangers", noises=(0.0,), operating_point="balanced").data_sets
+
+    assert evaluation.robustness[0].accuracy == evaluation.operating_points["balanced"].accuracy
 
 
 def test_attributions_beat_random_order(strangers: evaluate.Report) -> None:

@@ -151,16 +151,27 @@ def test_classes_that_are_not_there_can_be_ruled_out() -> None:
     )
 
 
+def test_an_even_prior_divides_by_what_the_faces_say_on_average() -> None:
+    p = np.array([[0.5, 0.3, 0.2], [0.7, 0.1, 0.2]], np.float32)
+    bias = evaluation.even_prior_bias(p, np.array([True, True, True]))
+
+    np.testing.assert_allclose(np.exp(bias), [1 / 0.6, 1 / 0.2, 1 / 0.2], rtol=1e-5)
+    expected = np.array([[0.5 / 0.6, 0.3 / 0.2, 0.2 / 0.2], [0.7 / 0.6, 0.1 / 0.2, 0.2 / 0.2]])
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(evaluation.with_bias(p, bias), expected, rtol=1e-4)
+
+
 @given(answers())
-def test_an_even_bias_gives_each_class_present_the_same_mean(
+def test_an_even_prior_gives_no_chance_to_classes_that_are_not_there(
     case: tuple[NDArray[np.float32], NDArray[np.int32]],
 ) -> None:
-    present = np.array([True, True, False])
-    bias = evaluation.even_bias(case[0], present)
-    mean = evaluation.with_bias(case[0], bias).mean(axis=0)
+    bias = evaluation.even_prior_bias(case[0], np.array([True, True, False]))
+    got = evaluation.with_bias(case[0], bias)
 
     assert math.isinf(bias[2])
-    np.testing.assert_allclose(mean, [0.5, 0.5, 0], atol=1e-3)
+    assert (got[:, 2] == 0).all()
+    # Without the third class, the means that are divided by add up to 1.
+    assert np.exp(-bias[:2]).sum() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize(
