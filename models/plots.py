@@ -152,26 +152,31 @@ def attribution_maps(maps: Mapping[str, F32], faces: Mapping[str, int], indices:
     return _png(figure)
 
 
-def selection(points: Sequence[tuple[str, int, float, float]], title: str) -> bytes:
-    """Accuracy and balanced accuracy of landmark sets: rows (method, landmarks, accuracy, balanced)."""
-    figure = _blank(10, 4.5)
-    for axes, place, name in zip(
-        figure.subplots(1, 2), (2, 3), ("accuracy", "balanced accuracy"), strict=True
-    ):
+def selection(
+    points: Sequence[tuple[str, int, float, float]], times: Sequence[tuple[int, float]], title: str
+) -> bytes:
+    """Accuracy and balanced accuracy of landmark sets, rows (method, landmarks, accuracy, balanced), and the
+    time for a face, rows (landmarks, ms), by size. A band spans the sets of one method and size."""
+    figure = _blank(13, 4.5)
+    accuracy, balanced, time = figure.subplots(1, 3)
+    for axes, place, name in ((accuracy, 2, "accuracy"), (balanced, 3, "balanced accuracy")):
         for method in dict.fromkeys(row[0] for row in points):
             sizes = sorted({row[1] for row in points if row[0] == method})
             values = [[float(row[place]) for row in points if row[:2] == (method, size)] for size in sizes]
-            middle = [float(np.mean(v)) for v in values]
-            (line,) = axes.plot(sizes, middle, "o-", markersize=4, label=method)
+            (line,) = axes.plot(sizes, [np.mean(v) for v in values], "o-", markersize=4, label=method)
             axes.fill_between(
                 sizes, [min(v) for v in values], [max(v) for v in values], color=line.get_color(), alpha=0.2
             )
-        ticks = sorted({row[1] for row in points})
+        axes.set_ylabel(name)
+        axes.legend()
+    time.plot(*zip(*sorted(times), strict=True), "o-", markersize=4, color="black")
+    time.set(ylabel="ms for one face, explained", ylim=(0, None))
+    ticks = sorted({row[1] for row in points})
+    for axes in (accuracy, balanced, time):
         axes.set_xscale("log", base=2)
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
-        axes.set(xlabel="landmarks", ylabel=name)
-        axes.legend()
+        axes.set_xlabel("landmarks")
     figure.suptitle(title)
     return _png(figure)
 

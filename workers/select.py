@@ -152,7 +152,8 @@ def _write(selection: Selection, chosen: LandmarkSet | None, out: Path | None, w
             for cell in selection.cells
             if cell.method in (method, EVERY)
         ]
+        times = [(time.landmarks, time.ms_batch_1.median) for time in selection.times]
         title = f"{', '.join(selection.data_sets)}: held-out faces"
-        output.write_bytes(out / PLOT_FILE, plots.selection(points, title))
+        output.write_bytes(out / PLOT_FILE, plots.selection(points, times, title))
     if write and chosen:
         output.write_text(write, f"{chosen.to_json()}\n")

@@ -38,6 +38,7 @@ CASES = {
     "selection": Case(
         lambda x: plots.selection(
             [("ig", 16, 0.7, 0.4), ("ig", 128, 0.8, x), ("random", 16, 0.6, 0.4), ("random", 16, 0.7, 0.5)],
+            [(128, 0.2), (16, 0.1)],
             "title",
         )
     ),
