@@ -68,7 +68,8 @@ def test_help_lists_every_verb(mien: Mien) -> None:
 
     assert ended.code == 0
     assert set(VERBS) >= {"demo", "topics", "camera", "landmarks", "classify", "state", "subjects", "explain"}
-    assert set(VERBS) >= {"train", "export", "bench", "settings", "schemas"}
+    assert set(VERBS) >= {"train", "export", "evaluate", "select", "reproduce"}
+    assert set(VERBS) >= {"bench", "settings", "schemas"}
     for verb in VERBS:
         assert f" {verb} " in ended.out
 
