@@ -12,11 +12,15 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from models import operating_points
 from models.landmark_set import LandmarkSet
+from models.operating_points import ACCURATE, OperatingPoint
 
 F32 = NDArray[np.float32]
 
 SHIPPED: Final = Path(__file__).with_name("artifacts") / "mien-128.onnx"
+_ADDED_LATER: Final = {"mien.operating_points", "mien.split_seed"}
+_FARTHEST: Final = 1e9  # in inter-ocular distances; beyond, products overflow
 _OUTPUTS: Final = ("probabilities", "target", "attributions", "score_change", "completeness_error")
 
 
@@ -39,8 +43,15 @@ class Classifier:
     landmark_set: LandmarkSet
     emotions: tuple[str, ...]
     population_baseline: F32  # [K, 3]: the mean neutral face
-    min_confidence: float  # an answer below this is not to be given
+    operating_points: dict[str, OperatingPoint]
+    trained_on: tuple[str, ...]  # names of the training files
+    split_seed: int  # which of their faces were held out
     _session: onnxruntime.InferenceSession
+
+    @property
+    def min_confidence(self) -> float:
+        """An answer below this is not to be given, at the operating point `accurate`."""
+        return self.operating_points[ACCURATE].min_confidence
 
     @classmethod
     def load(cls, path: Path = SHIPPED, threads: int = 1) -> Self:
@@ -53,13 +64,20 @@ class Classifier:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # Not packed, both products with the first layer read one copy of it: for one face, that is the cost.
+        options.add_session_config_entry("session.disable_prepacking", "1")
         options.log_severity_level = 4  # what goes wrong is raised; it need not also be on stderr
         try:
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as exc:  # ONNX Runtime's own exceptions share no other base
             raise ValueError(f"{path} cannot be loaded as an ONNX model, it may be damaged: {exc}") from exc
+        metadata = session.get_modelmeta().custom_metadata_map
+        if "mien.name" in metadata and (missing := _ADDED_LATER - metadata.keys()):
+            raise ValueError(
+                f"{path} is of an older version, without {', '.join(sorted(missing))}: export it again"
+            )
         try:
-            fields = _read_metadata(session.get_modelmeta().custom_metadata_map)
+            fields = _read_metadata(metadata)
             _check_interface(session, fields["landmark_set"], fields["emotions"])
         except (KeyError, ValueError, TypeError) as exc:
             raise ValueError(
@@ -67,12 +85,13 @@ class Classifier:
             ) from exc
         return cls(version=hashlib.sha256(content).hexdigest()[:12], _session=session, **fields)
 
-    def classify(self, points: F32, baseline: F32 | None = None) -> Classification:
+    def classify(self, points: F32, baseline: F32 | None = None, bias: F32 | None = None) -> Classification:
         """Classify B faces and explain each answer.
 
         `points` and `baseline` are [B, K, 3] in the canonical face frame; without a baseline, the mean
-        neutral face of the population is every subject's. Raises ValueError for another shape and for values
-        that are not finite.
+        neutral face of the population is every subject's. `bias` [C], such as an operating point's, is added
+        to the logits: it may let another emotion win, and cancels out of the change of its logit. Raises
+        ValueError for another shape and for values that are not finite, or that no picture can give.
         """
         shape = (len(points), len(self.landmark_set), 3)
         points = _checked("points", points, shape)
@@ -81,7 +100,10 @@ class Classifier:
         baseline = _checked("baseline", baseline, shape)
         if not len(points):
             return self._nothing()
-        return Classification(*self._session.run(_OUTPUTS, {"points": points, "baseline": baseline}))
+        inputs = {"points": points, "baseline": baseline}
+        if bias is not None:
+            inputs["bias"] = _checked("bias", bias, (len(self.emotions),))
+        return Classification(*self._session.run(_OUTPUTS, inputs))
 
     def _nothing(self) -> Classification:
         one = np.empty(0, np.float32)
@@ -94,24 +116,27 @@ class Classifier:
         )
 
 
-def _checked(name: str, value: F32, shape: tuple[int, int, int]) -> F32:
+def _checked(name: str, value: F32, shape: tuple[int, ...]) -> F32:
     value = np.ascontiguousarray(value, dtype=np.float32)
     if value.shape != shape:
         raise ValueError(f"{name} must have shape {list(shape)}, not {list(value.shape)}")
-    if not np.isfinite(value).all():
-        raise ValueError(f"{name} holds values that are not finite")
+    if not (np.abs(value) <= _FARTHEST).all():
+        raise ValueError(f"{name} holds values that are not finite, or beyond ±{_FARTHEST:.0e}")
     return value
 
 
 def _read_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
     landmark_set = LandmarkSet.from_json(metadata["mien.landmark_set"])
     baseline = np.frombuffer(base64.b64decode(metadata["mien.population_baseline"]), dtype="<f4")
+    emotions = tuple(json.loads(metadata["mien.emotions"]))
     return {
         "name": metadata["mien.name"],
         "landmark_set": landmark_set,
-        "emotions": tuple(json.loads(metadata["mien.emotions"])),
+        "emotions": emotions,
         "population_baseline": baseline.reshape(len(landmark_set), 3).astype(np.float32),
-        "min_confidence": float(metadata["mien.min_confidence"]),
+        "operating_points": operating_points.from_json(metadata["mien.operating_points"], len(emotions)),
+        "trained_on": tuple(json.loads(metadata["mien.trained_on"])),
+        "split_seed": int(metadata["mien.split_seed"]),
     }
 
 

@@ -1,7 +1,7 @@
 """The artifact: one ONNX file that classifies and explains.
 
 The graph is `models.network` written in ONNX operators, with the path integral inside. The inference
-needs nothing else: names, landmark set, baseline and threshold are in the file's metadata.
+needs nothing else: names, landmark set, baseline and operating points are in the file's metadata.
 """
 
 import base64
@@ -14,8 +14,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.network import PATH_POINTS, gauss_legendre
-from models.train import TrainedModel
+from models import operating_points
+from models.network import TINY, Network
+from models.trained_model import TrainedModel
 
 F32 = NDArray[np.float32]
 
@@ -49,15 +50,16 @@ def export(trained: TrainedModel, directory: Path) -> Path:
 def to_onnx(trained: TrainedModel) -> bytes:
     """The ONNX file's content.
 
-    Inputs: points, baseline, float32 [B, K, 3]. Outputs: probabilities [B, C], attributions [B, K],
-    score_change [B], completeness_error [B], target int64 [B] (see `models.network` for their meaning).
+    Inputs: points, baseline, float32 [B, K, 3], and bias, float32 [C], which is added to the logits and may
+    be left out. Outputs: probabilities [B, C], attributions [B, K], score_change [B], completeness_error [B],
+    target int64 [B] (see `models.network` for their meaning).
     """
     points, classes = len(trained.landmark_set), len(trained.emotions)
     model = helper.make_model(
         helper.make_graph(
             _nodes(),
             trained.name,
-            [_value("points", "B", points, 3), _value("baseline", "B", points, 3)],
+            [_value("points", "B", points, 3), _value("baseline", "B", points, 3), _value("bias", classes)],
             [
                 _value("probabilities", "B", classes),
                 _value("attributions", "B", points),
@@ -76,6 +78,18 @@ def to_onnx(trained: TrainedModel) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
+def read_network(path: Path) -> Network:
+    """The weights in an ONNX file. Raises OSError, or ValueError when it is not one of `export`'s."""
+    weights = {w.name: numpy_helper.to_array(w) for w in onnx.load(path).graph.initializer}
+    try:
+        w1, b1, radius = (2 * weights[name] for name in ("w1_half", "b1_half", "radius_half"))
+        w2 = weights["w2"]
+        b2 = weights["logits_at_baseline"] - weights["hidden_at_baseline"] @ w2
+        return Network(w1, b1, w2, b2, float(radius))
+    except KeyError as exc:
+        raise ValueError(f"{path} has no weights of the name {exc}: `mien export` did not write it") from exc
+
+
 def _metadata(trained: TrainedModel) -> dict[str, str]:
     baseline = trained.population_baseline.astype("<f4").tobytes()
     return {
@@ -84,35 +98,35 @@ def _metadata(trained: TrainedModel) -> dict[str, str]:
         "mien.landmark_set": trained.landmark_set.to_json(),
         "mien.population_baseline": base64.b64encode(baseline).decode("ascii"),  # little-endian float32
         "mien.min_confidence": repr(trained.min_confidence),
+        "mien.operating_points": operating_points.to_json(trained.operating_points),
         "mien.trained_on": json.dumps(trained.trained_on),
+        "mien.split_seed": str(trained.split_seed),
     }
 
 
 def _constants(trained: TrainedModel) -> dict[str, NDArray[Any]]:
-    net, (alphas, weights) = trained.network, gauss_legendre()
+    """What the graph holds. All of the first layer is halved (exactly, in float32): tanh wants p/2."""
+    net, points = trained.network, len(trained.landmark_set)
+    start = np.tanh(net.b1 / 2)
     f32 = {
-        "w1": net.w1,
-        "b1": net.b1,
+        "w1_half": net.w1 / 2,
+        "b1_half": net.b1 / 2,
+        "radius_half": np.array(net.radius / 2),
+        "bend_open": net.b1 / 2,
+        "bend_closing": net.b1 / 2 * start,
         "w2": net.w2,
-        "b2": net.b2,
-        "w3": net.w3,
-        "b3": net.b3,
-        "radius": np.array(net.radius),
-        "tiny": np.array(1e-12),
+        "w2_by_class": net.w2.T,
+        "hidden_at_baseline": net.b1 / 2 * (1 + start),
+        "logits_at_baseline": net.b1 / 2 * (1 + start) @ net.w2 + net.b2,
+        "bias": np.zeros(len(trained.emotions)),
+        "tiny": np.array(TINY),
         "one": np.array(1.0),
-        # The path's points, then its two ends, which count nothing in the integral.
-        "alphas": np.concatenate([alphas, [0.0, 1.0]])[None, :, None],
-        "weights": np.concatenate([weights, [0.0, 0.0]])[None, :, None],
-        "off_on": np.array([0.0, 1.0]),
     }
-    i64: dict[str, object] = {
-        "flat_shape": [-1, 3 * len(trained.landmark_set)],
-        "points_shape": [-1, len(trained.landmark_set), 3],
-        "start": PATH_POINTS,
-        "end": PATH_POINTS + 1,
+    i64 = {
+        "flat_shape": [-1, 3 * points],
+        "points_shape": [-1, points, 3],
         "axis1": [1],
         "axis2": [2],
-        "classes": len(trained.emotions),
     }
     constants: dict[str, NDArray[Any]] = {name: np.asarray(value, np.float32) for name, value in f32.items()}
     return constants | {name: np.asarray(value, np.int64) for name, value in i64.items()}
@@ -124,61 +138,50 @@ def _nodes() -> list[onnx.NodeProto]:
     def op(kind: str, inputs: str, output: str, **attributes: object) -> None:
         nodes.append(helper.make_node(kind, inputs.split(), [output], **attributes))
 
-    def silu(x: str) -> None:
-        """`x_value` and `x_slope`: x · sigmoid(x) and its derivative."""
-        op("Sigmoid", x, f"{x}_gate")
-        op("Mul", f"{x} {x}_gate", f"{x}_value")
-        op("Sub", f"one {x}_gate", f"{x}_closed")
-        op("Mul", f"{x}_value {x}_closed", f"{x}_bend")
-        op("Add", f"{x}_gate {x}_bend", f"{x}_slope")
-
-    # The difference [B, 3K], shortened where it is longer than any real one.
+    # u = p/2: the halved first layer of the difference, shortened where it is longer than any real one.
     op("Sub", "points baseline", "difference")
     op("Reshape", "difference flat_shape", "flat")
-    op("MatMul", "flat w1", "projected")
-    op("ReduceL2", "projected", "norm", axes=[1], keepdims=1)
-    op("Max", "norm tiny", "norm_or_tiny")
-    op("Div", "radius norm_or_tiny", "room")
-    op("Min", "room one", "shorten")
-    op("Mul", "flat shorten", "flat_short")
-    op("Mul", "projected shorten", "projected_short")
+    op("Gemm", "flat w1_half", "u_long")
+    op("ReduceL2", "u_long", "norm", axes=[1], keepdims=1)
+    op("Max", "norm radius_half", "norm_at_most")
+    op("Div", "radius_half norm_at_most", "shorten")
+    op("Mul", "u_long shorten", "u")
 
-    # Forward, at all points of the path at once: [B, path, H]. The first layer is linear along the path.
-    op("Unsqueeze", "projected_short axis1", "projected_path")
-    op("Mul", "projected_path alphas", "scaled")
-    op("Add", "scaled b1", "z1")
-    silu("z1")
-    op("MatMul", "z1_value w2", "z2_unbiased")
-    op("Add", "z2_unbiased b2", "z2")
-    silu("z2")
-    op("MatMul", "z2_value w3", "z3_unbiased")
-    op("Add", "z3_unbiased b3", "logits_path")
-    op("Gather", "logits_path start", "logits_start", axis=1)
-    op("Gather", "logits_path end", "logits_end", axis=1)
-    op("Softmax", "logits_end", "probabilities", axis=1)
-    op("ArgMax", "logits_end", "target", axis=1, keepdims=0)
-    op("OneHot", "target classes off_on", "chosen", axis=-1)
+    # Forward. silu(p + b) = (p + b)/2 · (1 + tanh((p + b)/2))
+    op("Add", "u b1_half", "x")
+    op("Tanh", "x", "end")
+    op("Add", "end one", "gate_twice")
+    op("Mul", "x gate_twice", "hidden")
+    op("Sub", "hidden hidden_at_baseline", "hidden_change")
+    op("Gemm", "hidden_change w2", "change")
+    op("Add", "logits_at_baseline bias", "start")
+    op("Add", "change start", "logits")
+    op("Softmax", "logits", "probabilities", axis=1)
+    op("ArgMax", "logits", "target_column", axis=1, keepdims=1)
+    op("Squeeze", "target_column axis1", "target")
 
-    # Backward, from the winning class's logit. The sum over the path comes before the last product.
-    op("Transpose", "w3", "w3_t", perm=[1, 0])
-    op("Transpose", "w2", "w2_t", perm=[1, 0])
-    op("Transpose", "w1", "w1_t", perm=[1, 0])
-    op("MatMul", "chosen w3_t", "seed")
-    op("Unsqueeze", "seed axis1", "seed_path")
-    op("Mul", "seed_path z2_slope", "back2")
-    op("MatMul", "back2 w2_t", "back1_unsloped")
-    op("Mul", "back1_unsloped z1_slope", "back1")
-    op("Mul", "back1 weights", "back1_weighted")
-    op("ReduceSum", "back1_weighted axis1", "back1_integral", keepdims=0)
-    op("MatMul", "back1_integral w1_t", "gradient")
-    op("Mul", "gradient flat_short", "by_coordinate")
+    # Twice the mean slope on the path from the baseline to the points, as in `network.mean_slope`.
+    op("Abs", "u", "u_positive")
+    op("Max", "u_positive tiny", "u_not_zero")
+    op("Tanh", "u_not_zero", "u_tanh")
+    op("Div", "u_tanh u_not_zero", "u_flatness")
+    op("Mul", "end bend_closing", "closing")
+    op("Sub", "bend_open closing", "bend")
+    op("Mul", "bend u_flatness", "bend_mean")
+    op("Add", "gate_twice bend_mean", "slope_twice")
+
+    # Backward, from the winning class's logit, through the same halved first layer.
+    op("Gather", "w2_by_class target", "seed", axis=0)
+    op("Mul", "seed shorten", "seed_short")
+    op("Mul", "slope_twice seed_short", "back")
+    op("Gemm", "back w1_half", "gradient", transB=1)
+    op("Mul", "gradient flat", "by_coordinate")
     op("Reshape", "by_coordinate points_shape", "by_point_and_axis")
     op("ReduceSum", "by_point_and_axis axis2", "attributions", keepdims=0)
 
     # Completeness: the attributions must add up to the change of the logit.
-    op("Sub", "logits_end logits_start", "change")
-    op("Mul", "change chosen", "change_chosen")
-    op("ReduceSum", "change_chosen axis1", "score_change", keepdims=0)
+    op("GatherElements", "change target_column", "change_chosen", axis=1)
+    op("Squeeze", "change_chosen axis1", "score_change")
     op("ReduceSum", "attributions axis1", "attributed", keepdims=0)
     op("Sub", "attributed score_change", "incompleteness")
     op("Abs", "incompleteness", "completeness_error")

@@ -6,7 +6,6 @@ folds into the first layer afterwards. Training is deterministic for one machine
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,13 +16,14 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from models import network
-from models.calibration import min_confidence, temperature
+from models import network, operating_points
+from models.calibration import temperature
 from models.canonical import POINTS
 from models.dataset import EMOTIONS, NO_MAJORITY, Samples
-from models.landmark_set import LandmarkSet, select
+from models.landmark_set import select
 from models.network import Network
 from models.shape_modes import ShapeModes, features, shape_modes
+from models.trained_model import TrainedModel as TrainedModel
 
 F32 = NDArray[np.float32]
 Progress = Callable[[int, int, float], None]
@@ -46,23 +46,19 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     even_modes: int = 160
     odd_modes: int = 100
     whitening: float = 0.8
-    hidden: tuple[int, int] = (256, 128)
+    hidden: int = 1024
     dropout: float = 0.1
     noise: float = 0.0007  # of the landmarks, in inter-ocular distances
     prior_shift: float = 0.0  # τ of the logit adjustment: 0 for accuracy, 1 for balanced accuracy
     synthetic_share: float = 0.1
     source_weights: dict[str, float] = {}  # how much a file's faces count, by its name; 1 unless given
     min_precision: float = 0.85  # of the answers the model does not abstain from, on validation
+    balanced_min_accuracy: float = 0.8  # what the operating point "balanced" keeps of it, on validation
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if (
-            self.steps < 1
-            or self.batch < 1
-            or min(self.hidden) < 1
-            or min(self.even_modes, self.odd_modes) < 1
-        ):
-            raise ValueError("steps, batch, modes and hidden sizes must be at least 1")
+        if min(self.steps, self.batch, self.hidden, self.even_modes, self.odd_modes) < 1:
+            raise ValueError("steps, batch, hidden units and modes must be at least 1")
         if not 0 <= self.dropout < 1 or self.noise < 0 or not 0 <= self.synthetic_share < 1:
             raise ValueError("dropout and synthetic_share must lie in [0, 1), noise must not be negative")
 
@@ -73,19 +69,6 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return msgspec.toml.decode(path.read_bytes(), type=cls)
         except msgspec.MsgspecError as exc:
             raise ValueError(f"{path}: {exc}") from exc
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """All that an artifact holds."""
-
-    name: str
-    network: Network
-    landmark_set: LandmarkSet
-    emotions: tuple[str, ...]
-    population_baseline: F32  # [K, 3]: the mean neutral face of the training data
-    min_confidence: float
-    trained_on: tuple[str, ...]
 
 
 def train(config: TrainConfig, samples: Samples, progress: Progress | None = None) -> TrainedModel:
@@ -133,13 +116,10 @@ def _train(config: TrainConfig, samples: Samples, report: Progress) -> TrainedMo
     modes = shape_modes(
         difference, samples.landmark_set.mirror, config.even_modes, config.odd_modes, config.whitening
     )
+    weights = _weights(config, samples)[fit]
+    prior = (samples.probabilities[fit] * weights[:, None]).sum(axis=0) / weights.sum()
     parameters = _optimise(
-        config,
-        modes,
-        features(modes, difference),
-        samples.probabilities[fit],
-        _weights(config, samples)[fit],
-        report,
+        config, modes, features(modes, difference), samples.probabilities[fit], weights, prior, report
     )
     net = _fold(parameters, modes)
     lengths = np.linalg.norm(difference.reshape(len(difference), -1) @ net.w1, axis=1)
@@ -147,10 +127,12 @@ def _train(config: TrainConfig, samples: Samples, report: Progress) -> TrainedMo
 
     unseen, truth = samples.points[held_out] - baseline, samples.label[held_out]
     heat = temperature(network.logits(net, unseen), truth)
-    net = net._replace(w3=net.w3 / heat, b3=net.b3 / heat)
-    threshold = min_confidence(network.probabilities(net, unseen), truth, config.min_precision)
+    net = net._replace(w2=net.w2 / heat, b2=net.b2 / heat)
+    points = operating_points.choose(
+        network.logits(net, unseen), truth, prior, config.min_precision, config.balanced_min_accuracy
+    )
     return TrainedModel(
-        config.name, net, samples.landmark_set, EMOTIONS, baseline, threshold, samples.sources
+        config.name, net, samples.landmark_set, EMOTIONS, baseline, points, samples.sources, config.seed
     )
 
 
@@ -168,9 +150,9 @@ def _optimise(
     inputs: F32,
     probabilities: F32,
     weights: F32,
+    prior: F32,
     progress: Progress,
 ) -> dict[str, F32]:
-    prior = (probabilities * weights[:, None]).sum(axis=0) / weights.sum()
     shift = jnp.asarray(config.prior_shift * np.log(np.maximum(prior, 1e-6)))
     x, y, cumulative = jnp.asarray(inputs), jnp.asarray(probabilities), jnp.asarray(np.cumsum(weights))
     noise, sign = jnp.asarray(config.noise * modes.scale), jnp.asarray(modes.sign)
@@ -182,17 +164,15 @@ def _optimise(
     )
 
     def loss(parameters: dict[str, jax.Array], key: jax.Array) -> jax.Array:
-        pick, flip, jitter, drop1, drop2 = jax.random.split(key, 5)
+        pick, flip, jitter, drop = jax.random.split(key, 4)
         uniform = jax.random.uniform(pick, (config.batch,)) * cumulative[-1]
         chosen = jnp.minimum(jnp.searchsorted(cumulative, uniform), len(x) - 1)
         mirrored = jax.random.bernoulli(flip, 0.5, (config.batch, 1))
         batch = x[chosen] * jnp.where(mirrored, sign, 1.0)
         batch += noise * jax.random.normal(jitter, batch.shape)
         h = jax.nn.silu(batch @ parameters["w1"] + parameters["b1"])
-        h = _dropout(h, drop1, config.dropout)
-        h = jax.nn.silu(h @ parameters["w2"] + parameters["b2"])
-        h = _dropout(h, drop2, config.dropout)
-        z = h @ parameters["w3"] + parameters["b3"] + shift
+        h *= jax.random.bernoulli(drop, 1 - config.dropout, h.shape) / (1 - config.dropout)
+        z = h @ parameters["w2"] + parameters["b2"] + shift
         return -(y[chosen] * jax.nn.log_softmax(z)).sum(axis=1).mean()
 
     @jax.jit
@@ -209,7 +189,7 @@ def _optimise(
         return new, values.mean()
 
     start, *_ = keys = jax.random.split(jax.random.key(config.seed), config.steps + 1)
-    parameters = _initial(start, [inputs.shape[1], *config.hidden, probabilities.shape[1]])
+    parameters = _initial(start, [inputs.shape[1], config.hidden, probabilities.shape[1]])
     state = (parameters, optimiser.init(parameters))
     for done in range(0, config.steps, _REPORT_STEPS):
         state, value = run(state, keys[1 + done : 1 + done + _REPORT_STEPS])
@@ -227,20 +207,14 @@ def _initial(key: jax.Array, sizes: list[int]) -> dict[str, jax.Array]:
     return parameters
 
 
-def _dropout(h: jax.Array, key: jax.Array, rate: float) -> jax.Array:
-    return h * jax.random.bernoulli(key, 1 - rate, h.shape) / (1 - rate)
-
-
 def _fold(parameters: dict[str, F32], modes: ShapeModes) -> Network:
     """The modes go into the first layer; the logits are centred, which softmax does not notice."""
     w1 = modes.basis @ parameters["w1"]
-    w3, b3 = parameters["w3"], parameters["b3"]
+    w2, b2 = parameters["w2"], parameters["b2"]
     return Network(
         w1,
         parameters["b1"] - modes.centre @ w1,
-        parameters["w2"],
-        parameters["b2"],
-        w3 - w3.mean(axis=1, keepdims=True),
-        b3 - b3.mean(),
+        w2 - w2.mean(axis=1, keepdims=True),
+        b2 - b2.mean(),
         np.inf,
     )

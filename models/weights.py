@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models import operating_points
 from models.landmark_set import LandmarkSet
 from models.network import Network
-from models.train import TrainedModel
+from models.trained_model import TrainedModel
 
 _NETWORK = "network."
 
@@ -22,8 +23,9 @@ def save(trained: TrainedModel, path: Path) -> None:
         landmark_set=trained.landmark_set.to_json(),
         emotions=trained.emotions,
         population_baseline=trained.population_baseline,
-        min_confidence=trained.min_confidence,
+        operating_points=operating_points.to_json(trained.operating_points),
         trained_on=trained.trained_on,
+        split_seed=trained.split_seed,
         **{_NETWORK + name: value for name, value in trained.network._asdict().items()},
     )
 
@@ -32,14 +34,16 @@ def load(path: Path) -> TrainedModel:
     """Raises OSError when the file cannot be read, ValueError when `save` did not write it."""
     try:
         with path.open("rb") as file, np.load(file) as z:
+            emotions = tuple(z["emotions"].tolist())
             return TrainedModel(
                 name=str(z["name"]),
                 network=Network(**{name: _scalar_or_array(z[_NETWORK + name]) for name in Network._fields}),
                 landmark_set=LandmarkSet.from_json(str(z["landmark_set"])),
-                emotions=tuple(z["emotions"].tolist()),
+                emotions=emotions,
                 population_baseline=z["population_baseline"],
-                min_confidence=float(z["min_confidence"]),
+                operating_points=operating_points.from_json(str(z["operating_points"]), len(emotions)),
                 trained_on=tuple(z["trained_on"].tolist()),
+                split_seed=int(z["split_seed"]),
             )
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as exc:
         raise ValueError(f"{path} is no file that `mien train` wrote: {exc}") from exc

@@ -5,21 +5,26 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
-import onnx
 import simplejpeg
 from numpy.typing import NDArray
 
 from models import align, classifier, network
 from models.animate import Animation
+from models.canonical import CANONICAL, POINTS
+from models.classifier import Classifier
+from models.export import export, read_network
 from models.faces import Picture
+from models.landmark_set import ALL
 from models.mesh import FaceMeshReference, MediaPipeEngine
 from models.network import Network
 from models.pictures import decode_jpeg, encode_jpeg
 from models.scripts import find_script
 from models.tracking import CameraTracker, track
+from models.trained_model import TrainedModel
 from streams.settings import Settings
 from workers import loading
 from workers.measure import Comparison, Cost, Side, alternate
@@ -118,13 +123,15 @@ def _mesh(
 
 
 def classify(settings: Settings, seconds: float) -> list[Comparison]:
-    """Points to probabilities and attributions, beside the same network in NumPy.
+    """Points to probabilities and attributions, beside the same network in NumPy, and beside all 468 points.
 
-    Twice: prediction alone, and explained as Captum does it.
+    NumPy three times: prediction alone, and explained as Captum does it, in one batch or step by step.
     """
     loaded = loading.load_classifier(settings)
     net = read_network(settings.model_path or classifier.SHIPPED)
-    faces = loaded.landmark_set.take(_aligned_faces(32))
+    every = with_all_points(loaded, hidden=len(net.b1))
+    aligned = _aligned_faces(32)
+    faces = loaded.landmark_set.take(aligned)
     comparisons = []
     for batch in (1, 32):
         points = faces[-batch:]
@@ -135,6 +142,8 @@ def classify(settings: Settings, seconds: float) -> list[Comparison]:
                     "mien": partial(loaded.classify, points),
                     "forward": partial(network.probabilities, net, difference),
                     "captum": partial(captum_loop, net, difference),
+                    "steps": partial(captum_loop, net, difference, at_once=False),
+                    "every": partial(every.classify, aligned[-batch:]),
                 },
                 seconds,
             ),
@@ -148,53 +157,75 @@ def classify(settings: Settings, seconds: float) -> list[Comparison]:
         )
         error = {rule: _incompleteness(net, difference, rule) for rule in ("gausslegendre", "riemann_middle")}
         captum = Side.of(
-            f"NumPy, explained by {CAPTUM_STEPS} gradients",
+            f"NumPy, explained by {CAPTUM_STEPS} gradients in one batch",
             costs["captum"],
             completeness_error_max=error["gausslegendre"],
             completeness_error_max_riemann=error["riemann_middle"],
         )
-        forward = Side.of("NumPy, not explained", costs["forward"])
+        others = (
+            Side.of("NumPy, not explained", costs["forward"]),
+            captum,
+            Side.of(f"NumPy, explained by {CAPTUM_STEPS} gradients in turn", costs["steps"]),
+            Side.of("Classifier.classify, explained, all 468 points", costs["every"]),
+        )
         case = f"per face, batch {batch}"
-        comparisons += [Comparison.of("classify", case, mien, library) for library in (forward, captum)]
+        comparisons += [Comparison.of("classify", case, mien, other) for other in others]
     return comparisons
 
 
 def captum_loop(
-    net: Network, difference: F32, steps: int = CAPTUM_STEPS, rule: str = "gausslegendre"
+    net: Network,
+    difference: F32,
+    steps: int = CAPTUM_STEPS,
+    rule: str = "gausslegendre",
+    *,
+    at_once: bool = True,
 ) -> tuple[NDArray[np.int64], F32]:
     """Prediction, then Integrated Gradients as Captum's `IntegratedGradients.attribute` goes about it.
 
-    All ``steps`` scaled inputs of all faces are one batch through the whole network and back; their input
-    gradients are weighted (`method`: Captum's default gausslegendre, or riemann_middle), summed and
-    multiplied by the input. Faces beyond the network's radius are not handled. Returns targets [B] and
-    attributions [B, K].
+    The inputs scaled to each of the ``steps`` go through the whole network and back; their input gradients
+    are weighted (`method`: Captum's default gausslegendre, or riemann_middle), summed and multiplied by the
+    input. ``at_once``: all steps of all faces are one batch, as Captum does by default; else one step after
+    the other (`internal_batch_size` as many as there are faces). Faces beyond the network's radius are not
+    handled. Returns targets [B] and attributions [B, K].
     """
     faces = len(difference)
     target = network.logits(net, difference).argmax(axis=1)
     if rule == "gausslegendre":
-        alphas, weights = network.gauss_legendre(steps)
+        nodes, weights = np.polynomial.legendre.leggauss(steps)  # type: ignore[no-untyped-call]
+        alphas, weights = ((nodes + 1) / 2).astype(np.float32), (weights / 2).astype(np.float32)
     else:
         alphas = ((np.arange(steps) + 0.5) / steps).astype(np.float32)
         weights = np.full(steps, 1 / steps, np.float32)
     flat = difference.reshape(faces, -1)
-    scaled = np.concatenate([alpha * flat for alpha in alphas])
-    gradients = input_gradient(net, scaled, np.tile(target, steps))
-    total = (gradients.reshape(steps, faces, -1) * weights[:, None, None]).sum(axis=0)
+    if at_once:
+        scaled = (alphas[:, None, None] * flat).reshape(steps * faces, -1)
+        _, gradients = forward_and_back(net, scaled, np.tile(target, steps))
+        total = np.tensordot(weights, gradients.reshape(steps, faces, -1), axes=1)
+    else:
+        total = np.zeros_like(flat)
+        for alpha, weight in zip(alphas, weights, strict=True):
+            total += weight * forward_and_back(net, alpha * flat, target)[1]
     return target, (total * flat).reshape(difference.shape).sum(axis=2)
 
 
-def input_gradient(net: Network, flat: F32, target: NDArray[np.int64]) -> F32:
-    """Gradient [B, 3K] of each row's target logit by its input [B, 3K], inside the network's radius."""
-    h1, slope1 = _silu(flat @ net.w1 + net.b1)
-    _, slope2 = _silu(h1 @ net.w2 + net.b2)
-    gradient: F32 = (((net.w3.T[target] * slope2) @ net.w2.T) * slope1) @ net.w1.T
-    return gradient
+def forward_and_back(net: Network, flat: F32, target: NDArray[np.int64]) -> tuple[F32, F32]:
+    """Logits [B, C], and the gradient [B, 3K] of each row's target logit by its input [B, 3K].
 
-
-def _silu(x: F32) -> tuple[F32, F32]:
-    gate = np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * x))
-    value = x * gate
-    return value, gate + value * (1 - gate)
+    Inside the network's radius. In place where it can be, with one tanh for silu and its slope.
+    """
+    x = flat @ net.w1
+    x += net.b1
+    gate = np.tanh(x * np.float32(0.5))
+    gate += 1
+    gate *= np.float32(0.5)
+    hidden = x * gate
+    logits: F32 = hidden @ net.w2 + net.b2
+    slope = np.subtract(1, gate, out=x)
+    slope *= hidden
+    slope += gate
+    slope *= net.w2.T[target]
+    return logits, slope @ net.w1.T
 
 
 def _incompleteness(net: Network, difference: F32, rule: str) -> float:
@@ -204,11 +235,23 @@ def _incompleteness(net: Network, difference: F32, rule: str) -> float:
     return float(np.abs(attributions.sum(axis=1) - score_change).max())
 
 
-def read_network(path: Path) -> Network:
-    """The weights in an ONNX file of `mien export`."""
-    weights = {w.name: onnx.numpy_helper.to_array(w) for w in onnx.load(path).graph.initializer}
-    w1, b1, w2, b2, w3, b3 = (weights[name] for name in Network._fields[:-1])
-    return Network(w1, b1, w2, b2, w3, b3, float(weights["radius"]))
+def with_all_points(loaded: Classifier, hidden: int) -> Classifier:
+    """A classifier like it that sees all 468 points. Its weights are random, which takes no longer."""
+    rng, classes = np.random.default_rng(0), len(loaded.emotions)
+    shapes = (3 * POINTS, hidden), (hidden,), (hidden, classes), (classes,)
+    w1, b1, w2, b2 = (rng.normal(0, shape[0] ** -0.5, shape).astype(np.float32) for shape in shapes)
+    model = TrainedModel(
+        "mien-468",
+        Network(w1, b1, w2, b2, radius=100.0),
+        ALL,
+        loaded.emotions,
+        CANONICAL,
+        loaded.operating_points,
+        (),
+        0,
+    )
+    with TemporaryDirectory(prefix="mien-bench-") as folder:
+        return Classifier.load(export(model, Path(folder)))
 
 
 def _aligned_faces(count: int) -> F32:

@@ -137,12 +137,24 @@ def save_changed(path: Path, **metadata: str | None) -> Path:
         ("emotions", "neutral"),
         ("landmark_set", LandmarkSet("few", np.array([1])).to_json()),
         ("population_baseline", "AAAA"),
-        ("min_confidence", "much"),
+        ("operating_points", "{}"),
+        ("operating_points", '{"accurate": {"bias": [0, 0], "min_confidence": 0.5}}'),
+        ("trained_on", None),
+        ("split_seed", "much"),
     ],
 )
 def test_foreign_model(tmp_path: Path, field: str, value: str | None) -> None:
     with pytest.raises(ValueError, match=r"foreign\.onnx is an ONNX model, but not one"):
         Classifier.load(save_changed(tmp_path / "foreign.onnx", **{field: value}))
+
+
+@pytest.mark.parametrize("field", ["operating_points", "split_seed"])
+def test_an_older_model_must_be_exported_again(tmp_path: Path, field: str) -> None:
+    path = save_changed(tmp_path / "old.onnx", **{field: None})
+    with pytest.raises(
+        ValueError, match=rf"old\.onnx is of an older version, without mien\.{field}: export it again"
+    ):
+        Classifier.load(path)
 
 
 def test_version_follows_the_content(tmp_path: Path) -> None:

@@ -2,15 +2,19 @@ import os
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from models import network
 from models.classifier import Classifier
 from models.dataset import EMOTIONS
-from models.export import export, to_onnx
+from models.export import export, read_network, to_onnx
 from models.landmark_set import LandmarkSet
 from models.network import Network
-from models.train import TrainedModel
+from models.operating_points import OperatingPoint, to_json
+from models.trained_model import TrainedModel
 
 POINTS = LandmarkSet("tiny", np.array([1, 33, 61, 263, 291], dtype=np.int32))
 
@@ -21,28 +25,65 @@ def a_model(seed: int = 0, radius: float = 3.0) -> TrainedModel:
     def weights(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         return rng.normal(0, shape[0] ** -0.5, shape).astype(np.float32)
 
-    net = Network(weights(15, 9), weights(9), weights(9, 7), weights(7), weights(7, 8), weights(8), radius)
-    return TrainedModel("mien-tiny", net, POINTS, EMOTIONS, weights(5, 3), 0.4, ("some", "data"))
+    net = Network(weights(15, 9), weights(9), weights(9, 8), weights(8), radius)
+    at = {
+        "accurate": OperatingPoint(np.zeros(8, np.float32), 0.4),
+        "balanced": OperatingPoint(weights(8), 0.3),
+    }
+    return TrainedModel("mien-tiny", net, POINTS, EMOTIONS, weights(5, 3), at, ("some", "data"), 11)
 
 
-@pytest.mark.parametrize("size", [0.1, 1.0, 50.0])
-def test_graph_computes_what_the_network_does(tmp_path: Path, size: float) -> None:
-    model = a_model()
-    rng = np.random.default_rng(1)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e-30, 1e-4, 0.1, 1.0, 50.0, 1e6]))
+def test_graph_computes_what_the_network_does(tmp_path: Path, seed: int, size: float) -> None:
+    model = a_model(seed)
+    rng = np.random.default_rng(seed + 1)
     baseline = rng.normal(0, 1, (6, 5, 3)).astype(np.float32)
-    difference = rng.normal(0, size, (6, 5, 3)).astype(np.float32)
+    points = (baseline + rng.normal(0, size, (6, 5, 3))).astype(np.float32)
     classifier = Classifier.load(export(model, tmp_path))
-    result = classifier.classify(baseline + difference, baseline)
+    result = classifier.classify(points, baseline)
 
+    difference = points - baseline
     logits = network.logits(model.network, difference)
     expected = network.integrated_gradients(model.network, difference, logits.argmax(axis=1))
     np.testing.assert_allclose(
         result.probabilities, network.probabilities(model.network, difference), atol=1e-5
     )
     np.testing.assert_array_equal(result.target, logits.argmax(axis=1))
-    np.testing.assert_allclose(result.attributions, expected.attributions, atol=1e-4)
-    np.testing.assert_allclose(result.score_change, expected.score_change, atol=1e-4)
-    assert result.completeness_error.max() < 1e-4
+    np.testing.assert_allclose(result.attributions, expected.attributions, atol=1e-5, rtol=1e-4)
+    np.testing.assert_allclose(result.score_change, expected.score_change, atol=1e-5)
+    assert result.completeness_error.max() < 1e-5
+
+
+def test_a_bias_lets_another_emotion_win_and_that_one_is_explained(tmp_path: Path) -> None:
+    model, rng = a_model(), np.random.default_rng(1)
+    points = rng.normal(0, 1, (6, 5, 3)).astype(np.float32)
+    difference = points - model.population_baseline
+    classifier = Classifier.load(export(model, tmp_path))
+    bias = np.where(np.arange(8) == 5, 100, 0).astype(np.float32)
+    result = classifier.classify(points, bias=bias)
+
+    assert (result.target == 5).all()
+    assert (network.logits(model.network, difference).argmax(axis=1) != 5).any()
+    np.testing.assert_allclose(result.probabilities[:, 5], 1)
+    expected = network.integrated_gradients(model.network, difference, np.full(6, 5))
+    np.testing.assert_allclose(result.attributions, expected.attributions, atol=1e-5)
+    np.testing.assert_allclose(result.score_change, expected.score_change, atol=1e-5)
+    for left_out, zero in zip(
+        classifier.classify(points), classifier.classify(points, bias=0 * bias), strict=True
+    ):
+        np.testing.assert_array_equal(left_out, zero)
+
+
+def test_the_weights_come_back_as_they_were(tmp_path: Path) -> None:
+    model = a_model()
+    again = read_network(export(model, tmp_path))
+    for name, weights in model.network._replace(b2=again.b2)._asdict().items():
+        np.testing.assert_array_equal(getattr(again, name), weights)
+    np.testing.assert_allclose(again.b2, model.network.b2, atol=1e-6)  # kept as the logits at the baseline
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], [])), tmp_path / "other.onnx")
+    with pytest.raises(ValueError, match=r"other\.onnx has no weights of the name 'w1_half'"):
+        read_network(tmp_path / "other.onnx")
 
 
 def test_artifact_carries_all_that_inference_needs(tmp_path: Path) -> None:
@@ -51,6 +92,8 @@ def test_artifact_carries_all_that_inference_needs(tmp_path: Path) -> None:
     classifier = Classifier.load(path)
     assert path == tmp_path / "mien-tiny.onnx"
     assert (classifier.name, classifier.emotions, classifier.min_confidence) == ("mien-tiny", EMOTIONS, 0.4)
+    assert to_json(classifier.operating_points) == to_json(model.operating_points)
+    assert (classifier.trained_on, classifier.split_seed) == (("some", "data"), 11)
     assert classifier.landmark_set == POINTS
     assert LandmarkSet.load(tmp_path / "landmark_set.json") == POINTS
     np.testing.assert_array_equal(classifier.population_baseline, model.population_baseline)

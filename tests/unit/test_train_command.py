@@ -19,6 +19,7 @@ from models.classifier import Classifier
 from models.dataset import EMOTIONS, Samples
 from models.landmark_set import LandmarkSet
 from models.network import Network
+from models.operating_points import OperatingPoint, to_json
 from models.portrait import Head
 from models.train import Progress, TrainConfig, TrainedModel
 from streams.errors import InputRefused, ModelUnusable, OutputFailed, SourceNotFound
@@ -33,7 +34,7 @@ steps = 100
 batch = 64
 even_modes = 12
 odd_modes = 6
-hidden = [12, 8]
+hidden = 12
 synthetic_share = 0.0
 """
 
@@ -68,10 +69,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def a_model() -> TrainedModel:
     rng = np.random.default_rng(0)
-    shapes = [(6, 4), (4,), (4, 3), (3,), (3, 8), (8,)]
+    shapes = [(6, 4), (4,), (4, 8), (8,)]
     network = Network(*(rng.normal(0, 0.4, shape).astype(np.float32) for shape in shapes), radius=2.5)
     points = LandmarkSet("two", np.array([61, 291], dtype=np.int32))
-    return TrainedModel("mien-two", network, points, EMOTIONS, np.ones((2, 3), np.float32), 0.5, ("faces",))
+    at = {
+        "accurate": OperatingPoint(np.zeros(8, np.float32), 0.5),
+        "balanced": OperatingPoint(rng.normal(0, 1, 8).astype(np.float32), 0.4),
+    }
+    return TrainedModel("mien-two", network, points, EMOTIONS, np.ones((2, 3), np.float32), at, ("faces",), 7)
 
 
 def test_training_leaves_an_artifact_that_knows_a_smile(folder: Path) -> None:
@@ -101,7 +106,8 @@ def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
     for was, now in zip(model.network, again.network, strict=True):
         np.testing.assert_array_equal(was, now)
     assert (again.name, again.landmark_set, again.emotions) == (model.name, model.landmark_set, EMOTIONS)
-    assert (again.min_confidence, again.trained_on) == (0.5, ("faces",))
+    assert (again.min_confidence, again.trained_on, again.split_seed) == (0.5, ("faces",), 7)
+    assert to_json(again.operating_points) == to_json(model.operating_points)
     np.testing.assert_array_equal(again.population_baseline, model.population_baseline)
 
 
