@@ -1,9 +1,11 @@
 """Greedy selection against brute force, and what it must know: twins, redundancy, the training part alone."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models import selection
 from models.canonical import CANONICAL, MIRROR, REGION
@@ -47,11 +49,11 @@ SAMPLES = samples()
 
 
 @pytest.fixture(scope="module")
-def importance() -> np.ndarray:
+def importance() -> NDArray[Any]:
     return greedy(SAMPLES, 32)
 
 
-def test_what_is_said_already_adds_nothing(importance: np.ndarray) -> None:
+def test_what_is_said_already_adds_nothing(importance: NDArray[Any]) -> None:
     """The cheeks say nearly as much as the corners, but nothing more: the brows come second."""
     chosen = nested("greedy", importance, [2, 4])
 
@@ -60,7 +62,7 @@ def test_what_is_said_already_adds_nothing(importance: np.ndarray) -> None:
     assert chosen[4].name == "greedy4"
 
 
-def test_every_point_has_a_place_and_twins_share_it(importance: np.ndarray) -> None:
+def test_every_point_has_a_place_and_twins_share_it(importance: NDArray[Any]) -> None:
     assert (importance > 0).all()
     np.testing.assert_array_equal(importance, importance[MIRROR])
     sets = nested("greedy", importance, [16, 64, 128])
@@ -68,7 +70,7 @@ def test_every_point_has_a_place_and_twins_share_it(importance: np.ndarray) -> N
     assert set(sets[16].indices) < set(sets[64].indices) < set(sets[128].indices)
 
 
-def regression() -> tuple[np.ndarray, np.ndarray]:
+def regression() -> tuple[NDArray[Any], NDArray[Any]]:
     """Coordinates [N, 468, 3] and labels [N, 8] of faces and their mirror images."""
     fit = SAMPLES.points[~SAMPLES.validation].astype(np.float64)
     y = SAMPLES.probabilities[~SAMPLES.validation].astype(np.float64)
@@ -79,7 +81,7 @@ def regression() -> tuple[np.ndarray, np.ndarray]:
     return both, np.concatenate([y, y])
 
 
-def ridge_error(both: np.ndarray, y: np.ndarray, points_of: list[int]) -> float:
+def ridge_error(both: NDArray[Any], y: NDArray[Any], points_of: list[int]) -> float:
     """The regression's error with these points, worked out directly."""
     x = both[:, points_of].reshape(len(both), -1)
     ridge = len(both) * selection.NOISE**2
@@ -87,7 +89,7 @@ def ridge_error(both: np.ndarray, y: np.ndarray, points_of: list[int]) -> float:
     return float(np.square(y - x @ weights).sum() + ridge * np.square(weights).sum())
 
 
-def test_each_step_takes_what_brute_force_would(importance: np.ndarray) -> None:
+def test_each_step_takes_what_brute_force_would(importance: NDArray[Any]) -> None:
     groups = [sorted({i, int(MIRROR[i])}) for i in range(468) if i <= MIRROR[i]]
     order = sorted(groups, key=lambda group: -importance[group[0]])
     chosen: list[int] = []
@@ -100,7 +102,7 @@ def test_each_step_takes_what_brute_force_would(importance: np.ndarray) -> None:
         chosen += taken
 
 
-def test_held_out_faces_are_never_looked_at(importance: np.ndarray) -> None:
+def test_held_out_faces_are_never_looked_at(importance: NDArray[Any]) -> None:
     spoilt = SAMPLES.points.copy()
     spoilt[SAMPLES.validation] += 1
     again = greedy(replace(SAMPLES, points=spoilt), 32)
