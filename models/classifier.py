@@ -96,8 +96,9 @@ class Classifier:
         shape = (len(points), len(self.landmark_set), 3)
         points = _checked("points", points, shape)
         if baseline is None:
-            baseline = np.broadcast_to(self.population_baseline, shape)
-        baseline = _checked("baseline", baseline, shape)
+            baseline = self.population_baseline[None]
+        else:
+            baseline = _checked("baseline", baseline, shape)
         if not len(points):
             return self._nothing()
         inputs = {"points": points, "baseline": baseline}

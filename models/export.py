@@ -50,16 +50,20 @@ def export(trained: TrainedModel, directory: Path) -> Path:
 def to_onnx(trained: TrainedModel) -> bytes:
     """The ONNX file's content.
 
-    Inputs: points, baseline, float32 [B, K, 3], and bias, float32 [C], which is added to the logits and may
-    be left out. Outputs: probabilities [B, C], attributions [B, K], score_change [B], completeness_error [B],
-    target int64 [B] (see `models.network` for their meaning).
+    Inputs: points, float32 [B, K, 3]; baseline, the same, or one for all, [1, K, 3]; and bias, float32 [C],
+    which is added to the logits and may be left out. Outputs: probabilities [B, C], attributions [B, K],
+    score_change [B], completeness_error [B], target int64 [B] (see `models.network` for their meaning).
     """
     points, classes = len(trained.landmark_set), len(trained.emotions)
     model = helper.make_model(
         helper.make_graph(
             _nodes(),
             trained.name,
-            [_value("points", "B", points, 3), _value("baseline", "B", points, 3), _value("bias", classes)],
+            [
+                _value("points", "B", points, 3),
+                _value("baseline", "B or 1", points, 3),
+                _value("bias", classes),
+            ],
             [
                 _value("probabilities", "B", classes),
                 _value("attributions", "B", points),

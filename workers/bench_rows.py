@@ -191,12 +191,7 @@ def captum_loop(
     """
     faces = len(difference)
     target = network.logits(net, difference).argmax(axis=1)
-    if rule == "gausslegendre":
-        nodes, weights = np.polynomial.legendre.leggauss(steps)  # type: ignore[no-untyped-call]
-        alphas, weights = ((nodes + 1) / 2).astype(np.float32), (weights / 2).astype(np.float32)
-    else:
-        alphas = ((np.arange(steps) + 0.5) / steps).astype(np.float32)
-        weights = np.full(steps, 1 / steps, np.float32)
+    alphas, weights = path(steps, rule)
     flat = difference.reshape(faces, -1)
     if at_once:
         scaled = (alphas[:, None, None] * flat).reshape(steps * faces, -1)
@@ -207,6 +202,15 @@ def captum_loop(
         for alpha, weight in zip(alphas, weights, strict=True):
             total += weight * forward_and_back(net, alpha * flat, target)[1]
     return target, (total * flat).reshape(difference.shape).sum(axis=2)
+
+
+@cache
+def path(steps: int, rule: str) -> tuple[F32, F32]:
+    """Points of [0, 1] and their weights, float32 [steps] each."""
+    if rule == "riemann_middle":
+        return ((np.arange(steps) + 0.5) / steps).astype(np.float32), np.full(steps, 1 / steps, np.float32)
+    nodes, weights = np.polynomial.legendre.leggauss(steps)  # type: ignore[no-untyped-call]
+    return ((nodes + 1) / 2).astype(np.float32), (weights / 2).astype(np.float32)
 
 
 def forward_and_back(net: Network, flat: F32, target: NDArray[np.int64]) -> tuple[F32, F32]:

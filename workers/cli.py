@@ -283,16 +283,30 @@ def train(
     train_.run(_start(), data, out, config, Console(stderr=True))
 
 
-@app.command(epilog="Example: mien export mien-128.npz --out artifacts/")
+@app.command(epilog="Example: mien export mien-128.npz --out artifacts/; or: mien export --check")
 def export(
-    trained: Annotated[Path, typer.Argument(help="The weights that `mien train` left (mien-128.npz).")],
-    out: Annotated[Path, typer.Option(help="Folder for the ONNX file and its landmark set.")],
+    trained: Annotated[
+        Path | None, typer.Argument(help="The weights that `mien train` left (mien-128.npz).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the ONNX file and its landmark set.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing: do model, landmark set and card belong together?")
+    ] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="The ONNX file to check; MIEN_MODEL_PATH's without it.")
+    ] = None,
 ) -> None:
-    """Write a trained network as ONNX, with the attribution inside the graph."""
+    """Write a trained network as ONNX, with the attribution inside the graph; or check such a file."""
+    from workers import export as export_
     from workers import train as train_
 
-    _start()
-    train_.export(trained, out, Console(stderr=True))
+    loaded = _start()
+    if check:
+        export_.check(loaded, model, Console())
+    elif trained and out:
+        train_.export(trained, out, Console(stderr=True))
+    else:
+        raise typer.BadParameter("name the weights and --out FOLDER, or --check")
 
 
 @app.command(epilog="Example: mien evaluate ferplus.npz muxspace.npz --neutral own --out evaluation/")

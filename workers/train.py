@@ -6,14 +6,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from models import weights
+from models import model_card, weights
 from models.classifier import Classifier
 from models.export import export as export_onnx
 from models.train import TrainConfig, TrainedModel
 from models.train import train as train_model
 from streams.errors import ModelUnusable, OutputFailed, SourceNotFound
 from streams.settings import Settings
-from workers import samples
+from workers import output, samples
 
 SHIPPED_CONFIG = Path(weights.__file__).with_name("artifacts") / "train.toml"
 
@@ -21,7 +21,8 @@ SHIPPED_CONFIG = Path(weights.__file__).with_name("artifacts") / "train.toml"
 def run(settings: Settings, data: Sequence[Path], out: Path, config: Path | None, console: Console) -> None:
     """Trains with landmark files and folders of labelled pictures.
 
-    Writes ``NAME.onnx``, ``landmark_set.json`` and ``NAME.npz`` (the weights) into ``out``.
+    Writes ``NAME.onnx``, ``landmark_set.json`` and ``NAME.npz`` (the weights) into ``out``, and the rows
+    about them into its ``MODEL_CARD.md``.
 
     Raises:
         SourceNotFound: if a file or folder is missing or not readable.
@@ -67,6 +68,12 @@ def _write_artifact(trained: TrainedModel, out: Path, console: Console) -> None:
     except OSError as exc:
         raise OutputFailed(f"{exc.strerror or exc}") from exc
     loaded = Classifier.load(path)  # what was written must be loadable, or it is not done
+    card = out / model_card.FILE
+    try:
+        text = card.read_text(encoding="utf-8") if card.exists() else ""
+    except OSError as exc:
+        raise OutputFailed(f"{card} cannot be read: {exc.strerror}") from exc
+    output.write_text(card, model_card.refresh(text, loaded))
     console.print(f"{path}: {loaded.name} {loaded.version}, landmarks {loaded.landmark_set.id}")
 
 
