@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from models import artifact_check, model_card
-from models.classifier import Classifier
+from models.classifier import SHIPPED, Classifier
 from models.dataset import EMOTIONS
 from models.export import export
 from models.landmark_set import LandmarkSet
@@ -79,6 +79,10 @@ def test_what_belongs_together_passes_with_a_line_each(artifact: Path) -> None:
     assert failed == []
     names = [line.removeprefix("ok").partition(":")[0].strip() for line in printed.splitlines()]
     assert names == ["model", "landmark set", "card", "figures", "graph", "completeness"]
+
+
+def test_the_shipped_artifact_passes() -> None:
+    assert checked(SHIPPED)[0] == []
 
 
 def changed_graph(path: Path, change: Callable[[onnx.ModelProto], None]) -> None:
