@@ -51,12 +51,17 @@ def check(path: Path) -> list[Check]:
     ]
 
 
-def faces(classifier: Classifier) -> F32:
-    """Fixed faces [B, K, 3]: neutral, MediaPipe's own, random ones; all also exaggerated 10 and 100 times."""
+def faces(classifier: Classifier, w1: F32) -> F32:
+    """Fixed faces [B, K, 3]: the neutral one, others, and meshes broken in ways that are hard to explain.
+
+    MediaPipe's own face, random ones, and ones that move in directions that the network hardly sees; each
+    also exaggerated up to a million times.
+    """
     neutral = classifier.population_baseline
     random = np.random.default_rng(0).normal(0, 0.01, (16, *neutral.shape))
-    difference = np.concatenate([[0 * neutral, CANONICAL[classifier.landmark_set.indices] - neutral], random])
-    points: F32 = neutral + np.concatenate([size * difference for size in (1, 10, 100)])
+    unseen = np.linalg.svd(w1.astype(np.float64))[0].T[::-8].reshape(-1, *neutral.shape)
+    others = np.concatenate([[CANONICAL[classifier.landmark_set.indices] - neutral], random, unseen])
+    points: F32 = neutral + np.concatenate([[0 * neutral], *(size * others for size in (1, 10, 1e3, 1e6))])
     return points.astype(np.float32)
 
 
@@ -102,7 +107,8 @@ def _figures(path: Path, classifier: Classifier) -> str:
 
 
 def _graph(path: Path, classifier: Classifier) -> str:
-    net, points = read_network(path), faces(classifier)
+    net = read_network(path)
+    points = faces(classifier, net.w1)
     difference = points - classifier.population_baseline
     greatest = 0.0
     for name, at in classifier.operating_points.items():
@@ -124,8 +130,9 @@ def _graph(path: Path, classifier: Classifier) -> str:
     return f"the network of its weights, to {greatest:.1e}"
 
 
-def _completeness(_path: Path, classifier: Classifier) -> str:
-    error = float(classifier.classify(faces(classifier)).completeness_error.max())
+def _completeness(path: Path, classifier: Classifier) -> str:
+    points = faces(classifier, read_network(path).w1)
+    error = float(classifier.classify(points).completeness_error.max())
     if not error <= COMPLETE:
         raise ValueError(
             f"attributions miss the change of the logit by {error:.1e}; {COMPLETE:.0e} is allowed"

@@ -87,9 +87,10 @@ def read_network(path: Path) -> Network:
     weights = {w.name: numpy_helper.to_array(w) for w in onnx.load(path).graph.initializer}
     try:
         w1, b1, radius = (2 * weights[name] for name in ("w1_half", "b1_half", "radius_half"))
+        by_reach = float(weights["radius_half_by_reach"])
         w2 = weights["w2"]
         b2 = weights["logits_at_baseline"] - weights["hidden_at_baseline"] @ w2
-        return Network(w1, b1, w2, b2, float(radius))
+        return Network(w1, b1, w2, b2, float(radius), float(radius) / 2 / by_reach if by_reach else np.inf)
     except KeyError as exc:
         raise ValueError(f"{path} has no weights of the name {exc}: `mien export` did not write it") from exc
 
@@ -116,6 +117,7 @@ def _constants(trained: TrainedModel) -> dict[str, NDArray[Any]]:
         "w1_half": net.w1 / 2,
         "b1_half": net.b1 / 2,
         "radius_half": np.array(net.radius / 2),
+        "radius_half_by_reach": np.array(net.radius / 2 / net.reach),
         "bend_open": net.b1 / 2,
         "bend_closing": net.b1 / 2 * start,
         "w2": net.w2,
@@ -147,8 +149,10 @@ def _nodes() -> list[onnx.NodeProto]:
     op("Reshape", "difference flat_shape", "flat")
     op("Gemm", "flat w1_half", "u_long")
     op("ReduceL2", "u_long", "norm", axes=[1], keepdims=1)
-    op("Max", "norm radius_half", "norm_at_most")
-    op("Div", "radius_half norm_at_most", "shorten")
+    op("ReduceL2", "flat", "length", axes=[1], keepdims=1)
+    op("Mul", "length radius_half_by_reach", "norm_for_length")
+    op("Max", "norm norm_for_length radius_half", "norm_at_least")
+    op("Div", "radius_half norm_at_least", "shorten")
     op("Mul", "u_long shorten", "u")
 
     # Forward. silu(p + b) = (p + b)/2 · (1 + tanh((p + b)/2))

@@ -3,11 +3,12 @@
 The network sees how the face differs from its neutral face, `difference = points - baseline`, so the
 baseline is where every attribution is zero. With one row a face, flattened to [B, 3K]:
 
-    p = difference @ w1                     clipped to `radius`, see below
+    p = difference @ w1
     logits = silu(p + b1) @ w2 + b2         their sum is 0: each is the log-odds against the average class
 
-A difference that is longer than any real face makes it (norm of p above `radius`) is shortened to that
-length first, so that a broken mesh cannot reach parts of the network that no data has ever shaped.
+A difference that is longer than any real face makes it is shortened to that length first: to the norm
+`reach`, and to the norm `radius` of p. So a broken mesh cannot reach parts of the network that no data has
+ever shaped, nor be so large in what w1 does not see that rounding drowns the rest.
 """
 
 from typing import Final, NamedTuple
@@ -29,6 +30,7 @@ class Network(NamedTuple):
     w2: F32  # [H, C]
     b2: F32  # [C]
     radius: float  # greatest norm of difference @ w1
+    reach: float = np.inf  # greatest norm of difference
 
 
 class Attribution(NamedTuple):
@@ -88,14 +90,15 @@ def mean_slope(p: F32, b: F32) -> F32:
 
 
 def _project(network: Network, difference: F32) -> tuple[F32, F32]:
-    """The clipped difference [B, 3K] and its product with w1 [B, H]."""
+    """The difference [B, 3K], shortened where it is too long, and its product with w1 [B, H]."""
     coordinates = len(network.w1)
     if difference.ndim != 3 or difference.shape[2] != 3 or difference.shape[1] * 3 != coordinates:
         raise ValueError(f"expected [B, {coordinates // 3}, 3], not {list(difference.shape)}")
     flat = difference.reshape(len(difference), -1)
     p = flat @ network.w1
-    norm = np.linalg.norm(p, axis=1, keepdims=True)
-    shorten = np.minimum(1, network.radius / np.maximum(norm, TINY)).astype(p.dtype)
+    norm, length = (np.linalg.norm(x, axis=1, keepdims=True) for x in (p, flat))
+    at_most = network.radius / np.maximum(norm, TINY), network.reach / np.maximum(length, TINY)
+    shorten = np.minimum(1, np.minimum(*at_most)).astype(p.dtype)
     return flat * shorten, p * shorten
 
 

@@ -30,7 +30,7 @@ Progress = Callable[[int, int, float], None]
 """Called with the step, the number of steps and the mean training loss since the last call."""
 
 _REPORT_STEPS = 100
-# The network's radius: so much more than the length that this part of the training faces stays below.
+# Radius and reach of the network: so much more than what this part of the training faces stays below.
 _ROOM, _REAL = 1.25, 0.999
 
 
@@ -122,8 +122,9 @@ def _train(config: TrainConfig, samples: Samples, report: Progress) -> TrainedMo
         config, modes, features(modes, difference), samples.probabilities[fit], weights, prior, report
     )
     net = _fold(parameters, modes)
-    lengths = np.linalg.norm(difference.reshape(len(difference), -1) @ net.w1, axis=1)
-    net = net._replace(radius=float(_ROOM * np.quantile(lengths, _REAL)))
+    flat = difference.reshape(len(difference), -1)
+    reach, radius = (_ROOM * np.quantile(np.linalg.norm(x, axis=1), _REAL) for x in (flat, flat @ net.w1))
+    net = net._replace(radius=float(radius), reach=float(reach))
 
     unseen, truth = samples.points[held_out] - baseline, samples.label[held_out]
     heat = temperature(network.logits(net, unseen), truth)

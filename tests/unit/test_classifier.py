@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.canonical import MIRROR
 from models.classifier import SHIPPED, Classifier
 from models.dataset import EMOTIONS
+from models.export import read_network
 from models.landmark_set import LandmarkSet
 
 SHIPPED_CLASSIFIER = Classifier.load()
@@ -46,19 +47,32 @@ def test_shipped_baseline_is_a_symmetric_face_classified_as_neutral() -> None:
 @given(seeds, st.sampled_from([0.0, 1e-4, 0.01, 0.1, 10.0, 1e4, 1e8]))
 def test_completeness_on_any_input(seed: int, spread: float) -> None:
     result = SHIPPED_CLASSIFIER.classify(faces(seed, spread=spread), faces(seed + 1))
-    assert result.completeness_error.max() < 1e-3
-    np.testing.assert_allclose(result.attributions.sum(axis=1), result.score_change, atol=1e-3)
+    assert result.completeness_error.max() < 1e-4
+    np.testing.assert_allclose(result.attributions.sum(axis=1), result.score_change, atol=1e-4)
     np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_array_equal(result.target, result.probabilities.argmax(axis=1))
 
 
 @settings(max_examples=20, deadline=None)
-@given(seeds, st.floats(1, 100))
+@given(seeds, st.floats(1, 1e6))
 def test_completeness_on_exaggerated_faces(seed: int, factor: float) -> None:
-    """The hardest inputs of the path integral: differences as long as the network's radius."""
-    baseline = SHIPPED_CLASSIFIER.population_baseline
-    result = SHIPPED_CLASSIFIER.classify((baseline + factor * (faces(seed) - baseline)).astype(np.float32))
-    assert result.completeness_error.max() < 1e-3
+    """Stretched, sheared and bent heads, which the network sees little of for their size."""
+    baseline, rng = SHIPPED_CLASSIFIER.population_baseline, np.random.default_rng(seed)
+    products = (baseline[:, :, None] * baseline[:, None]).reshape(-1, 9)
+    stretch, bend = rng.normal(0, 0.1, (4, 3, 3)), rng.normal(0, 0.1, (4, 9, 3))
+    difference = baseline @ stretch + products @ bend
+    result = SHIPPED_CLASSIFIER.classify((baseline + factor * difference).astype(np.float32))
+    assert result.completeness_error.max() < 1e-4
+
+
+@pytest.mark.parametrize("length", [0.1, 1.0, 100.0, 1e4, 1e8])
+def test_completeness_in_directions_that_the_network_does_not_see(length: float) -> None:
+    """Their product with the first layer is what rounding left of numbers that cancel."""
+    baseline, w1 = SHIPPED_CLASSIFIER.population_baseline, read_network(SHIPPED).w1.astype(np.float64)
+    unseen = np.linalg.svd(w1)[0].T[-32:].reshape(32, *baseline.shape)
+    result = SHIPPED_CLASSIFIER.classify((baseline + length * unseen).astype(np.float32))
+    assert result.completeness_error.max() < 1e-4
+    assert np.abs(result.score_change).max() < 0.1
 
 
 @settings(max_examples=20, deadline=None)
@@ -82,6 +96,39 @@ def test_the_population_is_the_baseline_unless_another_is_given() -> None:
     np.testing.assert_array_equal(own.attributions, 0)
 
 
+def test_a_bias_is_added_to_the_logits() -> None:
+    points, bias = faces(0), np.linspace(-2, 2, 8).astype(np.float32)
+    plain, biased = SHIPPED_CLASSIFIER.classify(points), SHIPPED_CLASSIFIER.classify(points, bias=bias)
+    expected = plain.probabilities * np.exp(bias)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(biased.probabilities, expected, atol=1e-5)
+    same = plain.target == biased.target
+    np.testing.assert_allclose(biased.score_change[same], plain.score_change[same], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("bias", "message"),
+    [
+        (np.zeros(7), r"bias must have shape \[8\], not \[7\]"),
+        (np.full(8, np.nan), "bias holds values that are not"),
+    ],
+)
+def test_a_bias_of_another_kind_is_refused(bias: NDArray[np.float32], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SHIPPED_CLASSIFIER.classify(faces(0), bias=bias)
+
+
+def test_the_shipped_operating_points() -> None:
+    points = SHIPPED_CLASSIFIER.operating_points
+    assert list(points) == ["accurate", "balanced"]
+    assert (points["accurate"].bias == 0).all()
+    assert SHIPPED_CLASSIFIER.min_confidence == points["accurate"].min_confidence
+    assert (
+        points["balanced"].bias[EMOTIONS.index("fear")] > points["balanced"].bias[EMOTIONS.index("neutral")]
+    )
+    assert set(SHIPPED_CLASSIFIER.trained_on) >= {"ferplus"}
+
+
 def test_no_faces() -> None:
     result = SHIPPED_CLASSIFIER.classify(np.empty((0, 128, 3), np.float32))
     assert [field.shape for field in result] == [(0, 8), (0,), (0, 128), (0,), (0,)]
@@ -96,9 +143,10 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
         SHIPPED_CLASSIFIER.classify(faces(0), np.zeros(shape, np.float32))
 
 
-def test_values_that_are_not_finite_are_refused() -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e10])
+def test_values_that_are_not_finite_are_refused(value: float) -> None:
     points = faces(0)
-    points[2, 5, 1] = np.nan
+    points[2, 5, 1] = value
     with pytest.raises(ValueError, match="points holds values that are not finite"):
         SHIPPED_CLASSIFIER.classify(points)
     with pytest.raises(ValueError, match="baseline holds values that are not finite"):

@@ -42,7 +42,7 @@ def silu_slope(x: F64) -> F64:
 
 def riemann(net: Network, difference: F64, target: NDArray[np.int64], steps: int = 4096) -> F64:
     """Attributions by the definition, [B, K]: midpoints of the path, float64, this file's own gradient."""
-    w1, b1, w2, _, radius = net
+    w1, b1, w2, _, radius, _ = net
     flat = difference.reshape(len(difference), -1)
     p = flat @ w1
     shorten = np.minimum(1, radius / np.maximum(np.linalg.norm(p, axis=1, keepdims=True), 1e-300))
@@ -189,6 +189,20 @@ def test_a_difference_beyond_the_radius_is_shortened_to_it(seed: int) -> None:
         strict=True,
     ):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@settings(deadline=None)
+@given(seeds)
+def test_a_difference_that_is_too_long_is_shortened_whatever_w1_sees_of_it(seed: int) -> None:
+    net, difference = network(seed)._replace(reach=2.0), faces(seed, size=100.0)
+    shortened = difference * (2.0 / np.linalg.norm(difference, axis=(1, 2), keepdims=True))
+    np.testing.assert_allclose(logits(net, difference), logits(net, shortened), atol=1e-4)
+    np.testing.assert_array_equal(
+        logits(net, 0.01 * shortened), logits(net._replace(reach=np.inf), 0.01 * shortened)
+    )
+    unseen = np.linalg.svd(net.w1.astype(np.float64))[0][:, -1]
+    face = (1e6 * unseen).astype(np.float32).reshape(1, K, 3)
+    assert integrated_gradients(net, face, np.array([0])).completeness_error < 1e-5
 
 
 def test_points_that_did_not_move_have_no_attribution() -> None:

@@ -72,7 +72,7 @@ def test_logits_are_centred_and_the_radius_lets_real_faces_be(trained: TrainedMo
     difference = trained.landmark_set.take(SAMPLES.points) - trained.population_baseline
     logits = network.logits(trained.network, difference)
     np.testing.assert_allclose(logits.sum(axis=1), 0, atol=1e-4)
-    unclipped = network.logits(trained.network._replace(radius=1e9), difference)
+    unclipped = network.logits(trained.network._replace(radius=1e9, reach=1e9), difference)
     assert (logits == unclipped).all(axis=1).mean() > 0.99
     assert (network.logits(trained.network, 100 * difference) != 100 * logits).any()
 
