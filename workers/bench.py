@@ -99,7 +99,7 @@ def show(results: dict[str, Any], console: Console) -> None:
         for comparison in comparisons:
             library = comparison["library"]
             ratios = _ratio(comparison["speed_ratio"]), _ratio(comparison["cpu_ratio"])
-            table.add_row(f"  bare: {library['name']}", *_times(library), *ratios)
+            table.add_row(f"  beside: {library['name']}", *_times(library), *ratios)
             _add_details(table, library)
     console.print(table)
     console.print(

@@ -215,7 +215,7 @@ def test_the_table_shows_every_side_with_its_ratio(monkeypatch: pytest.MonkeyPat
     text = console.file.getvalue()
     assert "decode: a case" in text
     assert text.count("Mien: ours") == 1
-    assert "1.00 [0.60–1.40]" in next(line for line in text.splitlines() if "bare: theirs" in line)
+    assert "1.00 [0.60–1.40]" in next(line for line in text.splitlines() if "beside: theirs" in line)
     assert "peak: state 1.5" in text
     assert results["machine"]["cpu"] in text
 
