@@ -118,7 +118,6 @@ def _constants(trained: TrainedModel) -> dict[str, NDArray[Any]]:
         "b1_half": net.b1 / 2,
         "radius_half": np.array(net.radius / 2),
         "radius_half_by_reach": np.array(net.radius / 2 / net.reach),
-        "bend_open": net.b1 / 2,
         "bend_closing": net.b1 / 2 * start,
         "w2": net.w2,
         "w2_by_class": net.w2.T,
@@ -174,7 +173,7 @@ def _nodes() -> list[onnx.NodeProto]:
     op("Tanh", "u_not_zero", "u_tanh")
     op("Div", "u_tanh u_not_zero", "u_flatness")
     op("Mul", "end bend_closing", "closing")
-    op("Sub", "bend_open closing", "bend")
+    op("Sub", "b1_half closing", "bend")
     op("Mul", "bend u_flatness", "bend_mean")
     op("Add", "gate_twice bend_mean", "slope_twice")
 
