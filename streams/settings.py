@@ -79,11 +79,22 @@ class Settings(BaseSettings):
         "false: the population's for all, and `mien classify` needs no Redis",
     )
     classify_batch_max: int = Field(64, ge=1, description="faces classified at once, at most")
-    min_confidence: float | None = Field(None, ge=0, le=1, description="the model's own threshold without it")
-    min_inter_ocular_px: float = Field(14.0, ge=0, description="smaller faces abstain: small-face")
-    max_yaw_deg: float = Field(50.0, ge=0, description="faces turned further abstain: extreme-pose")
-    max_pitch_deg: float = Field(40.0, ge=0, description="the same up and down")
-    min_sharpness: float = Field(0.004, ge=0, description="less sharp faces abstain: blurred")
+    operating_point: str = Field(
+        "accurate",
+        description="one of the model's: accurate, or balanced, which names rare emotions more often "
+        "and is right less often",
+    )
+    min_confidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="less sure answers abstain: low-confidence; without it the operating point's own",
+    )
+    # The limits of the picture are measured: docs/limits.md.
+    min_inter_ocular_px: float = Field(13.0, ge=0, description="smaller faces abstain: small-face")
+    max_yaw_deg: float = Field(34.0, ge=0, description="faces turned further abstain: extreme-pose")
+    max_pitch_deg: float = Field(27.0, ge=0, description="the same up and down")
+    min_sharpness: float = Field(0.0017, ge=0, description="less sharp faces abstain: blurred")
     explanation_landmarks: int = Field(10, ge=1, description="how many top landmarks an event lists")
 
     # Subjects

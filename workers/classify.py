@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from models import abstention, explanation
 from models.classifier import Classification, Classifier
+from models.evaluation import with_bias
+from models.operating_points import OperatingPoint
 from streams import emotions, landmarks, metrics, neutral_faces
 from streams.emotions import (
     AttributedLandmark,
@@ -26,7 +28,7 @@ from streams.emotions import (
     Model,
     Probabilities,
 )
-from streams.errors import InputRefused, WrongLandmarkSet
+from streams.errors import InputRefused, SettingsInvalid, WrongLandmarkSet
 from streams.landmarks import Landmarks
 from streams.settings import Settings
 from workers import loading, stage
@@ -74,7 +76,11 @@ class Face(NamedTuple):
 
 
 class Classified(NamedTuple):
-    """One event a face, and for some faces the probabilities under the population's baseline."""
+    """One event a face, and for some faces the probabilities under the population's baseline.
+
+    These are without the operating point's bias: whether a face is at rest does not depend on how often an
+    emotion is to be named.
+    """
 
     events: list[EmotionEvent]
     population_probabilities: dict[int, NDArray[np.float32]]  # place of the face → [8]
@@ -131,14 +137,20 @@ class ClassifyWorker:
 
 
 class EventMaker:
-    """Faces in, events out."""
+    """Faces in, events out.
+
+    Raises:
+        SettingsInvalid: if the model has no such operating point.
+    """
 
     def __init__(self, classifier: Classifier, settings: Settings) -> None:
         self._classifier = classifier
         self._top = settings.explanation_landmarks
+        point = _operating_point(classifier, settings.operating_point)
+        self._bias = point.bias
         threshold = settings.min_confidence
         self._limits = abstention.Limits(
-            min_confidence=classifier.min_confidence if threshold is None else threshold,
+            min_confidence=point.min_confidence if threshold is None else threshold,
             min_inter_ocular_px=settings.min_inter_ocular_px,
             max_yaw_deg=settings.max_yaw_deg,
             max_pitch_deg=settings.max_pitch_deg,
@@ -176,11 +188,13 @@ class EventMaker:
             classified = self._classifier.classify(
                 np.stack(points + [points[place] for place in again]),
                 np.stack(baselines + [population] * len(again)),
+                self._bias,
             )
         rows = {place: place for place in due} | {p: row for row, p in enumerate(again, start=len(faces))}
         with metrics.stage_duration_seconds.labels(NAME, "explain").time():
             events = [self._event(face, own[row], classified, row) for row, face in enumerate(faces)]
-        return Classified(events, {place: classified.probabilities[row] for place, row in rows.items()})
+        unbiased = with_bias(classified.probabilities[list(rows.values())], -self._bias)
+        return Classified(events, dict(zip(rows, unbiased, strict=True)))
 
     def usable(self, face: Face) -> bool:
         """Whether the picture is good enough, whatever the model thinks of it."""
@@ -248,6 +262,15 @@ class EventMaker:
             ),
             model=Model(classifier.name, classifier.version, classifier.landmark_set.id),
         )
+
+
+def _operating_point(classifier: Classifier, name: str) -> OperatingPoint:
+    if name not in classifier.operating_points:
+        raise SettingsInvalid(
+            f"MIEN_OPERATING_POINT={name}: the model {classifier.name} ({classifier.version}) has no such "
+            f"operating point; it has {', '.join(classifier.operating_points)}."
+        )
+    return classifier.operating_points[name]
 
 
 def observe(event: EmotionEvent) -> None:

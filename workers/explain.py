@@ -30,6 +30,7 @@ def run(settings: Settings, image: Path, out: Path | None) -> list[EmotionEvent]
     Raises:
         SourceNotFound: if the picture cannot be opened.
         BadPicture: if it is none, corrupt or too large.
+        SettingsInvalid: if the model has no such operating point.
         ModelUnusable: if the model cannot be loaded.
         OutputFailed: if ``out`` cannot be written.
     """

@@ -84,6 +84,7 @@ def test_a_missing_or_corrupt_model_ends_classify_with_72_and_its_path(chain: Ch
         (["camera", "--id", "a/b", "--source", "demo:calm"], {}, 78, "a/b"),
         (["landmarks"], {"kafka_sasl_username": "mien"}, 78, "MIEN_KAFKA_SECURITY_PROTOCOL"),
         (["landmarks"], {"max_faces": "many"}, 78, "MIEN_MAX_FACES"),
+        (["classify"], {"operating_point": "brave"}, 78, "MIEN_OPERATING_POINT"),
         (["state"], {"redis_url": "not-a-url"}, 78, "MIEN_REDIS_URL"),
     ],
 )

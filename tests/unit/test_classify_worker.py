@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -17,9 +18,10 @@ from models.align import align
 from models.canonical import CANONICAL, COARSE_REGIONS, REGION
 from models.classifier import Classifier
 from models.head_warp import load_shapes
+from models.operating_points import OperatingPoint
 from streams import catalog, emotions, landmarks, metrics, neutral_faces
 from streams.emotions import EMOTIONS, EmotionEvent
-from streams.errors import RedisUnavailable
+from streams.errors import RedisUnavailable, SettingsInvalid
 from streams.landmarks import Landmarks, Pose, Quality
 from streams.neutral_faces import NeutralFace
 from streams.settings import Settings
@@ -227,13 +229,14 @@ async def test_what_is_no_landmarks_message_is_refused(
     [
         ({}, {}, None),
         ({}, {"min_confidence": 1.0}, "low-confidence"),
-        ({"quality": Quality(13.0, 0.05, 1.0)}, {}, "small-face"),
-        ({"quality": Quality(13.0, 0.05, 1.0)}, {"min_inter_ocular_px": 10}, None),
-        ({"quality": Quality(64.0, 0.0, 1.0)}, {}, "blurred"),
-        ({"quality": Quality(64.0, 0.0, 1.0)}, {"min_sharpness": 0}, None),
-        ({"pose": Pose(-55.0, 0, 0)}, {}, "extreme-pose"),
-        ({"pose": Pose(0, 45.0, 0)}, {}, "extreme-pose"),
-        ({"pose": Pose(0, 45.0, 0)}, {"max_pitch_deg": 60}, None),
+        ({"quality": Quality(12.9, 0.05, 1.0)}, {}, "small-face"),
+        ({"quality": Quality(12.9, 0.05, 1.0)}, {"min_inter_ocular_px": 10}, None),
+        ({"quality": Quality(64.0, 0.0016, 1.0)}, {}, "blurred"),
+        ({"quality": Quality(64.0, 0.0016, 1.0)}, {"min_sharpness": 0}, None),
+        ({"pose": Pose(-34.1, 0, 0)}, {}, "extreme-pose"),
+        ({"pose": Pose(0, 27.1, 0)}, {}, "extreme-pose"),
+        ({"pose": Pose(0, 27.1, 0)}, {"max_pitch_deg": 60}, None),
+        ({"quality": Quality(13.0, 0.0017, 1.0), "pose": Pose(34.0, -27.0, 0)}, {}, None),
         ({"pose": Pose(0, 0, 170.0)}, {}, None),
     ],
     ids=str,
@@ -255,6 +258,53 @@ def test_without_a_setting_the_models_own_threshold_decides(face: Make) -> None:
     assert {event.abstained for event in events} == {None, "low-confidence"}
     for event in events:
         assert (event.abstained is None) is (event.confidence >= CLASSIFIER.min_confidence)
+
+
+BIAS = np.array([-2, -1, 0, 1, 1, 2, 3, 4], np.float32)
+BIASED = replace(
+    CLASSIFIER,
+    operating_points={
+        "accurate": CLASSIFIER.operating_points["accurate"],
+        "balanced": OperatingPoint(BIAS, 0.7),
+    },
+)
+
+
+def test_the_operating_point_moves_answer_explanation_and_threshold(face: Make) -> None:
+    maker = EventMaker(BIASED, Settings(operating_point="balanced"))
+    events = maker.of([maker.check(face(seed=seed)) for seed in range(40)])
+    points = np.stack([moved(seed) for seed in range(40)])
+    expected, plain = CLASSIFIER.classify(points, bias=BIAS), CLASSIFIER.classify(points)
+
+    assert (expected.target != plain.target).any()
+    assert {event.abstained for event in events} == {None, "low-confidence"}
+    for row, event in enumerate(events):
+        shares = [getattr(event.probabilities, name) for name in EMOTIONS]
+        assert shares == pytest.approx(expected.probabilities[row].tolist(), abs=1e-5)
+        assert event.explanation.target == EMOTIONS[expected.target[row]]
+        assert event.explanation.attributions == pytest.approx(expected.attributions[row].tolist(), abs=1e-4)
+        assert (event.abstained is None) is (event.confidence >= 0.7)
+
+
+def test_the_default_operating_point_is_the_accurate_one(face: Make) -> None:
+    maker = EventMaker(BIASED, Settings(min_confidence=0.0))
+
+    for seed in range(5):
+        assert maker.of([maker.check(face(seed=seed))]) == [event_of(face(seed=seed))]
+
+
+def test_a_chosen_threshold_wins_over_the_operating_points(face: Make) -> None:
+    maker = EventMaker(BIASED, Settings(operating_point="balanced", min_confidence=0.0))
+    events = maker.of([maker.check(face(seed=seed)) for seed in range(40)])
+
+    assert min(event.confidence for event in events) < 0.7
+    assert {event.abstained for event in events} == {None}
+
+
+async def test_an_operating_point_that_the_model_has_not_is_told_at_the_start(outlet: Any) -> None:
+    with pytest.raises(SettingsInvalid, match=r"MIEN_OPERATING_POINT=brave: .* has accurate, balanced\."):
+        async with open_handler(Settings(operating_point="brave", own_neutral=False), outlet):
+            pass
 
 
 async def test_events_are_counted(worker: ClassifyWorker, outlet: Any, face: Make) -> None:
@@ -390,6 +440,37 @@ async def test_a_wrong_own_face_does_not_confirm_itself(outlet: Any, face: Make)
     (mine,) = await worker._baselines.of(["yard:new"])
     assert mine is not None
     assert np.abs(mine - OWN).max() < 0.1 * np.abs(SMILE - OWN).max()
+
+
+def test_what_is_learnt_from_has_no_bias(face: Make) -> None:
+    maker = EventMaker(BIASED, Settings(operating_point="balanced"))
+    faces = [maker.check(face(seed=seed)) for seed in range(4)]
+    said = maker.against(faces, [None, OWN, None, OWN], due=[0, 1, 3]).population_probabilities
+    expected = CLASSIFIER.classify(np.stack([moved(seed) for seed in range(4)])).probabilities
+
+    assert sorted(said) == [0, 1, 3]
+    for place, probabilities in said.items():
+        assert probabilities == pytest.approx(expected[place], rel=1e-3, abs=1e-6)
+
+
+async def test_an_own_face_is_learnt_alike_at_each_operating_point(outlet: Any, face: Make) -> None:
+    """With this bias no face at rest would be called neutral."""
+    bias = np.array([-20, 0, 0, 0, 0, 0, 0, 0], np.float32)
+    assert CLASSIFIER.classify(OWN[None], bias=bias).probabilities[0, 0] < 0.01
+    points = {"accurate": OperatingPoint(0 * bias, 0.5), "balanced": OperatingPoint(bias, 0.5)}
+    estimates = []
+    for name in points:
+        chosen = Settings(operating_point=name)
+        baselines = Baselines(TableStore({}), chosen, CLASSIFIER.landmark_set)  # type: ignore[arg-type]
+        worker = ClassifyWorker(chosen, outlet, replace(CLASSIFIER, operating_points=points), baselines)
+        for start in (0, 64):
+            await worker.handle([at_rest(face, start + number) for number in range(64)])
+        estimates.append(baselines._subjects["yard:new"].estimate)
+    accurate, balanced = estimates
+
+    assert accurate.readings == balanced.readings > 0
+    assert balanced.weight == pytest.approx(accurate.weight, rel=1e-3)
+    assert np.allclose(balanced.mean, accurate.mean)
 
 
 async def test_without_redis_it_classifies_and_learns_all_the_same(outlet: Any, face: Make) -> None:

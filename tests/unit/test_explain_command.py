@@ -1,6 +1,7 @@
 """`mien explain` on real pictures: the events of the stream, a drawing, and clear words when it cannot."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ from PIL import Image
 from rich.console import Console
 from skimage import data
 
+from models.classifier import Classifier
+from models.operating_points import OperatingPoint
 from models.pictures import read_picture
-from streams.errors import BadPicture, OutputFailed, SourceNotFound
+from streams.errors import BadPicture, OutputFailed, SettingsInvalid, SourceNotFound
 from streams.settings import Settings
 from workers import explain
 
@@ -53,6 +56,25 @@ def test_an_unsure_answer_says_so(portrait: Path) -> None:
 
     assert event.emotion is None
     assert explain.headline(event).startswith("Not sure (small-face): happiness ")
+
+
+def test_the_operating_point_is_the_one_that_was_chosen(
+    portrait: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = Classifier.load()
+    surprised = OperatingPoint(np.array([0, 0, 50, 0, 0, 0, 0, 0], np.float32), 0.5)
+    points = shipped.operating_points | {"balanced": surprised}
+    monkeypatch.setattr(
+        explain.loading, "load_classifier", lambda _settings: replace(shipped, operating_points=points)
+    )
+
+    said = {
+        name: explain.run(Settings(operating_point=name), portrait, None)[0].emotion
+        for name in ("accurate", "balanced")
+    }
+    assert said == {"accurate": "happiness", "balanced": "surprise"}
+    with pytest.raises(SettingsInvalid, match="no such operating point; it has accurate, balanced"):
+        explain.run(Settings(operating_point="brave"), portrait, None)
 
 
 def test_a_picture_without_a_face_has_no_events(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def test_defaults_are_a_laptop_that_forgets_pictures_after_a_minute(monkeypatch:
     assert loaded.window_s == 60
     assert loaded.subject_ttl_s > loaded.window_s
     assert loaded.model_path is None
+    assert loaded.operating_point == "accurate"
     assert loaded.min_confidence is None
 
 
