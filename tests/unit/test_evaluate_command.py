@@ -20,11 +20,12 @@ from models.dataset import load
 from models.evaluation import confusion_matrix
 from models.export import export
 from models.landmark_set import LandmarkSet
+from models.portrait import Head
 from models.synthetic import RECIPES
 from models.train import TrainConfig, train
 from streams.errors import InputRefused, ModelUnusable, OutputFailed, SourceNotFound
 from streams.settings import Settings
-from workers import evaluate, evaluation_tables
+from workers import evaluate, evaluation_tables, extract
 from workers.cli import app
 
 CONFIG = TrainConfig(
@@ -275,6 +276,72 @@ def test_tables_show_every_figure_that_matters(folder: Path) -> None:
         assert words in text
     for words in ("truth / answer", "noise 0.001", "float16", "deletion", "insertion", "completeness"):
         assert words in text
+
+
+PICTURES: dict[str, dict[str, float]] = {
+    "neutral/ann/1": {},
+    "neutral/ann/2": {"happiness": 0.05},
+    "happy/ann/1": {"happiness": 1.0},
+    "surprise/ann/1": {"surprise": 1.0},
+    "surprise/bob/1": {"surprise": 0.9},
+}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's portrait, said to be two people, and a picture that is none."""
+    folder = tmp_path_factory.mktemp("data") / "portraits"
+    head = Head(1.0)
+    for name, intensities in PICTURES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(head.draw(intensities)).save(folder / f"{name}.png")
+    (folder / "happy" / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+def evaluate_pictures(path: Path, **options: Any) -> tuple[Any, str]:
+    """The evaluation of one file or folder by the shipped model, and what was said on the way."""
+    said = io.StringIO()
+    console = Console(file=said, width=200)
+    options_ = Options(curve_faces=0, noises=())._replace(**options)
+    report = evaluate.run(Settings(), [path], options_, model=None, out=None, console=console)
+    (evaluation,) = report.data_sets
+    return evaluation, said.getvalue()
+
+
+def test_a_folder_of_pictures_is_read_and_judged(pictures: Path) -> None:
+    evaluation, said = evaluate_pictures(pictures)
+
+    assert (evaluation.data_set, evaluation.part, evaluation.faces) == ("portraits", "all", len(PICTURES))
+    assert evaluation.classes_present == list(EMOTIONS)
+    figures = evaluation.operating_points["accurate"]
+    assert {emotion: figures.by_class[emotion].faces for emotion in EMOTIONS} == {
+        "neutral": 2, "happiness": 1, "surprise": 2
+    }  # fmt: skip
+    assert figures.accuracy == 1
+    assert "left out 1 of 6 pictures" in said
+    assert "broken.png" in said
+
+
+def test_people_of_a_folder_have_their_own_neutral_faces(pictures: Path) -> None:
+    evaluation, _ = evaluate_pictures(pictures, neutral="own")
+
+    assert evaluation.left_out.without_own_neutral == 1  # bob's
+    assert evaluation.faces == 4
+    assert evaluation.operating_points["accurate"].faces == evaluation.population["accurate"].faces == 4
+
+
+def test_extracted_pictures_are_judged_like_the_folder(pictures: Path, tmp_path: Path) -> None:
+    extract.run(pictures, tmp_path / "portraits.npz", Settings(), QUIET)
+
+    assert evaluate_pictures(tmp_path / "portraits.npz")[0] == evaluate_pictures(pictures)[0]
+
+
+def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "1.png").touch()
+    with pytest.raises(InputRefused, match=str(tmp_path)):
+        evaluate_pictures(tmp_path)
 
 
 @pytest.mark.parametrize(
