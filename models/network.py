@@ -41,6 +41,38 @@ class Attribution(NamedTuple):
     completeness_error: F32  # [B], |sum of the attributions - score_change|
 
 
+def with_twins(network: Network, mirror: NDArray[np.int32]) -> Network:
+    """The network with a twin for each unit, which sees the mirrored face as the unit sees the face.
+
+    So a face and its mirror image get the same logits. `mirror` [K] is the place of each point's mirror twin.
+    """
+    return network._replace(
+        w1=np.concatenate([network.w1, mirrored(network.w1, mirror)], axis=1),
+        b1=np.tile(network.b1, 2),
+        w2=np.tile(network.w2, (2, 1)),
+    )
+
+
+def has_twins(network: Network, mirror: NDArray[np.int32]) -> bool:
+    """Whether the second half of the units are the first half's twins."""
+    half, odd = divmod(len(network.b1), 2)
+    return not odd and all(
+        np.array_equal(*halves)
+        for halves in (
+            (mirrored(network.w1[:, :half], mirror), network.w1[:, half:]),
+            (network.b1[:half], network.b1[half:]),
+            (network.w2[:half], network.w2[half:]),
+        )
+    )
+
+
+def mirrored(w1: F32, mirror: NDArray[np.int32]) -> F32:
+    """The first layer [3K, H] whose product with a face is that of `w1` with the mirrored face."""
+    by_point = w1.reshape(len(mirror), 3, -1)[mirror] * np.array([[-1], [1], [1]], w1.dtype)
+    same_shape: F32 = by_point.reshape(w1.shape)
+    return same_shape
+
+
 def logits(network: Network, difference: F32) -> F32:
     """Logits [B, C] of differences [B, K, 3]. Raises ValueError for another number of points."""
     _, p = _project(network, difference)
@@ -73,6 +105,14 @@ def integrated_gradients(network: Network, difference: F32, target: NDArray[np.i
     change = (_silu(p + network.b1) - _silu(network.b1)) @ network.w2
     score_change = np.take_along_axis(change, target[:, None], axis=1)[:, 0]
     return Attribution(attributions, score_change, np.abs(attributions.sum(axis=1) - score_change))
+
+
+def mean_gradients(network: Network, difference: F32) -> F32:
+    """Mean gradient [B, C, 3K] of every logit along the path; times the difference, Integrated Gradients."""
+    _, p = _project(network, difference)
+    back = mean_slope(p, network.b1)[:, None] * network.w2.T
+    gradients: F32 = back @ network.w1.T
+    return gradients
 
 
 def mean_slope(p: F32, b: F32) -> F32:

@@ -14,9 +14,9 @@ from models.dataset import NO_MAJORITY, Samples
 from models.evaluation import figures
 from models.landmark_set import ALL, LandmarkSet
 from models.selection import greedy, nested, shuffled
-from models.train import TrainConfig, TrainedModel, landmark_importance, train
+from models.train import TrainConfig, TrainedModel, informed_importance, landmark_importance, train
 
-Method = Literal["ig", "random", "greedy"]
+Method = Literal["ig", "random", "greedy", "informed"]
 METHODS: Final = get_args(Method)
 EVERY: Final = "all"  # the method of the set of all 468 points
 Progress = Callable[[str, int, int], None]
@@ -71,19 +71,16 @@ def curve(
 ) -> Iterator[Trained]:
     """Train and score one network a landmark set, the largest sets first.
 
-    All choices are made with training faces only, IG's by a first network on all points. Held-out faces score
-    the networks (and calibrate their temperature, which changes no answer). Raises ValueError for a plan that
-    cannot be followed, and as `train` does.
+    All choices are made with training faces only, those of ig and informed by a first network on all points.
+    Held-out faces score the networks (and calibrate their temperature, which changes no answer). Raises
+    ValueError for a plan that cannot be followed, and as `train` does.
     """
     check(plan)
     sizes = sorted(set(plan.sizes), reverse=True)
     smaller = [size for size in sizes if size < POINTS]
-    total = (
-        (POINTS in sizes or "ig" in plan.methods)
-        + ("ig" in plan.methods) * len(smaller)
-        + ("greedy" in plan.methods) * len(smaller)
-        + ("random" in plan.methods) * len(smaller) * plan.seeds
-    )
+    asks = {"ig", "informed"} & set(plan.methods)  # these ask a network on all points
+    rankings_of = len({*asks, "greedy"} & set(plan.methods)) + ("random" in plan.methods) * plan.seeds
+    total = (POINTS in sizes or bool(asks)) + rankings_of * len(smaller)
     done = 0
 
     def fit(what: str, landmark_set: LandmarkSet) -> TrainedModel:
@@ -99,12 +96,14 @@ def curve(
         return model
 
     rankings: dict[tuple[str, int | None], NDArray[np.float32]] = {}
-    if POINTS in sizes or "ig" in plan.methods:
+    if POINTS in sizes or asks:
         model = fit("all points", ALL)
         if POINTS in sizes:
             yield Trained(_cell(EVERY, None, model, samples), model)
         if "ig" in plan.methods and smaller:
             rankings["ig", None] = landmark_importance(model, samples)
+        if "informed" in plan.methods and smaller:
+            rankings["informed", None] = informed_importance(model, samples, max(smaller))
     if "greedy" in plan.methods and smaller:
         progress("greedy ranking", done * config.steps, total * config.steps)
         rankings["greedy", None] = greedy(samples, max(smaller))

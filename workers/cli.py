@@ -372,8 +372,10 @@ def select(
     sizes: Annotated[str, typer.Option(help="Numbers of landmarks to try.")] = "468,256,128,64,32,16",
     methods: Annotated[
         str,
-        typer.Option(help="Ways to choose them: ig (attribution), random (mirrored sets), greedy (ridge)."),
-    ] = "ig,random,greedy",
+        typer.Option(
+            help="Ways to choose them: ig, random, greedy, informed; docs/evaluation.md says what they are."
+        ),
+    ] = "ig,random,greedy,informed",
     seeds: Annotated[int, typer.Option(min=1, help="How many random sets of each size.")] = 3,
     steps: Annotated[int, typer.Option(min=1, help="Training steps of each network.")] = 1500,
     config: Annotated[

@@ -42,9 +42,8 @@ def run(settings: Settings, folder: Path, *, folds: int, steps: int, console: Co
             reason="no-ck-plus",
         )
     with samples.told_as_input_errors():
-        config = replace(
-            TrainConfig.load(SHIPPED_CONFIG), steps=steps, synthetic_share=0.0, source_weights={}
-        )
+        shipped = TrainConfig.load(SHIPPED_CONFIG)
+        config = replace(shipped.alone().for_sources(()), steps=steps, synthetic_share=0.0)
     faces = samples.load([folder], settings, console)
     with samples.told_as_input_errors(), Progress(console=console, transient=True) as bar:
         task = bar.add_task("Training", total=None)

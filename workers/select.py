@@ -56,7 +56,7 @@ def run(
     """
     with samples.told_as_input_errors():
         check(plan)
-        chosen_config = replace(TrainConfig.load(config or SHIPPED_CONFIG), steps=steps)
+        chosen_config = replace(TrainConfig.load(config or SHIPPED_CONFIG), steps=steps).alone()
     if write and landmarks not in plan.sizes:
         raise InputRefused(
             f"no set of {landmarks} landmarks is tried, so none can be written: add {landmarks} to --sizes",
@@ -67,7 +67,6 @@ def run(
     faces = samples.load(
         data, settings, console, synthetic_share=chosen_config.synthetic_share, seed=chosen_config.seed
     )
-    weights = {name: w for name, w in chosen_config.source_weights.items() if name in faces.sources}
     trained: list[Trained] = []
     with samples.told_as_input_errors(), Progress(console=console, transient=True) as bar:
         task = bar.add_task("Training", total=None)
@@ -75,7 +74,7 @@ def run(
         def show(what: str, done: int, total: int) -> None:
             bar.update(task, description=f"Training: {what}", completed=done, total=total)
 
-        for one in curve(replace(chosen_config, source_weights=weights), faces, plan, show):
+        for one in curve(chosen_config.for_sources(faces.sources), faces, plan, show):
             trained.append(one)
             scores = one.cell.scores
             console.print(

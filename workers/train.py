@@ -33,6 +33,8 @@ def run(settings: Settings, data: Sequence[Path], out: Path, config: Path | None
     with samples.told_as_input_errors():
         chosen = TrainConfig.load(config or SHIPPED_CONFIG)
     faces = samples.load(data, settings, console, synthetic_share=chosen.synthetic_share, seed=chosen.seed)
+    if config is None:
+        chosen = chosen.for_sources(faces.sources)
     with samples.told_as_input_errors(), Progress(console=console) as bar:
         task = bar.add_task("Training", total=None)
         trained = train_model(

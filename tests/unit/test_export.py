@@ -19,13 +19,15 @@ from models.trained_model import TrainedModel
 POINTS = LandmarkSet("tiny", np.array([1, 33, 61, 263, 291], dtype=np.int32))
 
 
-def a_model(seed: int = 0, radius: float = 3.0, reach: float = 5.0) -> TrainedModel:
+def a_model(seed: int = 0, *, twins: bool = False) -> TrainedModel:
     rng = np.random.default_rng(seed)
 
     def weights(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         return rng.normal(0, shape[0] ** -0.5, shape).astype(np.float32)
 
-    net = Network(weights(15, 9), weights(9), weights(9, 8), weights(8), radius, reach)
+    net = Network(weights(15, 9), weights(9), weights(9, 8), weights(8), radius=3.0, reach=5.0)
+    if twins:
+        net = network.with_twins(net, POINTS.mirror)
     at = {
         "accurate": OperatingPoint(np.zeros(8, np.float32), 0.4),
         "balanced": OperatingPoint(weights(8), 0.3),
@@ -34,9 +36,9 @@ def a_model(seed: int = 0, radius: float = 3.0, reach: float = 5.0) -> TrainedMo
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e-30, 1e-4, 0.1, 1.0, 50.0, 1e6]))
-def test_graph_computes_what_the_network_does(tmp_path: Path, seed: int, size: float) -> None:
-    model = a_model(seed)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e-30, 1e-4, 0.1, 1.0, 50.0, 1e6]), st.booleans())
+def test_graph_computes_what_the_network_does(tmp_path: Path, seed: int, size: float, twins: bool) -> None:
+    model = a_model(seed, twins=twins)
     rng = np.random.default_rng(seed + 1)
     baseline = rng.normal(0, 1, (6, 5, 3)).astype(np.float32)
     points = (baseline + rng.normal(0, size, (6, 5, 3))).astype(np.float32)
@@ -73,6 +75,27 @@ def test_a_bias_lets_another_emotion_win_and_that_one_is_explained(tmp_path: Pat
         classifier.classify(points), classifier.classify(points, bias=0 * bias), strict=True
     ):
         np.testing.assert_array_equal(left_out, zero)
+
+
+def test_a_network_with_twins_takes_half_the_room_and_knows_no_left_from_right(tmp_path: Path) -> None:
+    model, rng = a_model(twins=True), np.random.default_rng(1)
+    classifier = Classifier.load(export(model, tmp_path))
+    points, baseline = rng.normal(0, 1, (2, 6, 5, 3)).astype(np.float32)
+    flip = np.array([-1, 1, 1], np.float32)
+    one = classifier.classify(points, baseline)
+    other = classifier.classify(points[:, POINTS.mirror] * flip, baseline[:, POINTS.mirror] * flip)
+    np.testing.assert_array_equal(one.target, other.target)
+    np.testing.assert_allclose(other.probabilities, one.probabilities, atol=1e-6)
+    np.testing.assert_allclose(other.attributions[:, POINTS.mirror], one.attributions, atol=1e-6)
+
+    stored = {w.name: w.dims for w in onnx.load(tmp_path / "mien-tiny.onnx").graph.initializer}
+    assert (stored["w1_even_half"], stored["w1_odd_half"]) == (
+        [9, 9],
+        [9, 9],
+    )  # 3 points on a side or between
+    again = read_network(tmp_path / "mien-tiny.onnx")
+    np.testing.assert_allclose(again.w1, model.network.w1, atol=1e-6)
+    assert network.has_twins(again, POINTS.mirror)
 
 
 def test_the_weights_come_back_as_they_were(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ from numpy.typing import NDArray
 
 from models.network import (
     Network,
+    has_twins,
     integrated_gradients,
     logits,
     mean_slope,
     probabilities,
+    with_twins,
 )
 
 K, HIDDEN, CLASSES = 5, 12, 4
@@ -163,10 +165,11 @@ def test_mean_slope_in_float32_is_that_of_float64(b: float) -> None:
 @given(seeds, st.sampled_from([0.1, 1.0, 50.0]))
 def test_a_mirrored_face_has_mirrored_attributions(seed: int, size: float) -> None:
     """In a network whose units come in twins, one the mirror image of the other."""
-    net, twins, flip = network(seed), np.array([1, 0, 2, 4, 3]), np.array([-1, 1, 1], np.float32)
-    w1 = net.w1.reshape(K, 3, HIDDEN)
-    both = np.concatenate([w1, w1[twins] * flip[:, None]], axis=2).reshape(3 * K, -1)
-    net = net._replace(w1=both, b1=np.tile(net.b1, 2), w2=np.tile(net.w2, (2, 1)))
+    twins, flip = np.array([1, 0, 2, 4, 3], np.int32), np.array([-1, 1, 1], np.float32)
+    net = with_twins(network(seed), twins)
+    assert has_twins(net, twins)
+    assert not has_twins(network(seed), twins)
+    assert not has_twins(net._replace(b1=net.b1 + np.eye(2 * HIDDEN, dtype=np.float32)[0]), twins)
     difference = faces(seed + 1, size=size)
     one = integrated_gradients(net, difference, EVERY_TARGET)
     other = integrated_gradients(net, difference[:, twins] * flip, EVERY_TARGET)

@@ -29,7 +29,7 @@ synthetic_share = 0.0
 source_weights = { other = 0.5 }
 """
 QUIET = Console(file=io.StringIO())
-PLAN = Plan((468, 6), ("ig", "random", "greedy"), 1)
+PLAN = Plan((468, 6), ("ig", "random", "greedy", "informed"), 1)
 
 
 def people_file(path: Path, people: int = 80) -> Path:
@@ -82,10 +82,11 @@ def test_a_network_for_each_size_method_and_seed(selection: select.Selection) ->
     assert cells == [
         ("all", None, 468),
         ("ig", None, 6),
+        ("informed", None, 6),
         ("greedy", None, 6),
         ("random", 0, 6),
     ]
-    assert len({cell.landmark_set for cell in selection.cells}) == 4
+    assert len({cell.landmark_set for cell in selection.cells}) == 5
     assert (selection.training_faces, selection.cells[0].scores.faces) == (216, 24)
     assert [cell.by_data_set["people"] for cell in selection.cells] == [
         cell.scores for cell in selection.cells
@@ -124,7 +125,7 @@ def test_the_table_shows_all(selection: select.Selection) -> None:
     shown = io.StringIO()
     select.show(selection, Console(file=shown, width=120))
 
-    for words in ("468, all", "6, ig", "6, greedy", "6, random", *selection.verdicts):
+    for words in ("468, all", "6, ig", "6, greedy", "6, informed", "6, random", *selection.verdicts):
         assert words in shown.getvalue()
 
 
@@ -164,7 +165,12 @@ def test_of_equally_accurate_sets_the_more_balanced_is_best() -> None:
     [
         (Plan((0,)), {}, InputRefused, "1 to 468 points, not 0"),
         (Plan((500,)), {}, InputRefused, "not 500"),
-        (Plan((8,), ("magic",)), {}, InputRefused, "unknown method 'magic'; known are ig, random, greedy"),
+        (
+            Plan((8,), ("magic",)),
+            {},
+            InputRefused,
+            "unknown method 'magic'; known are ig, random, greedy, inf",
+        ),
         (Plan((), ()), {}, InputRefused, "at least one"),
         (Plan((8,), ("random",), 0), {}, InputRefused, "at least 1 seed"),
         (Plan((8,)), {"write": Path("x.json"), "landmarks": 9}, InputRefused, "add 9 to --sizes"),

@@ -11,7 +11,9 @@ from models import selection
 from models.canonical import CANONICAL, MIRROR, REGION
 from models.dataset import Samples
 from models.landmark_set import ALL, LandmarkSet
+from models.network import Network
 from models.selection import greedy, nested, shuffled
+from models.shape_modes import spread
 
 
 def pair(name: str) -> list[int]:
@@ -108,6 +110,44 @@ def test_held_out_faces_are_never_looked_at(importance: NDArray[Any]) -> None:
     again = greedy(replace(SAMPLES, points=spoilt), 32)
 
     np.testing.assert_array_equal(again, importance)
+
+
+def detector(*moving: list[int]) -> Network:
+    """Each list of points moves one logit as it goes up, and nothing else does."""
+    w1 = np.zeros((1404, len(moving)), np.float32)
+    w2 = np.zeros((len(moving), 8), np.float32)
+    for unit, points in enumerate(moving):
+        w1[[3 * point + 1 for point in points], unit] = -10
+        w2[unit, unit + 1] = 1
+    return Network(w1, np.full(len(moving), 5, np.float32), w2, np.zeros(8, np.float32), np.inf)
+
+
+def test_directions_are_those_in_which_the_answers_move() -> None:
+    directions = selection.sensitivity(detector(CORNERS), SAMPLES.points[:50] - CANONICAL)
+
+    strength = np.linalg.norm(directions, axis=1)
+    assert strength[1] < 1e-3 * strength[0]
+    along = np.zeros((468, 3))
+    along[CORNERS, 1] = np.sqrt(0.5)
+    assert abs(directions[0] @ along.ravel()) == pytest.approx(strength[0], rel=1e-4)
+
+
+def test_informed_takes_what_tells_the_directions_and_nothing_twice() -> None:
+    """The cheeks move with the corners, but tell nothing that the corners do not tell."""
+    difference = SAMPLES.points - CANONICAL
+    directions = selection.sensitivity(detector(CORNERS, BROWS), difference[:50])
+    covariance = spread(difference, MIRROR).covariance
+    chosen = nested("informed", selection.informed(covariance, directions, 8), [2, 4])
+
+    assert chosen[2].indices.tolist() == CORNERS
+    assert chosen[4].indices.tolist() == sorted(CORNERS + BROWS)
+
+
+def test_where_no_direction_matters_all_points_are_equal() -> None:
+    importance = selection.informed(np.eye(1404), np.zeros((1, 1404)), 2)
+
+    assert np.isfinite(importance).all()
+    assert nested("informed", importance, [16])[16].name == "informed16"
 
 
 def test_random_sets_are_mirrored_and_differ_by_seed() -> None:

@@ -8,13 +8,19 @@ from msgspec.structs import replace as with_fields
 
 from models import network
 from models.canonical import CANONICAL, MIRROR, REGION
-from models.dataset import EMOTIONS, NO_MAJORITY, Samples
+from models.dataset import EMOTIONS, NO_MAJORITY, Samples, own_baselines
 from models.landmark_set import ALL, LandmarkSet
 from models.operating_points import to_json
-from models.train import TrainConfig, TrainedModel, landmark_importance, train
+from models.train import Teaching, TrainConfig, TrainedModel, landmark_importance, train
 
 SHIPPED_CONFIG = Path(__file__).parents[2] / "models" / "artifacts" / "train.toml"
-QUICK = TrainConfig(steps=200, batch=128, even_modes=20, odd_modes=10, hidden=64, landmarks=8)
+QUICK = TrainConfig(steps=200, batch=128, even_modes=20, odd_modes=10, hidden=32, landmarks=8)
+TAUGHT = with_fields(
+    QUICK,
+    landmarks=16,
+    selection="informed",
+    teaching=Teaching(count=2, steps=100, hidden=(16, 8), blends=500),
+)
 
 
 def samples(seed: int = 0, count: int = 600) -> Samples:
@@ -64,7 +70,9 @@ def test_learns_and_chooses_the_points_that_matter(trained: TrainedModel) -> Non
 
 def test_baseline_is_the_mean_neutral_face_of_the_training_part(trained: TrainedModel) -> None:
     neutral = (SAMPLES.label == 0) & ~SAMPLES.validation
-    expected = trained.landmark_set.take(SAMPLES.points[neutral]).mean(axis=0)
+    mean = SAMPLES.points[neutral].mean(axis=0)
+    both = np.stack([mean, mean[MIRROR] * np.float32([-1, 1, 1])])  # and of their mirror images
+    expected = trained.landmark_set.take(both).mean(axis=0)
     np.testing.assert_allclose(trained.population_baseline, expected, atol=1e-6)
 
 
@@ -77,21 +85,81 @@ def test_logits_are_centred_and_the_radius_lets_real_faces_be(trained: TrainedMo
     assert (network.logits(trained.network, 100 * difference) != 100 * logits).any()
 
 
-def test_a_mirrored_face_gets_nearly_the_same_answer(trained: TrainedModel) -> None:
+def test_a_mirrored_face_gets_the_same_answer(trained: TrainedModel) -> None:
     points = trained.landmark_set.take(SAMPLES.points)
     mirrored = trained.landmark_set.take(SAMPLES.points[:, MIRROR] * np.float32([-1, 1, 1]))
     one, other = (
         network.probabilities(trained.network, p - trained.population_baseline) for p in (points, mirrored)
     )
-    assert np.abs(one - other).mean() < 0.05
+    np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-def test_training_is_deterministic() -> None:
-    once, again, other = (train(with_fields(QUICK, steps=1, seed=seed), FEW) for seed in (0, 0, 1))
+@pytest.mark.parametrize("teaching", [Teaching(), Teaching(count=1, steps=1, hidden=(4,), blends=50)])
+def test_training_is_deterministic(teaching: Teaching) -> None:
+    once, again, other = (
+        train(with_fields(QUICK, steps=1, seed=seed, teaching=teaching), FEW) for seed in (0, 0, 1)
+    )
     for first, second in zip(once.network, again.network, strict=True):
         np.testing.assert_array_equal(first, second)
     assert to_json(once.operating_points) == to_json(again.operating_points)
     assert (once.network.w1 != other.network.w1).any()
+
+
+def test_a_student_of_teachers_learns_and_its_points_are_those_that_tell_most() -> None:
+    reported: list[tuple[int, int]] = []
+    taught = train(TAUGHT, SAMPLES, lambda step, steps, _: reported.append((step, steps)))
+    assert accuracy(taught, samples(seed=1)) > 0.97
+    assert taught.landmark_set.name == "informed16"
+    regions = {REGION[i] for i in taught.landmark_set.indices}
+    assert "chin" in regions
+    assert any(region.startswith("mouth corner") for region in regions)
+    assert reported == [(step, 600) for step in range(100, 601, 100)]  # two teachers, two students
+
+
+def test_own_neutral_faces_are_learnt_from_too() -> None:
+    """Everyone's resting face is another: only the change from one's own tells the smile."""
+    rng = np.random.default_rng(0)
+    subject = np.repeat(np.arange(100), 4).astype(np.int32)
+    label = np.tile([0, 0, 1, 1], 100).astype(np.int32)
+    points = np.repeat(CANONICAL[None], 400, axis=0) + rng.normal(0, 0.001, (400, 468, 3))
+    corners = [61, 291]
+    points[:, corners, 1] += np.repeat(rng.normal(0, 0.1, 100), 4)[:, None] - 0.08 * (label == 1)[:, None]
+    people = Samples(
+        points.astype(np.float32),
+        np.eye(8, dtype=np.float32)[label],
+        label,
+        subject % 5 == 0,
+        subject,
+        np.zeros(400, np.int32),
+        ("made-up",),
+        ALL,
+    ).take(LandmarkSet("mine", np.array([1, 33, 61, 105, 152, 263, 291, 334])))
+    model = train(QUICK, people)
+    own, known = own_baselines(people)
+    assert known.all()
+    with_own, without = (
+        (network.logits(model.network, people.points - neutral).argmax(axis=1) == people.label).mean()
+        for neutral in (own, model.population_baseline)
+    )
+    assert with_own > 0.8 > without + 0.05
+
+
+def test_one_file_can_calibrate() -> None:
+    source = (np.arange(len(FEW)) % 2).astype(np.int32)
+    wrong = FEW.validation & (source == 1)  # the other file's held-out labels: to believe them is to doubt
+    label = np.where(wrong, 3, FEW.label).astype(np.int32)
+    both = replace(FEW, source=source, sources=("one", "other"), label=label)
+    everyone, one = (train(with_fields(QUICK, calibrate_on=name), both) for name in ("", "one"))
+    assert (everyone.network.w1 == one.network.w1).all()
+    assert np.abs(everyone.network.w2).max() < 0.9 * np.abs(one.network.w2).max()
+    with pytest.raises(ValueError, match="calibrate_on names 'third'"):
+        train(with_fields(QUICK, calibrate_on="third"), both)
+
+
+def test_a_configuration_for_other_data_says_nothing_of_missing_files() -> None:
+    config = TrainConfig(source_weights={"a": 0.5, "b": 2.0}, calibrate_on="b")
+    assert config.for_sources(["a"]) == TrainConfig(source_weights={"a": 0.5})
+    assert config.for_sources(["a", "b"]) == config
 
 
 def test_given_points_are_not_chosen_again() -> None:
@@ -163,7 +231,10 @@ def test_shipped_configuration_is_readable_and_says_what_the_artifact_is() -> No
         ("steps = 'many'", r"Expected `int`, got `str` - at `\$\.steps`"),
         ("stepz = 3", "unknown field `stepz`"),
         ("steps = 0", "at least 1"),
-        ("dropout = 1.0", r"\[0, 1\)"),
+        ("synthetic_share = 1.0", r"\[0, 1\)"),
+        ("white_noise = -0.1", "must not be negative"),
+        ("[teaching]\nblends = 5", "blends need teachers"),
+        ("[teaching]\ncuont = 5", "unknown field `cuont`"),
         ("not toml", "Invalid|Expected"),
     ],
 )
