@@ -240,13 +240,16 @@ def _incompleteness(net: Network, difference: F32, rule: str) -> float:
 
 
 def with_all_points(loaded: Classifier, hidden: int) -> Classifier:
-    """A classifier like it that sees all 468 points. Its weights are random, which takes no longer."""
-    rng, classes = np.random.default_rng(0), len(loaded.emotions)
-    shapes = (3 * POINTS, hidden), (hidden,), (hidden, classes), (classes,)
+    """A classifier like it that sees all 468 points. Its weights are random, which takes no longer.
+
+    Half of the `hidden` units are the twins of the others, as in every trained network.
+    """
+    rng, classes, own = np.random.default_rng(0), len(loaded.emotions), hidden // 2
+    shapes = (3 * POINTS, own), (own,), (own, classes), (classes,)
     w1, b1, w2, b2 = (rng.normal(0, shape[0] ** -0.5, shape).astype(np.float32) for shape in shapes)
     model = TrainedModel(
         "mien-468",
-        Network(w1, b1, w2, b2, radius=100.0),
+        network.with_twins(Network(w1, b1, w2, b2, radius=100.0), ALL.mirror),
         ALL,
         loaded.emotions,
         CANONICAL,

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from models import network
 from models.classifier import SHIPPED, Classifier
-from models.export import read_network
+from models.export import export, read_network
 from models.network import Network
+from models.trained_model import TrainedModel
 from streams.errors import SettingsInvalid
 from streams.settings import Settings
 from workers import bench, bench_pipeline, bench_rows, measure
@@ -128,6 +129,20 @@ def test_the_numpy_network_is_the_shipped_one() -> None:
     np.testing.assert_allclose(network.probabilities(net, difference), expected.probabilities, atol=1e-4)
     _, attributions = bench_rows.captum_loop(net, difference)
     np.testing.assert_allclose(attributions, expected.attributions, atol=1e-3)
+
+
+def test_all_points_are_timed_in_a_network_of_the_trained_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[TrainedModel] = []
+
+    def keep(model: TrainedModel, folder: Path) -> Path:
+        written.append(model)
+        return export(model, folder)
+
+    monkeypatch.setattr(bench_rows, "export", keep)
+    every = bench_rows.with_all_points(Classifier.load(), hidden=32)
+    assert len(every.landmark_set) == 468
+    assert len(written[0].network.b1) == 32
+    assert network.has_twins(written[0].network, every.landmark_set.mirror)
 
 
 def test_mesh_compares_both_on_the_same_frames_and_says_what_they_found() -> None:
