@@ -113,12 +113,11 @@ def _graph(path: Path, classifier: Classifier) -> str:
     greatest = 0.0
     for name, at in classifier.operating_points.items():
         result = classifier.classify(points, bias=at.bias)
-        z = network.logits(net, difference) + at.bias
-        e = np.exp(z - z.max(axis=1, keepdims=True))
+        probabilities = network.softmax(network.logits(net, difference) + at.bias)
         expected = network.integrated_gradients(net, difference, result.target)
         scale = max(1.0, float(np.abs(expected.attributions).max()))
         gaps = (
-            np.abs(result.probabilities - e / e.sum(axis=1, keepdims=True)).max(),
+            np.abs(result.probabilities - probabilities).max(),
             np.abs(result.attributions - expected.attributions).max() / scale,
             np.abs(result.score_change - expected.score_change).max() / scale,
         )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import expected_calibration_error
+from models.network import softmax
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -142,10 +143,7 @@ def log_odds(probabilities: F32) -> F32:
 
 def with_bias(probabilities: F32, bias: F32) -> F32:
     """The probabilities [N, C] after a bias [C] is added to the logits; -inf rules a class out."""
-    z = log_odds(probabilities) + bias
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    softmax: F32 = (e / e.sum(axis=1, keepdims=True)).astype(np.float32)
-    return softmax
+    return softmax(log_odds(probabilities) + bias)
 
 
 def only(present: NDArray[np.bool_]) -> F32:

@@ -82,10 +82,14 @@ def logits(network: Network, difference: F32) -> F32:
 
 def probabilities(network: Network, difference: F32) -> F32:
     """Softmax of the logits, [B, C]."""
-    z = logits(network, difference)
+    return softmax(logits(network, difference))
+
+
+def softmax(z: F32) -> F32:
+    """Probabilities [B, C] of logits [B, C]."""
     e = np.exp(z - z.max(axis=1, keepdims=True))
-    softmax: F32 = e / e.sum(axis=1, keepdims=True)
-    return softmax
+    p: F32 = e / e.sum(axis=1, keepdims=True)
+    return p
 
 
 def integrated_gradients(network: Network, difference: F32, target: NDArray[np.int64]) -> Attribution:

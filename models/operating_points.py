@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import min_confidence
+from models.network import softmax
 
 F32 = NDArray[np.float32]
 
@@ -46,7 +47,7 @@ def choose(
     able = [i for i, (accuracy, _) in enumerate(scores) if accuracy >= least]
     best = max(able, key=lambda i: scores[i][1])
     return {
-        name: OperatingPoint(bias, min_confidence(_softmax(logits + bias), label, min_precision))
+        name: OperatingPoint(bias, min_confidence(softmax(logits + bias), label, min_precision))
         for name, bias in ((ACCURATE, biases[0]), (BALANCED, biases[best]))
     }
 
@@ -83,9 +84,3 @@ def from_json(text: str, classes: int) -> dict[str, OperatingPoint]:
 def _accuracy_and_balance(logits: F32, label: NDArray[np.int32]) -> tuple[float, float]:
     right = logits.argmax(axis=1) == label
     return float(right.mean()), float(np.mean([right[label == one].mean() for one in np.unique(label)]))
-
-
-def _softmax(logits: F32) -> F32:
-    e = np.exp(logits - logits.max(axis=1, keepdims=True))
-    p: F32 = e / e.sum(axis=1, keepdims=True)
-    return p
