@@ -104,7 +104,9 @@ def evaluate(
         chosen &= known
     if not chosen.any():
         why = (
-            "no person has another neutral face"
+            "it holds none"
+            if not len(samples)
+            else "no person has another neutral face"
             if without_own
             else "none has a majority label"
             if part.any()

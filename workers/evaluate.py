@@ -68,11 +68,12 @@ def run(
     real, made = _load(settings, files, classifier.split_seed, console)
     for faces in (*real, *made):
         held_out = faces.sources[0] in classifier.trained_on
-        try:
-            parts.append(_evaluate(classifier, faces, held_out, options, console))
-        except NothingLeft as exc:
-            left_out.append(str(exc))
-            console.print(f"Left out {exc}", markup=False, highlight=False, soft_wrap=True)
+        with samples.told_as_input_errors():
+            try:
+                parts.append(_evaluate(classifier, faces, held_out, options, console))
+            except NothingLeft as exc:
+                left_out.append(str(exc))
+                console.print(f"Left out {exc}", markup=False, highlight=False, soft_wrap=True)
     if not parts:
         raise InputRefused("; ".join(left_out), reason="bad-data")
     data_sets = [evaluation for evaluation, _ in parts]

@@ -13,6 +13,7 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
+from models import data_set_evaluation
 from models.canonical import CANONICAL, REGION
 from models.classifier import Classifier
 from models.data_set_evaluation import EVEN, PRESENT_ONLY, Options
@@ -42,7 +43,7 @@ EIGHT = LandmarkSet("eight", np.array([1, 33, 61, 105, 152, 263, 291, 334]))  # 
 EMOTIONS = ("neutral", "happiness", "surprise")
 QUIET = Console(file=io.StringIO())
 ACCURATE_OF_THESE = "accurate" + PRESENT_ONLY
-QUICK = Options(curve_faces=40, random_orders=2)
+QUICK = Options(curve_faces=200, random_orders=2)
 
 
 def region(name: str) -> NDArray[np.bool_]:
@@ -88,6 +89,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     people_file(folder / "nobody" / "known.npz", 4, 4, EMOTIONS)  # a tenth of four people is nobody
     shapes_file(folder / "shapes.npz")
     people_file(folder / "posed.npz", 20, 3, ("happiness", "surprise"))
+    people_file(folder / "empty.npz", 0, 5, EMOTIONS)
     return folder
 
 
@@ -229,7 +231,7 @@ def test_attributions_beat_random_order(strangers: evaluate.Report) -> None:
     quality = strangers.data_sets[0].attribution
 
     assert quality is not None
-    assert (quality.faces, quality.random_orders) == (40, 2)
+    assert (quality.faces, quality.random_orders) == (200, 2)
     assert quality.deletion_better_than_random > 0.8
     assert quality.insertion_better_than_random > 0.8
 
@@ -351,6 +353,7 @@ def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
         (["once", "once"], {}, InputRefused, "two files are called 'once'"),
         (["posed"], {"neutral": "own"}, InputRefused, "posed: no face is left .* another neutral face"),
         (["nobody/known"], {}, InputRefused, "trained on this data, and none of it is held out"),
+        (["empty"], {}, InputRefused, "empty: no face is left to evaluate: it holds none"),
         (["once"], {"operating_point": "brave"}, InputRefused, "no operating point 'brave'; it has accurate"),
     ],
 )
@@ -359,6 +362,12 @@ def test_what_stops_it(
 ) -> None:
     with pytest.raises(error, match=message):
         run(folder, *names, **options)
+
+
+def test_a_model_of_other_emotions_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_set_evaluation, "EMOTIONS", ("bored", "awake"))
+    with pytest.raises(InputRefused, match=r"the model knows .*, the data is labelled with"):
+        run(folder, "once")
 
 
 def test_a_missing_model_and_a_folder_that_cannot_be_made(folder: Path, tmp_path: Path) -> None:
