@@ -23,7 +23,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streams import subjects
 from streams.frames import MAX_TIME_US
-from streams.landmarks import pack_points
+from streams.landmarks import MAX_COORDINATE, pack_points
 from streams.settings import Settings
 
 SCHEMA = "mien.neutral-face/1"
@@ -60,7 +60,7 @@ def unpack_points(face: NeutralFace, landmark_set: str, n_points: int) -> NDArra
         return None
     points = np.frombuffer(face.points, dtype="<f4").reshape(n_points, 3).astype(np.float32)
     points.setflags(write=False)
-    return points if np.isfinite(points).all() else None
+    return points if (np.abs(points) <= MAX_COORDINATE).all() else None
 
 
 _encoder = msgspec.msgpack.Encoder()
