@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from models.canonical import MIRROR
 from models.landmark_set import ALL, SHIPPED, LandmarkSet, select
+from models.train import TrainConfig
 
 
 def a_set() -> LandmarkSet:
@@ -25,10 +26,10 @@ def a_set_hash() -> str:
     return sha256(bytes([1, 0, 0, 0, 33, 0, 0, 0, 61, 0, 0, 0, 7, 1, 0, 0, 35, 1, 0, 0])).hexdigest()[:12]
 
 
-def test_shipped_set_is_128_points_chosen_by_integrated_gradients() -> None:
-    shipped = LandmarkSet.load(SHIPPED)
-    assert len(shipped) == 128
-    assert shipped.id.startswith("ig128-")
+def test_shipped_set_is_chosen_as_the_shipped_configuration_says() -> None:
+    shipped, config = LandmarkSet.load(SHIPPED), TrainConfig.load(SHIPPED.with_name("train.toml"))
+    assert len(shipped) == config.landmarks == 128
+    assert shipped.name == f"{config.selection}{config.landmarks}"
     np.testing.assert_array_equal(np.sort(MIRROR[shipped.indices]), shipped.indices)
 
 
