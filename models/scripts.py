@@ -80,10 +80,16 @@ SCRIPTS: Final[dict[str, Script]] = {
     script.name: script
     for script in (
         # The first rests are short, so that each expression is shown before the subject's own neutral face
-        # is known, and again after.
+        # is known, and again after. Anger is held back: that is where knowing the resting face shows.
         Script(
             "cycle",
-            (*_from_neutral("happiness", "surprise", "anger", "sadness", rest_s=1.0), Segment(NEUTRAL, 4.0)),
+            (
+                *_from_neutral("happiness", "surprise", rest_s=1.0),
+                Segment(NEUTRAL, 1.0),
+                Segment("anger", 2.0, 0.65),
+                *_from_neutral("sadness", rest_s=1.0),
+                Segment(NEUTRAL, 4.0),
+            ),
         ),
         Script("smile", _from_neutral("happiness", hold_s=3.0)),
         Script("surprise", _from_neutral("surprise", hold_s=3.0)),

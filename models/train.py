@@ -15,7 +15,7 @@ All that comes before the student's layer is linear and folds into it. Training 
 machine, configuration and data.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -30,6 +30,7 @@ from models.canonical import POINTS
 from models.dataset import EMOTIONS, NO_MAJORITY, Samples, own_baselines
 from models.landmark_set import ALL, LandmarkSet, select
 from models.mlp import Layers, Material, Schedule
+from models.mlp import Progress as Progress
 from models.network import Network
 from models.shape_modes import (
     ShapeModes,
@@ -43,8 +44,6 @@ from models.shape_modes import (
 from models.trained_model import TrainedModel as TrainedModel
 
 F32 = NDArray[np.float32]
-Progress = Callable[[int, int, float], None]
-"""Called with the step, the number of steps and the mean training loss since the last call."""
 
 # Radius and reach of the network: so much more than what this part of the training faces stays below.
 _ROOM, _REAL = 1.25, 0.999
@@ -86,6 +85,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prior_shift: float = 0.3  # τ of the logit adjustment while fitting; the answers get it back
     teaching: Teaching = Teaching()
     synthetic_share: float = 0.1
+    own_weight: float = 1.0  # of a face against its subject's own neutral; against the population's it is 1
     source_weights: dict[str, float] = {}  # how much a file's faces count, by its name; 1 unless given
     calibrate_on: str = ""  # the file whose held-out faces calibrate; all files' unless given
     min_precision: float = 0.85  # of the answers the model does not abstain from, on validation
@@ -105,13 +105,25 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.hidden, self.even_modes, self.odd_modes, self.teaching.steps) < 1:
+        teaching = self.teaching
+        counts = (self.steps, self.batch, self.hidden, self.even_modes, self.odd_modes, teaching.steps)
+        if min(*counts, *teaching.hidden) < 1:
             raise ValueError("steps, batch, hidden units and modes must be at least 1")
-        if not 0 <= self.synthetic_share < 1 or not 0 <= self.teaching.share <= 1:
+        if not 1 <= self.landmarks <= POINTS:
+            raise ValueError(f"landmarks must lie in 1 to {POINTS}, not {self.landmarks}")
+        if not 0 <= self.synthetic_share < 1 or not 0 <= teaching.share <= 1:
             raise ValueError("synthetic_share must lie in [0, 1), the teachers' share in [0, 1]")
-        if min(self.expected_noise, self.white_noise, self.smooth_noise, self.teaching.white_noise) < 0:
+        if not 0 <= self.min_precision <= 1 or not 0 <= self.balanced_min_accuracy <= 1:
+            raise ValueError("min_precision and balanced_min_accuracy must lie in [0, 1]")
+        if min(self.white_noise, self.smooth_noise, teaching.white_noise) < 0:
             raise ValueError("noise must not be negative")
-        if self.teaching.blends and not self.teaching.count:
+        if self.expected_noise <= 0:
+            raise ValueError("expected_noise must be positive: points without noise tell too much")
+        if min(self.own_weight, *self.source_weights.values()) < 0:
+            raise ValueError("weights must not be negative")
+        if min(teaching.count, teaching.blends) < 0:
+            raise ValueError("the numbers of teachers and blends must not be negative")
+        if teaching.blends and not teaching.count:
             raise ValueError("blends need teachers: set teaching.count")
 
     @classmethod
@@ -119,7 +131,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Read a TOML file. Raises FileNotFoundError, or ValueError that names the wrong field."""
         try:
             return msgspec.toml.decode(path.read_bytes(), type=cls)
-        except msgspec.MsgspecError as exc:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
             raise ValueError(f"{path}: {exc}") from exc
 
 
@@ -142,8 +154,8 @@ class _Space(NamedTuple):
 def train(config: TrainConfig, samples: Samples, progress: Progress | None = None) -> TrainedModel:
     """Fit a network to the training part of `samples`; calibrate it on the validation part.
 
-    Raises ValueError when a part is empty, no training face is neutral, or the configuration names a file
-    that is not there.
+    Raises ValueError when a part is empty, no training face is neutral or none has weight, or the
+    configuration names a file that is not there.
     """
     _check(config, samples)
     clock = _Clock(config, len(samples.landmark_set), progress or (lambda *_: None))
@@ -169,7 +181,7 @@ def train(config: TrainConfig, samples: Samples, progress: Progress | None = Non
 def landmark_importance(model: TrainedModel, samples: Samples, faces: int = 8192) -> F32:
     """Mean absolute Integrated Gradient of each landmark [K], for the winning class, over training faces.
 
-    At most `faces` of them, evenly spaced. Validation faces are never looked at.
+    Of many, every nth: at least `faces`, and fewer than twice as many. Validation faces are never looked at.
     """
     points = samples.points[~samples.validation]
     difference = points[:: max(1, len(points) // faces)] - model.population_baseline
@@ -183,7 +195,8 @@ def landmark_importance(model: TrainedModel, samples: Samples, faces: int = 8192
 
 def informed_importance(model: TrainedModel, samples: Samples, count: int, faces: int = 2048) -> F32:
     """An importance [468] that falls in the order in which the points tell most of what moves the answers of
-    `model`, a model of all points (`selection.informed`). Training faces only; at most `faces` are asked.
+    `model`, a model of all points (`selection.informed`). Training faces only; of many, every nth is asked:
+    at least `faces`, and fewer than twice as many.
     """
     difference = samples.points[~samples.validation] - model.population_baseline
     directions = selection.sensitivity(model.network, difference[:: max(1, len(difference) // faces)])
@@ -224,6 +237,8 @@ def _calibrates(config: TrainConfig, samples: Samples) -> NDArray[np.bool_]:
                 f"calibrate_on names {config.calibrate_on!r}, the data is {list(samples.sources)}"
             )
         held_out &= samples.source == samples.sources.index(config.calibrate_on)
+        if not held_out.any():
+            raise ValueError(f"calibrate_on names {config.calibrate_on!r}, which has no held-out face")
     return held_out
 
 
@@ -241,18 +256,26 @@ def _rows(config: TrainConfig, samples: Samples, baseline: F32) -> _Rows:
     twice = fit & known
     by_source = np.array([config.source_weights.get(name, 1.0) for name in samples.sources], np.float32)
     weights = by_source[samples.source]
+    if not weights[fit].any():
+        raise ValueError("source_weights gives all training faces the weight 0")
     return _Rows(
         np.concatenate([samples.points[fit] - baseline, samples.points[twice] - own[twice]]),
         np.concatenate([samples.probabilities[fit], samples.probabilities[twice]]),
-        np.concatenate([weights[fit], weights[twice]]),
+        np.concatenate([weights[fit], config.own_weight * weights[twice]]),
     )
 
 
 def _shift(config: TrainConfig, targets: F32, weights: F32) -> F32:
     """[C]: τ · log prior."""
-    prior = (targets * weights[:, None]).sum(axis=0) / weights.sum()
-    shift: F32 = (config.prior_shift * np.log(np.maximum(prior, 1e-6))).astype(np.float32)
+    prior = np.maximum(_prior(targets, weights), 1e-6)
+    shift: F32 = (config.prior_shift * np.log(prior)).astype(np.float32)
     return shift
+
+
+def _prior(targets: F32, weights: F32) -> F32:
+    """[C]: the share of each class."""
+    share: F32 = (targets * weights[:, None]).sum(axis=0) / weights.sum()
+    return share
 
 
 def _teachers(config: TrainConfig, space: _Space, rows: _Rows, clock: _Clock) -> list[Layers]:
@@ -310,11 +333,11 @@ def _student(
     reach, radius = (_ROOM * np.quantile(np.linalg.norm(x, axis=1), _REAL) for x in (flat, flat @ net.w1))
     net = net._replace(radius=float(radius), reach=float(reach))
 
-    judges = _calibrates(config, samples)
-    unseen, truth = samples.points[judges][:, points] - baseline[points], samples.label[judges]
+    calibrating = _calibrates(config, samples)
+    unseen, truth = samples.points[calibrating][:, points] - baseline[points], samples.label[calibrating]
     heat = temperature(network.logits(net, unseen), truth)
     net = net._replace(w2=net.w2 / heat, b2=net.b2 / heat)
-    prior = (rows.labels * rows.weights[:, None]).sum(axis=0) / rows.weights.sum()
+    prior = _prior(rows.labels, rows.weights)
     return TrainedModel(
         config.name,
         net,

@@ -11,7 +11,14 @@ from models.canonical import CANONICAL, MIRROR, REGION
 from models.dataset import EMOTIONS, NO_MAJORITY, Samples, own_baselines
 from models.landmark_set import ALL, LandmarkSet
 from models.operating_points import to_json
-from models.train import Teaching, TrainConfig, TrainedModel, landmark_importance, train
+from models.train import (
+    Teaching,
+    TrainConfig,
+    TrainedModel,
+    informed_importance,
+    landmark_importance,
+    train,
+)
 
 SHIPPED_CONFIG = Path(__file__).parents[2] / "models" / "artifacts" / "train.toml"
 QUICK = TrainConfig(steps=200, batch=128, even_modes=20, odd_modes=10, hidden=32, landmarks=8)
@@ -154,6 +161,9 @@ def test_one_file_can_calibrate() -> None:
     assert np.abs(everyone.network.w2).max() < 0.9 * np.abs(one.network.w2).max()
     with pytest.raises(ValueError, match="calibrate_on names 'third'"):
         train(with_fields(QUICK, calibrate_on="third"), both)
+    none_left = replace(both, validation=both.validation & (source == 0))
+    with pytest.raises(ValueError, match="calibrate_on names 'other', which has no held-out face"):
+        train(with_fields(QUICK, calibrate_on="other"), none_left)
 
 
 def test_a_configuration_for_other_data_says_nothing_of_missing_files() -> None:
@@ -188,6 +198,27 @@ def test_importance_looks_at_training_faces_only(trained: TrainedModel) -> None:
     assert (before > 0).all()
 
 
+def test_informed_importance_looks_at_training_faces_only(trained: TrainedModel) -> None:
+    rng = np.random.default_rng(0)
+    w1, b1, w2, b2 = (
+        rng.normal(0, size, shape).astype(np.float32)
+        for size, shape in ((1, (1404, 4)), (1, 4), (1, (4, 8)), (1, 8))
+    )
+    every = replace(
+        trained,
+        network=network.Network(w1, b1, w2, b2, 100.0),
+        landmark_set=ALL,
+        population_baseline=CANONICAL,
+    )
+    spoilt = SAMPLES.points.copy()
+    spoilt[SAMPLES.validation] += 1
+    before, after = (
+        informed_importance(every, replace(SAMPLES, points=points), 4) for points in (SAMPLES.points, spoilt)
+    )
+    np.testing.assert_array_equal(before, after)
+    assert np.ptp(before) > 0
+
+
 def test_source_weights_decide_what_is_learnt() -> None:
     """Two files disagree about the same faces: the one that counts is believed."""
     source = (np.arange(len(FEW)) % 2).astype(np.int32)
@@ -203,6 +234,8 @@ def test_source_weights_decide_what_is_learnt() -> None:
     assert accuracy(model, SAMPLES) > 0.97
     with pytest.raises(ValueError, match=r"source_weights names \['other'\]"):
         train(with_fields(QUICK, source_weights={"other": 1.0}), both)
+    with pytest.raises(ValueError, match="all training faces the weight 0"):
+        train(with_fields(QUICK, source_weights={"true": 0.0, "false": 0.0}), both)
 
 
 @pytest.mark.parametrize(
@@ -233,13 +266,23 @@ def test_shipped_configuration_is_readable_and_says_what_the_artifact_is() -> No
         ("steps = 0", "at least 1"),
         ("synthetic_share = 1.0", r"\[0, 1\)"),
         ("white_noise = -0.1", "must not be negative"),
+        ("own_weight = -1.0", "weights must not be negative"),
+        ("[source_weights]\na = -1.0", "weights must not be negative"),
+        ("expected_noise = 0.0", "expected_noise must be positive"),
+        ("landmarks = 0", "1 to 468, not 0"),
+        ("landmarks = 469", "1 to 468, not 469"),
+        ("min_precision = 85", r"must lie in \[0, 1\]"),
+        ("balanced_min_accuracy = -0.1", r"must lie in \[0, 1\]"),
+        ("[teaching]\ncount = -1", "must not be negative"),
+        ("[teaching]\nhidden = [64, 0]", "at least 1"),
         ("[teaching]\nblends = 5", "blends need teachers"),
         ("[teaching]\ncuont = 5", "unknown field `cuont`"),
         ("not toml", "Invalid|Expected"),
+        ("name = 'é'", "codec can't decode"),
     ],
 )
 def test_bad_configuration(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "bad.toml").write_text(text)
+    (tmp_path / "bad.toml").write_text(text, encoding="latin-1")
     with pytest.raises(ValueError, match=rf"bad\.toml: .*({message})"):
         TrainConfig.load(tmp_path / "bad.toml")
 
