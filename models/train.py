@@ -119,7 +119,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("noise must not be negative")
         if self.expected_noise <= 0:
             raise ValueError("expected_noise must be positive: points without noise tell too much")
-        if min(self.own_weight, *self.source_weights.values()) < 0:
+        if min((self.own_weight, *self.source_weights.values())) < 0:
             raise ValueError("weights must not be negative")
         if min(teaching.count, teaching.blends) < 0:
             raise ValueError("the numbers of teachers and blends must not be negative")
