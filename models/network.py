@@ -112,7 +112,8 @@ def integrated_gradients(network: Network, difference: F32, target: NDArray[np.i
 
 
 def mean_gradients(network: Network, difference: F32) -> F32:
-    """Mean gradient [B, C, 3K] of every logit along the path; times the difference, Integrated Gradients."""
+    """Mean gradient [B, C, 3K] of every logit along the path; times the difference, as it is shortened,
+    Integrated Gradients."""
     _, p = _project(network, difference)
     back = mean_slope(p, network.b1)[:, None] * network.w2.T
     gradients: F32 = back @ network.w1.T

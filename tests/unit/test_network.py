@@ -9,6 +9,7 @@ from models.network import (
     has_twins,
     integrated_gradients,
     logits,
+    mean_gradients,
     mean_slope,
     probabilities,
     with_twins,
@@ -96,6 +97,17 @@ def test_a_linear_network_is_explained_by_its_own_terms() -> None:
     weights = (net.w1.astype(np.float64) @ net.w2).T[EVERY_TARGET].reshape(difference.shape)
     np.testing.assert_allclose(result.attributions, (weights * difference).sum(axis=2), atol=2e-6)
     assert np.abs(result.attributions).max() > 1
+
+
+@settings(deadline=None)
+@given(seeds, st.sampled_from([0.01, 1.0, 100.0]))
+def test_mean_gradients_times_the_difference_are_the_attributions(seed: int, size: float) -> None:
+    net, difference = exactly(network(seed)), faces(seed + 1, size=size).astype(np.float64)
+    gradients = mean_gradients(net, difference)
+    for target in range(gradients.shape[1]):
+        expected = integrated_gradients(net, difference, np.full(len(difference), target)).attributions
+        by_point = gradients[:, target].reshape(difference.shape) * difference
+        np.testing.assert_allclose(by_point.sum(axis=2), expected, atol=1e-9 * (1 + size))
 
 
 @settings(max_examples=25, deadline=None)
