@@ -404,7 +404,7 @@ def select(
     selection = select_.run(
         _start(),
         files,
-        Plan(numbers, tuple(methods.split(",")), seeds),
+        Plan(numbers, tuple(method.strip() for method in methods.split(",")), seeds),
         config=config,
         steps=steps,
         out=out,

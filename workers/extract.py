@@ -1,6 +1,5 @@
 """`mien extract`: the landmarks of a folder of labelled pictures, in one file that is read fast."""
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import msgspec
 from rich.console import Console
 
 from models.landmark_files import encode
-from streams.errors import OutputFailed
 from streams.settings import Settings
 from workers import output, samples
 
@@ -31,8 +29,7 @@ def run(folder: Path, out: Path, settings: Settings, console: Console) -> Extrac
         SourceNotFound, InputRefused: as :func:`workers.samples.from_pictures`.
         OutputFailed: if ``out`` cannot be written; that its folder is there is checked before.
     """
-    if not os.access(out.parent, os.W_OK) or out.is_dir():
-        raise OutputFailed(f"Cannot write {out}: name a file in a folder that is there with --out.")
+    output.check_file(out)
     extraction = samples.from_pictures(folder, settings, console)
     output.write_bytes(out, encode(extraction.arrays))
     subjects = set(extraction.arrays["subject"].tolist()) - {""}

@@ -1,5 +1,6 @@
 """Writing results to disk: whole or not at all, and with a clear word when it fails."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +24,16 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """As :func:`write_bytes`, in UTF-8."""
     write_bytes(path, text.encode())
+
+
+def check_file(path: Path) -> None:
+    """Looks whether a file can be written there, before the work that gives its content.
+
+    Raises:
+        OutputFailed: if it cannot.
+    """
+    if not os.access(path.parent, os.W_OK) or path.is_dir():
+        raise OutputFailed(f"Cannot write {path}: name a file in a folder that is there.")
 
 
 def make_folder(folder: Path) -> None:

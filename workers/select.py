@@ -64,6 +64,8 @@ def run(
         )
     if out:
         output.make_folder(out)
+    if write:
+        output.check_file(write)
     faces = samples.load(
         data, settings, console, synthetic_share=chosen_config.synthetic_share, seed=chosen_config.seed
     )

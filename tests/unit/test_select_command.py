@@ -69,7 +69,8 @@ def run(folder: Path, plan: Plan, **options: Any) -> select.Selection:
 def selection(folder: Path) -> select.Selection:
     """What the command printed for scripts."""
     arguments = ["select", str(folder / "people.npz"), "--config", str(folder / "quick.toml"), "--json"]
-    arguments += ["--sizes", "468,6", "--seeds", "1", "--steps", "200", "--landmarks", "6"]
+    arguments += ["--methods", "ig, informed, greedy,random", "--sizes", "468,6", "--seeds", "1"]
+    arguments += ["--steps", "200", "--landmarks", "6"]
     arguments += ["--out", str(folder / "out"), "--write", str(folder / "best.json")]
     ended = CliRunner().invoke(app, arguments)
     assert ended.exit_code == 0, ended.output
@@ -175,6 +176,7 @@ def test_of_equally_accurate_sets_the_more_balanced_is_best() -> None:
         (Plan((8,), ("random",), 0), {}, InputRefused, "at least 1 seed"),
         (Plan((8,)), {"write": Path("x.json"), "landmarks": 9}, InputRefused, "add 9 to --sizes"),
         (Plan((8,)), {"out": Path("/dev/null/x")}, OutputFailed, "cannot be made"),
+        (Plan((6,)), {"write": Path("/nowhere/x.json")}, OutputFailed, "Cannot write /nowhere/x"),
     ],
 )
 def test_what_stops_it(
