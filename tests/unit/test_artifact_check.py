@@ -17,7 +17,7 @@ from models.classifier import SHIPPED, Classifier
 from models.dataset import EMOTIONS
 from models.export import export, read_network
 from models.landmark_set import LandmarkSet
-from models.network import Network
+from models.network import Network, with_twins
 from models.operating_points import OperatingPoint
 from models.trained_model import TrainedModel
 from streams.errors import InputRefused, SourceNotFound
@@ -47,7 +47,7 @@ The version 000000000000 is another one.
 def artifact(tmp_path: Path) -> Path:
     """A small model with its landmark set and a card that a person has completed."""
     rng = np.random.default_rng(0)
-    shapes = [(15, 9), (9,), (9, 8), (8,)]
+    shapes = [(15, 5), (5,), (5, 8), (8,)]
     w1, b1, w2, b2 = (rng.normal(0, 0.4, shape).astype(np.float32) for shape in shapes)
     points = LandmarkSet("tiny", np.array([1, 33, 61, 263, 291], dtype=np.int32))
     at = {
@@ -55,9 +55,8 @@ def artifact(tmp_path: Path) -> Path:
         "balanced": OperatingPoint(rng.normal(0, 1, 8).astype(np.float32), 0.4),
     }
     neutral = rng.normal(0, 0.3, (5, 3)).astype(np.float32)
-    model = TrainedModel(
-        "tiny", Network(w1, b1, w2, b2, radius=3.0, reach=5.0), points, EMOTIONS, neutral, at, ("a", "b"), 3
-    )
+    net = with_twins(Network(w1, b1, w2, b2, radius=3.0, reach=5.0), points.mirror)
+    model = TrainedModel("tiny", net, points, EMOTIONS, neutral, at, ("a", "b"), 3)
     path = export(model, tmp_path)
     loaded = Classifier.load(path)
     card = f"# Tiny\n{FIGURES.format(version=loaded.version)}"
@@ -110,7 +109,7 @@ def weights(name: str, factor: float) -> Callable[[onnx.ModelProto], None]:
 
 def without_the_difference(model: onnx.ModelProto) -> None:
     """Attributes by the gradient minus the difference, instead of times it."""
-    node = next(n for n in model.graph.node if n.output[0] == "by_coordinate")
+    node = next(n for n in model.graph.node if n.output[0] == "by_side_and_axis")
     node.op_type = "Sub"
 
 
