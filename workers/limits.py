@@ -16,7 +16,7 @@ from models.animate import Animation
 from models.limits import Degradation, JpegAgreement, LevelSummary, Limit, Measure, Subject
 from models.pictures import Picture, PictureRefused, read_picture
 from models.scripts import find_script, truth_at
-from streams.errors import InputRefused, OutputFailed, SourceNotFound
+from streams.errors import InputRefused, SourceNotFound
 from streams.settings import Settings
 from workers import loading, output
 
@@ -57,7 +57,7 @@ def run(
         OutputFailed: if ``out`` cannot be written; this is tried first.
     """
     if out is not None:
-        _make_folder(out)
+        output.make_folder(out)
     levels = sum(len(degradation.levels) for degradation in degradations)
     files = [file for folder in folders for file in _files(folder)]
     classifier = loading.load_classifier(settings)
@@ -201,13 +201,6 @@ def _read(files: Sequence[Path], settings: Settings) -> Iterator[tuple[str, Pict
             continue
         except OSError as exc:
             raise SourceNotFound(f"{file} cannot be read: {exc.strerror}") from exc
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise OutputFailed(f"{out} cannot be made: {exc.strerror}. Choose another place with --out.") from exc
 
 
 def _share(value: float | None) -> str:
