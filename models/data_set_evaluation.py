@@ -11,6 +11,7 @@ from models.attribution_curves import AttributionQuality, attribution_quality
 from models.classifier import Classification, Classifier
 from models.dataset import EMOTIONS, NO_MAJORITY, Samples, own_baselines
 from models.evaluation import Figures, even_prior_bias, figures, only, with_bias
+from models.operating_points import ACCURATE
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -29,7 +30,7 @@ class NothingLeft(ValueError):
 
 class Options(NamedTuple):
     neutral: Neutral = "population"
-    operating_point: str = "accurate"  # what robustness is measured at
+    operating_point: str = ACCURATE  # what robustness is measured at
     noises: tuple[float, ...] = (0.001, 0.002)  # of the landmarks, in inter-ocular distances
     curve_faces: int = 500  # whose attributions are held against random order, at most
     random_orders: int = 3
@@ -192,7 +193,7 @@ def operating_points(classifier: Classifier, probabilities: F32, label: I32) -> 
     classes = classifier.emotions
     present = np.isin(np.arange(len(classes)), label)
     points = {name: (point.bias, point.min_confidence) for name, point in classifier.operating_points.items()}
-    accurate = points["accurate"][1]
+    accurate = points[ACCURATE][1]
     points |= {
         name + PRESENT_ONLY: (bias + only(present), threshold) for name, (bias, threshold) in points.items()
     }

@@ -102,7 +102,7 @@ def load(
         if "expr" in arrays:
             shape_files.append((path, arrays))
             continue
-        with _naming(path):
+        with naming(path):
             parts.append(_labelled(name, arrays, seed))
     if not parts:
         raise ValueError("the files hold expression shapes only: add at least one file of labelled faces")
@@ -110,7 +110,7 @@ def load(
     each = round(training * synthetic_share / (1 - synthetic_share) / max(len(shape_files), 1))
     real = tuple(parts)
     for path, arrays in shape_files:
-        with _naming(path):
+        with naming(path):
             parts.append(synthetic_people(path.stem, arrays, real, each, seed=seed))
     samples = join(parts)
     return samples if landmark_set is None else samples.take(landmark_set)
@@ -200,8 +200,8 @@ def own_baselines(samples: Samples) -> tuple[F32, NDArray[np.bool_]]:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Says in which file the mistake is."""
+def naming(path: Path) -> Iterator[None]:
+    """Says in a ValueError in which file the mistake is, or which array it lacks."""
     try:
         yield
     except (ValueError, KeyError) as exc:

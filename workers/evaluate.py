@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from models.classifier import Classifier
 from models.data_set_evaluation import Answers, Evaluation, NothingLeft, Options, bias_of, evaluate, pooled
-from models.dataset import Samples, synthetic_people
+from models.dataset import Samples, naming, synthetic_people
 from models.landmark_files import read
 from streams.errors import InputRefused
 from streams.settings import Settings
@@ -98,11 +98,10 @@ def _load(
         raise InputRefused(
             "expression shapes need held-out neutral faces: name a file of real faces too", reason="bad-data"
         )
-    with samples.told_as_input_errors():
-        made = [
-            synthetic_people(path.stem, arrays, real, SYNTHETIC_FACES, held_out=True, seed=seed)
-            for path, arrays in shapes.items()
-        ]
+    made: list[Samples] = []
+    for path, arrays in shapes.items():
+        with samples.told_as_input_errors(), naming(path):
+            made.append(synthetic_people(path.stem, arrays, real, SYNTHETIC_FACES, held_out=True, seed=seed))
     names = [faces.sources[0] for faces in (*real, *made)]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputRefused(

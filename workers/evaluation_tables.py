@@ -11,6 +11,7 @@ from models.attribution_curves import AttributionQuality
 from models.classifier import Classifier
 from models.data_set_evaluation import EVEN, PRESENT_ONLY, Evaluation
 from models.evaluation import Figures
+from models.operating_points import ACCURATE
 
 _SHOWN_THRESHOLDS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -68,7 +69,7 @@ def pictures(evaluation: Evaluation, operating_point: str, classifier: Classifie
         made["attribution-curves"] = plots.attribution_curves(evaluation.attribution, evaluation.data_set)
     if evaluation.mean_attributions:
         maps = {e: np.array(a, np.float32) for e, a in evaluation.mean_attributions.items()}
-        answers = np.sum(evaluation.operating_points["accurate"].confusion, axis=0)
+        answers = np.sum(evaluation.operating_points[ACCURATE].confusion, axis=0)
         faces = dict(zip(classifier.emotions, answers.tolist(), strict=True))
         made["attribution-maps"] = plots.attribution_maps(maps, faces, classifier.landmark_set.indices)
     return made

@@ -90,6 +90,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shapes_file(folder / "shapes.npz")
     people_file(folder / "posed.npz", 20, 3, ("happiness", "surprise"))
     people_file(folder / "empty.npz", 0, 5, EMOTIONS)
+    np.savez(folder / "no-base.npz", expr=np.zeros((1, 468, 3)))
     return folder
 
 
@@ -353,6 +354,7 @@ def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
         (["once", "once"], {}, InputRefused, "two files are called 'once'"),
         (["posed"], {"neutral": "own"}, InputRefused, "posed: no face is left .* another neutral face"),
         (["nobody/known"], {}, InputRefused, "trained on this data, and none of it is held out"),
+        (["once", "no-base"], {}, InputRefused, r"no-base\.npz: the array 'base' is missing"),
         (["empty"], {}, InputRefused, "empty: no face is left to evaluate: it holds none"),
         (["once"], {"operating_point": "brave"}, InputRefused, "no operating point 'brave'; it has accurate"),
     ],
