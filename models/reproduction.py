@@ -55,7 +55,7 @@ def reproduce(
 ) -> tuple[Reproduction, list[TrainedModel]]:
     """Cross-validate; also the last fold's networks of all points and of the chosen ones, to be timed.
 
-    Of each fold's training part another fold calibrates the temperature, which changes no answer; the rest
+    Of each fold's training part another fold calibrates the network; the rest
     trains the network and ranks the points. Raises ValueError for fewer than three folds, too few persons, an
     unknown person or a missing emotion, and as `train` does.
     """

@@ -72,7 +72,7 @@ def curve(
     """Train and score one network a landmark set, the largest sets first.
 
     All choices are made with training faces only, those of ig and informed by a first network on all points.
-    Held-out faces score the networks (and calibrate their temperature, which changes no answer). Raises
+    Held-out faces score the networks, after calibrating each with a scale and a bias a class. Raises
     ValueError for a plan that cannot be followed, and as `train` does.
     """
     check(plan)

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from models import landmark_noise, mlp, network, operating_points, selection, teachers
-from models.calibration import temperature
+from models.calibration import vector_scaling
 from models.canonical import POINTS
 from models.dataset import EMOTIONS, NO_MAJORITY, Samples, own_baselines
 from models.landmark_set import ALL, LandmarkSet, select
@@ -335,8 +335,8 @@ def _student(
 
     calibrating = _calibrates(config, samples)
     unseen, truth = samples.points[calibrating][:, points] - baseline[points], samples.label[calibrating]
-    heat = temperature(network.logits(net, unseen), truth)
-    net = net._replace(w2=net.w2 / heat, b2=net.b2 / heat)
+    scale, bias = vector_scaling(network.logits(net, unseen), truth)
+    net = net._replace(w2=net.w2 * scale, b2=net.b2 * scale + bias - bias.mean())
     prior = _prior(rows.labels, rows.weights)
     return TrainedModel(
         config.name,

@@ -1,16 +1,33 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from models.calibration import expected_calibration_error, min_confidence, temperature
+from models.calibration import expected_calibration_error, min_confidence, vector_scaling
 
 
-def test_temperature_recovers_the_factor_that_made_logits_overconfident() -> None:
-    rng = np.random.default_rng(0)
-    honest = rng.normal(0, 1.5, (20_000, 4))
-    chance = np.exp(honest) / np.exp(honest).sum(axis=1, keepdims=True)
-    label = (rng.random((len(chance), 1)) > chance.cumsum(axis=1)).sum(axis=1).astype(np.int32)
-    assert temperature((3 * honest).astype(np.float32), label) == pytest.approx(3, rel=0.1)
-    assert temperature((honest / 2).astype(np.float32), label) == pytest.approx(0.5, rel=0.1)
+def drawn(logits: NDArray[np.float64], seed: int = 0) -> NDArray[np.int32]:
+    chance = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    some = np.random.default_rng(seed).random((len(chance), 1))
+    return (some > chance.cumsum(axis=1)).sum(axis=1).astype(np.int32)
+
+
+@pytest.mark.parametrize("factor", [3.0, 1.0, 0.5])
+def test_vector_scaling_recovers_what_made_logits_wrong(factor: float) -> None:
+    honest = np.random.default_rng(1).normal(0, 1.5, (60_000, 4))
+    bias = np.array([0.5, -0.2, 0.0, -0.3])
+    scale, found = vector_scaling((factor * (honest - bias)).astype(np.float32), drawn(honest))
+    assert scale == pytest.approx(1 / factor, rel=0.1)
+    np.testing.assert_allclose(found - found.mean(), bias, atol=0.1)
+
+
+def test_few_faces_decide_little_and_a_class_without_a_face_stays() -> None:
+    logits = np.zeros((3, 4), np.float32)
+    _, found = vector_scaling(logits, np.array([0, 0, 1], np.int32))
+    assert np.abs(found).max() < 0.01
+    assert found.argmax() == 0
+    many = np.zeros((30_000, 4), np.float32)
+    _, of_many = vector_scaling(many, np.tile(np.array([0, 0, 1], np.int32), 10_000))
+    assert of_many[0] - of_many[3] > 1
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ def test_source_weights_decide_what_is_learnt() -> None:
         source=source,
         sources=("true", "false"),
     )
-    model = train(with_fields(QUICK, source_weights={"false": 0.0}), both)
+    model = train(with_fields(QUICK, source_weights={"false": 0.0}, calibrate_on="true"), both)
     assert accuracy(model, SAMPLES) > 0.97
     with pytest.raises(ValueError, match=r"source_weights names \['other'\]"):
         train(with_fields(QUICK, source_weights={"other": 1.0}), both)
