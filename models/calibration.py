@@ -7,7 +7,9 @@ from scipy.optimize import minimize
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-_BIAS_SPREAD = 0.04  # in logits: larger biases cost more with noisy landmarks than they gain
+_BIAS_SPREAD = 0.04
+"""In logits. Ten times as much gave the shipped network 0.5 points more accuracy on FERPlus, but 5 points
+less balanced accuracy, and landmark noise cost more."""
 
 
 def vector_scaling(logits: F32, label: NDArray[np.int32]) -> tuple[np.float32, F32]:

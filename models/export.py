@@ -53,11 +53,14 @@ def to_onnx(trained: TrainedModel) -> bytes:
     Inputs: points, float32 [B, K, 3]; baseline, the same, or one for all, [1, K, 3]; and bias, float32 [C],
     which is added to the logits and may be left out. Outputs: probabilities [B, C], attributions [B, K],
     score_change [B], completeness_error [B], target int64 [B] (see `models.network` for their meaning).
+    Raises ValueError for a network without mirror twins.
     """
+    if not has_twins(trained.network, trained.landmark_set.mirror):
+        raise ValueError("the network's units lack their mirror twins: see models.network.with_twins")
     points, classes = len(trained.landmark_set), len(trained.emotions)
     model = helper.make_model(
         helper.make_graph(
-            _nodes(has_twins(trained.network, trained.landmark_set.mirror)),
+            _nodes(),
             trained.name,
             [
                 _value("points", "B", points, 3),
@@ -86,7 +89,7 @@ def read_network(path: Path) -> Network:
     """The weights in an ONNX file. Raises OSError, or ValueError when it is not one of `export`'s."""
     weights = {w.name: numpy_helper.to_array(w) for w in onnx.load(path).graph.initializer}
     try:
-        w1 = _whole(weights) if "w1_even_half" in weights else 2 * weights["w1_half"]
+        w1 = _whole(weights)
         b1, radius = (2 * weights[name] for name in ("b1_half", "radius_half"))
         by_reach = float(weights["radius_half_by_reach"])
         w2 = weights["w2"]
@@ -114,7 +117,6 @@ def _constants(trained: TrainedModel) -> dict[str, NDArray[Any]]:
     """What the graph holds. All of the first layer is halved (exactly, in float32): tanh wants p/2."""
     net, points = trained.network, len(trained.landmark_set)
     start = np.tanh(net.b1 / 2)
-    first_layer = _halves(trained) if has_twins(net, trained.landmark_set.mirror) else {"w1_half": net.w1 / 2}
     f32 = {
         "b1_half": net.b1 / 2,
         "radius_half": np.array(net.radius / 2),
@@ -130,16 +132,15 @@ def _constants(trained: TrainedModel) -> dict[str, NDArray[Any]]:
     }
     i64 = {
         "flat_shape": [-1, 3 * points],
-        "points_shape": [-1, points, 3],
         "axis1": [1],
         "axis2": [2],
     }
     constants: dict[str, NDArray[Any]] = {name: np.asarray(value, np.float32) for name, value in f32.items()}
-    return first_layer | constants | {name: np.asarray(value, np.int64) for name, value in i64.items()}
+    return _halves(trained) | constants | {name: np.asarray(value, np.int64) for name, value in i64.items()}
 
 
 def _halves(trained: TrainedModel) -> dict[str, NDArray[Any]]:
-    """The first layer of a network with twins, for the even and the odd part of a face; half as many numbers.
+    """The first layer for the even and the odd part of a face: half as many numbers, thanks to the twins.
 
     With l the points that are on the left or on the midline and r the mirrored right ones, 0 for those on the
     midline, l + r is even: it stays when the face is mirrored. l - r is odd: it changes its sign.
@@ -179,7 +180,7 @@ def _whole(weights: dict[str, NDArray[Any]]) -> F32:
     return np.concatenate([w1, mirrored(w1, mirror)], axis=1)
 
 
-def _nodes(twins: bool) -> list[onnx.NodeProto]:
+def _nodes() -> list[onnx.NodeProto]:
     nodes: list[onnx.NodeProto] = []
 
     def op(kind: str, inputs: str, output: str, **attributes: object) -> None:
@@ -188,21 +189,18 @@ def _nodes(twins: bool) -> list[onnx.NodeProto]:
     # u = p/2: the halved first layer of the difference, shortened where it is longer than any real one.
     op("Sub", "points baseline", "difference")
     op("Reshape", "difference flat_shape", "flat")
-    if twins:
-        op("Gather", "difference left", "left_side", axis=1)
-        op("Gather", "difference right", "right_side_as_it_is", axis=1)
-        op("Mul", "right_side_as_it_is mirroring", "right_side")
-        op("Add", "left_side right_side", "even_by_point")
-        op("Sub", "left_side right_side", "odd_by_point")
-        op("Reshape", "even_by_point side_shape", "even")
-        op("Reshape", "odd_by_point side_shape", "odd")
-        op("Gemm", "even w1_even_half", "u_even")
-        op("Gemm", "odd w1_odd_half", "u_odd")
-        op("Add", "u_even u_odd", "u_own")
-        op("Sub", "u_even u_odd", "u_twin")
-        op("Concat", "u_own u_twin", "u_long", axis=1)
-    else:
-        op("Gemm", "flat w1_half", "u_long")
+    op("Gather", "difference left", "left_side", axis=1)
+    op("Gather", "difference right", "right_side_as_it_is", axis=1)
+    op("Mul", "right_side_as_it_is mirroring", "right_side")
+    op("Add", "left_side right_side", "even_by_point")
+    op("Sub", "left_side right_side", "odd_by_point")
+    op("Reshape", "even_by_point side_shape", "even")
+    op("Reshape", "odd_by_point side_shape", "odd")
+    op("Gemm", "even w1_even_half", "u_even")
+    op("Gemm", "odd w1_odd_half", "u_odd")
+    op("Add", "u_even u_odd", "u_own")
+    op("Sub", "u_even u_odd", "u_twin")
+    op("Concat", "u_own u_twin", "u_long", axis=1)
     op("ReduceL2", "u_long", "norm", axes=[1], keepdims=1)
     op("ReduceL2", "flat", "length", axes=[1], keepdims=1)
     op("Mul", "length radius_half_by_reach", "norm_for_length")
@@ -237,25 +235,19 @@ def _nodes(twins: bool) -> list[onnx.NodeProto]:
     op("Gather", "w2_by_class target", "seed", axis=0)
     op("Mul", "seed shorten", "seed_short")
     op("Mul", "slope_twice seed_short", "back")
-    if twins:
-        nodes.append(helper.make_node("Split", ["back"], ["back_own", "back_twin"], axis=1))
-        op("Add", "back_own back_twin", "back_even")
-        op("Sub", "back_own back_twin", "back_odd")
-        op("Gemm", "back_even w1_even_half", "gradient_even", transB=1)
-        op("Gemm", "back_odd w1_odd_half", "gradient_odd", transB=1)
-        op("Add", "gradient_even gradient_odd", "gradient_left")
-        op("Sub", "gradient_even gradient_odd", "gradient_right")
-        op("Concat", "gradient_left gradient_right", "gradient", axis=1)
-        op("Reshape", "gradient sides_shape", "gradient_by_point")
-        op("Concat", "left_side right_side", "sides", axis=1)
-        op("Mul", "gradient_by_point sides", "by_side_and_axis")
-        op("ReduceSum", "by_side_and_axis axis2", "by_side", keepdims=0)
-        op("Gather", "by_side place", "attributions", axis=1)
-    else:
-        op("Gemm", "back w1_half", "gradient", transB=1)
-        op("Mul", "gradient flat", "by_coordinate")
-        op("Reshape", "by_coordinate points_shape", "by_point_and_axis")
-        op("ReduceSum", "by_point_and_axis axis2", "attributions", keepdims=0)
+    nodes.append(helper.make_node("Split", ["back"], ["back_own", "back_twin"], axis=1))
+    op("Add", "back_own back_twin", "back_even")
+    op("Sub", "back_own back_twin", "back_odd")
+    op("Gemm", "back_even w1_even_half", "gradient_even", transB=1)
+    op("Gemm", "back_odd w1_odd_half", "gradient_odd", transB=1)
+    op("Add", "gradient_even gradient_odd", "gradient_left")
+    op("Sub", "gradient_even gradient_odd", "gradient_right")
+    op("Concat", "gradient_left gradient_right", "gradient", axis=1)
+    op("Reshape", "gradient sides_shape", "gradient_by_point")
+    op("Concat", "left_side right_side", "sides", axis=1)
+    op("Mul", "gradient_by_point sides", "by_side_and_axis")
+    op("ReduceSum", "by_side_and_axis axis2", "by_side", keepdims=0)
+    op("Gather", "by_side place", "attributions", axis=1)
 
     # Completeness: the attributions must add up to the change of the logit.
     op("GatherElements", "change target_column", "change_chosen", axis=1)

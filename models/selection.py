@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.canonical import MIRROR, POINTS
 from models.dataset import Samples
-from models.landmark_set import ALL, LandmarkSet, select
+from models.landmark_set import ALL
 from models.network import Network, mean_gradients, probabilities
 
 F32 = NDArray[np.float32]
@@ -95,11 +95,6 @@ def _forward(gram: F64, cross: F64, ridge: float, count: int) -> F32:
         cross = cross - gram[:, rows] @ pull[:, len(gram) :]
         gram = gram - gram[:, rows] @ pull[:, : len(gram)]
     return importance
-
-
-def nested(name: str, importance: F32, sizes: list[int]) -> dict[int, LandmarkSet]:
-    """A landmark set of each size, the most important points first."""
-    return {size: select(f"{name}{size}", importance, size) for size in sizes}
 
 
 def _gains(gram: F64, cross: F64, groups: list[list[int]], ridge: float) -> F64:

@@ -12,8 +12,8 @@ from models import network
 from models.canonical import POINTS
 from models.dataset import NO_MAJORITY, Samples
 from models.evaluation import figures
-from models.landmark_set import ALL, LandmarkSet
-from models.selection import greedy, nested, shuffled
+from models.landmark_set import ALL, LandmarkSet, select
+from models.selection import greedy, shuffled
 from models.train import TrainConfig, TrainedModel, informed_importance, landmark_importance, train
 
 Method = Literal["ig", "random", "greedy", "informed"]
@@ -112,7 +112,7 @@ def curve(
     for size in smaller:
         for (method, seed), importance in rankings.items():
             name = method if seed is None else f"{method}-s{seed}-"
-            landmark_set = nested(name, importance, [size])[size]
+            landmark_set = select(f"{name}{size}", importance, size)
             model = fit(f"{size} points, {method}", landmark_set)
             yield Trained(_cell(method, seed, model, samples), model)
 

@@ -60,9 +60,7 @@ class Teaching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight_decay: float = 1e-2
     white_noise: float = 0.0006  # as the student's, see below
     share: float = 0.8  # of a labelled face's target that is the teachers' answer
-    blends: int = (
-        0  # faces between two faces, which only the teachers answer; together they count as the others
-    )
+    blends: int = 0  # faces between two faces that only teachers answer; together they count as the others
 
 
 class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

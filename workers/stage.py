@@ -46,6 +46,7 @@ def run(
     Raises:
         ServiceUnavailable: if Kafka with its topics (or what the handler needs) is not there at the start.
         ModelUnusable: if the handler cannot load its model.
+        SettingsInvalid: if the handler cannot do what the settings ask.
     """
     health = Health("model and connections", "consumer group")
     with MetricsServer(health, settings.metrics_host, settings.metrics_port) as server:

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up import samples_of
 from numpy.typing import NDArray
 
 from models.canonical import CANONICAL
@@ -121,15 +122,11 @@ def test_faces_of_unknown_people_are_split_one_by_one(tmp_path: Path) -> None:
 
 def some_samples(label: list[int], subject: list[int]) -> Samples:
     n = len(label)
-    return Samples(
-        np.random.default_rng(0).normal(0, 1, (n, 2, 3)).astype(np.float32),
-        np.eye(8, dtype=np.float32)[label],
+    return samples_of(
+        np.random.default_rng(0).normal(0, 1, (n, 2, 3)),
         np.array(label, np.int32),
-        np.zeros(n, np.bool_),
-        np.array(subject, np.int32),
-        np.zeros(n, np.int32),
-        ("made-up",),
-        LandmarkSet("two", np.array([61, 291])),
+        landmark_set=LandmarkSet("two", np.array([61, 291])),
+        subject=np.array(subject, np.int32),
     )
 
 

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +20,14 @@ from models.trained_model import TrainedModel
 POINTS = LandmarkSet("tiny", np.array([1, 33, 61, 263, 291], dtype=np.int32))
 
 
-def a_model(seed: int = 0, *, twins: bool = False) -> TrainedModel:
+def a_model(seed: int = 0) -> TrainedModel:
     rng = np.random.default_rng(seed)
 
     def weights(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         return rng.normal(0, shape[0] ** -0.5, shape).astype(np.float32)
 
-    net = Network(weights(15, 9), weights(9), weights(9, 8), weights(8), radius=3.0, reach=5.0)
-    if twins:
-        net = network.with_twins(net, POINTS.mirror)
+    own = Network(weights(15, 9), weights(9), weights(9, 8), weights(8), radius=3.0, reach=5.0)
+    net = network.with_twins(own, POINTS.mirror)
     at = {
         "accurate": OperatingPoint(np.zeros(8, np.float32), 0.4),
         "balanced": OperatingPoint(weights(8), 0.3),
@@ -36,9 +36,9 @@ def a_model(seed: int = 0, *, twins: bool = False) -> TrainedModel:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e-30, 1e-4, 0.1, 1.0, 50.0, 1e6]), st.booleans())
-def test_graph_computes_what_the_network_does(tmp_path: Path, seed: int, size: float, twins: bool) -> None:
-    model = a_model(seed, twins=twins)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e-30, 1e-4, 0.1, 1.0, 50.0, 1e6]))
+def test_graph_computes_what_the_network_does(tmp_path: Path, seed: int, size: float) -> None:
+    model = a_model(seed)
     rng = np.random.default_rng(seed + 1)
     baseline = rng.normal(0, 1, (6, 5, 3)).astype(np.float32)
     points = (baseline + rng.normal(0, size, (6, 5, 3))).astype(np.float32)
@@ -77,8 +77,8 @@ def test_a_bias_lets_another_emotion_win_and_that_one_is_explained(tmp_path: Pat
         np.testing.assert_array_equal(left_out, zero)
 
 
-def test_a_network_with_twins_takes_half_the_room_and_knows_no_left_from_right(tmp_path: Path) -> None:
-    model, rng = a_model(twins=True), np.random.default_rng(1)
+def test_twins_take_half_the_room_and_know_no_left_from_right(tmp_path: Path) -> None:
+    model, rng = a_model(), np.random.default_rng(1)
     classifier = Classifier.load(export(model, tmp_path))
     points, baseline = rng.normal(0, 1, (2, 6, 5, 3)).astype(np.float32)
     flip = np.array([-1, 1, 1], np.float32)
@@ -93,19 +93,25 @@ def test_a_network_with_twins_takes_half_the_room_and_knows_no_left_from_right(t
         [9, 9],
         [9, 9],
     )  # 3 points on a side or between
-    again = read_network(tmp_path / "mien-tiny.onnx")
-    np.testing.assert_allclose(again.w1, model.network.w1, atol=1e-6)
-    assert network.has_twins(again, POINTS.mirror)
+    assert network.has_twins(read_network(tmp_path / "mien-tiny.onnx"), POINTS.mirror)
+
+
+def test_a_network_without_twins_is_refused(tmp_path: Path) -> None:
+    net = a_model().network
+    with pytest.raises(ValueError, match="lack their mirror twins"):
+        export(replace(a_model(), network=net._replace(b1=np.arange(18, dtype=np.float32))), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_weights_come_back_as_they_were(tmp_path: Path) -> None:
     model = a_model()
     again = read_network(export(model, tmp_path))
-    for name, weights in model.network._replace(b2=again.b2)._asdict().items():
+    for name, weights in model.network._replace(w1=again.w1, b2=again.b2)._asdict().items():
         np.testing.assert_allclose(getattr(again, name), weights, rtol=1e-7 if name == "reach" else 0)
+    np.testing.assert_allclose(again.w1, model.network.w1, atol=1e-6)  # kept as its even and odd part
     np.testing.assert_allclose(again.b2, model.network.b2, atol=1e-6)  # kept as the logits at the baseline
     onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], [])), tmp_path / "other.onnx")
-    with pytest.raises(ValueError, match=r"other\.onnx has no weights of the name 'w1_half'"):
+    with pytest.raises(ValueError, match=r"other\.onnx has no weights of the name 'left'"):
         read_network(tmp_path / "other.onnx")
 
 

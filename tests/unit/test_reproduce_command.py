@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from made_up import samples_of
 from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
@@ -16,8 +17,8 @@ from typer.testing import CliRunner
 from models import reproduction
 from models.canonical import CANONICAL, REGION
 from models.dataset import EMOTIONS, Samples
-from models.landmark_set import ALL, LandmarkSet
-from models.network import Network
+from models.landmark_set import LandmarkSet
+from models.network import Network, with_twins
 from models.portrait import Head
 from models.reproduction import reproduce
 from models.train import Progress, TrainConfig, TrainedModel, train
@@ -39,16 +40,7 @@ def samples(people: int = 12, seed: int = 0) -> Samples:
     for emotion, region, down in ((1, "mouth corner", -0.1), (2, "chin", 0.1)):
         moving = np.array([name.startswith(region) for name in REGION])
         points[np.ix_(label == emotion, moving, np.array([1]))] += down
-    return Samples(
-        points.astype(np.float32),
-        np.eye(8, dtype=np.float32)[label],
-        label,
-        np.zeros(len(label), np.bool_),
-        np.repeat(np.arange(people, dtype=np.int32), 3),
-        np.zeros(len(label), np.int32),
-        ("made-up",),
-        ALL,
-    )
+    return samples_of(points, label, subject=np.repeat(np.arange(people, dtype=np.int32), 3))
 
 
 TRAINED_ON: list[Samples] = []
@@ -80,7 +72,8 @@ def ridge(template: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
         w = x.T @ np.linalg.solve(x @ x.T + 0.01 * np.eye(len(x)), y)
         eye = np.eye(8, dtype=np.float32)
         up = np.full(8, 12, np.float32)
-        network = Network(w.astype(np.float32), up + 4 * eye[0], eye, -up, 1e6)
+        own = Network(w.astype(np.float32), up + 4 * eye[0], eye, -up, 1e6)
+        network = with_twins(own, chosen.landmark_set.mirror)
         progress(config.steps, config.steps, 0.0)
         return replace(
             template,

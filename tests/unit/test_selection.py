@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up import samples_of
 from numpy.typing import NDArray
 
 from models import selection
 from models.canonical import CANONICAL, MIRROR, REGION
 from models.dataset import Samples
-from models.landmark_set import ALL, LandmarkSet
+from models.landmark_set import LandmarkSet, select
 from models.network import Network
-from models.selection import greedy, nested, shuffled
+from models.selection import greedy, shuffled
 from models.shape_modes import spread
 
 
@@ -35,16 +36,7 @@ def samples(seed: int = 0, count: int = 300) -> Samples:
         points[:, points_of, 1] -= movement[:, None].astype(np.float32)
     brows = 0.03 * (label == 2) + rng.normal(0, 0.015, count)
     points[:, BROWS, 1] -= brows[:, None].astype(np.float32)
-    return Samples(
-        points.astype(np.float32),
-        np.eye(8, dtype=np.float32)[label],
-        label,
-        np.arange(count) % 5 == 0,
-        np.full(count, -1, np.int32),
-        np.zeros(count, np.int32),
-        ("made-up",),
-        ALL,
-    )
+    return samples_of(points, label, validation=np.arange(count) % 5 == 0)
 
 
 SAMPLES = samples()
@@ -57,17 +49,16 @@ def importance() -> NDArray[Any]:
 
 def test_what_is_said_already_adds_nothing(importance: NDArray[Any]) -> None:
     """The cheeks say nearly as much as the corners, but nothing more: the brows come second."""
-    chosen = nested("greedy", importance, [2, 4])
+    chosen = {size: select(f"greedy{size}", importance, size) for size in (2, 4)}
 
     assert chosen[2].indices.tolist() == CORNERS
     assert chosen[4].indices.tolist() == sorted(CORNERS + BROWS)
-    assert chosen[4].name == "greedy4"
 
 
 def test_every_point_has_a_place_and_twins_share_it(importance: NDArray[Any]) -> None:
     assert (importance > 0).all()
     np.testing.assert_array_equal(importance, importance[MIRROR])
-    sets = nested("greedy", importance, [16, 64, 128])
+    sets = {size: select("greedy", importance, size) for size in (16, 64, 128)}
     assert [len(chosen) for chosen in sets.values()] == [16, 64, 128]
     assert set(sets[16].indices) < set(sets[64].indices) < set(sets[128].indices)
 
@@ -137,7 +128,8 @@ def test_informed_takes_what_tells_the_directions_and_nothing_twice() -> None:
     difference = SAMPLES.points - CANONICAL
     directions = selection.sensitivity(detector(CORNERS, BROWS), difference[:50])
     covariance = spread(difference, MIRROR).covariance
-    chosen = nested("informed", selection.informed(covariance, directions, 8), [2, 4])
+    importance = selection.informed(covariance, directions, 8)
+    chosen = {size: select("informed", importance, size) for size in (2, 4)}
 
     assert chosen[2].indices.tolist() == CORNERS
     assert chosen[4].indices.tolist() == sorted(CORNERS + BROWS)
@@ -147,11 +139,11 @@ def test_where_no_direction_matters_all_points_are_equal() -> None:
     importance = selection.informed(np.eye(1404), np.zeros((1, 1404)), 2)
 
     assert np.isfinite(importance).all()
-    assert nested("informed", importance, [16])[16].name == "informed16"
+    assert len(select("informed", importance, 16)) == 16
 
 
 def test_random_sets_are_mirrored_and_differ_by_seed() -> None:
-    one, same, other = (nested("random", shuffled(seed), [32])[32] for seed in (0, 0, 1))
+    one, same, other = (select("random", shuffled(seed), 32) for seed in (0, 0, 1))
 
     assert one == same
     assert one != other

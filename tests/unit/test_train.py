@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up import samples_of
 from msgspec.structs import replace as with_fields
 
 from models import network
@@ -38,16 +39,7 @@ def samples(seed: int = 0, count: int = 600) -> Samples:
     for emotion, region, down in ((1, "mouth corner", -0.1), (2, "chin", 0.1)):
         moving = np.array([name.startswith(region) for name in REGION])
         points[np.ix_(label == emotion, moving, [1])] += down
-    return Samples(
-        points.astype(np.float32),
-        np.eye(8, dtype=np.float32)[label],
-        label,
-        np.arange(count) % 5 == 0,
-        np.full(count, -1, np.int32),
-        np.zeros(count, np.int32),
-        ("made-up",),
-        ALL,
-    )
+    return samples_of(points, label, validation=np.arange(count) % 5 == 0)
 
 
 SAMPLES = samples()
@@ -131,16 +123,9 @@ def test_own_neutral_faces_are_learnt_from_too() -> None:
     points = np.repeat(CANONICAL[None], 400, axis=0) + rng.normal(0, 0.001, (400, 468, 3))
     corners = [61, 291]
     points[:, corners, 1] += np.repeat(rng.normal(0, 0.1, 100), 4)[:, None] - 0.08 * (label == 1)[:, None]
-    people = Samples(
-        points.astype(np.float32),
-        np.eye(8, dtype=np.float32)[label],
-        label,
-        subject % 5 == 0,
-        subject,
-        np.zeros(400, np.int32),
-        ("made-up",),
-        ALL,
-    ).take(LandmarkSet("mine", np.array([1, 33, 61, 105, 152, 263, 291, 334])))
+    people = samples_of(points, label, validation=subject % 5 == 0, subject=subject).take(
+        LandmarkSet("mine", np.array([1, 33, 61, 105, 152, 263, 291, 334]))
+    )
     model = train(QUICK, people)
     own, known = own_baselines(people)
     assert known.all()

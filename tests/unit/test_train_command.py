@@ -18,7 +18,7 @@ from models.canonical import CANONICAL, REGION
 from models.classifier import Classifier
 from models.dataset import EMOTIONS, Samples
 from models.landmark_set import LandmarkSet
-from models.network import Network
+from models.network import Network, with_twins
 from models.operating_points import OperatingPoint, to_json
 from models.portrait import Head
 from models.train import Progress, TrainConfig, TrainedModel
@@ -70,8 +70,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def a_model() -> TrainedModel:
     rng = np.random.default_rng(0)
     shapes = [(6, 4), (4,), (4, 8), (8,)]
-    network = Network(*(rng.normal(0, 0.4, shape).astype(np.float32) for shape in shapes), radius=2.5)
+    own = Network(*(rng.normal(0, 0.4, shape).astype(np.float32) for shape in shapes), radius=2.5)
     points = LandmarkSet("two", np.array([61, 291], dtype=np.int32))
+    network = with_twins(own, points.mirror)
     at = {
         "accurate": OperatingPoint(np.zeros(8, np.float32), 0.5),
         "balanced": OperatingPoint(rng.normal(0, 1, 8).astype(np.float32), 0.4),
