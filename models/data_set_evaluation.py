@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from models.attribution_curves import AttributionQuality, attribution_quality
 from models.classifier import Classification, Classifier
-from models.dataset import EMOTIONS, NO_MAJORITY, Samples, own_baselines
+from models.dataset import EMOTIONS, NO_MAJORITY, Samples
 from models.evaluation import Figures, even_prior_bias, figures, only, with_bias
 from models.operating_points import ACCURATE
+from models.own_baselines import own_baselines
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
-Neutral = Literal["own", "population"]
+Neutral = Literal["own", "own-mean", "population"]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how far it is and how far it goes."""
 
@@ -99,8 +100,9 @@ def evaluate(
     without_majority = int((part & ~chosen).sum())
     baseline = np.broadcast_to(classifier.population_baseline, samples.points.shape)
     without_own = 0
-    if options.neutral == "own":
-        baseline, known = own_baselines(samples)
+    if options.neutral != "population":
+        drawn_to = classifier.population_baseline if options.neutral == "own" else None
+        baseline, known = own_baselines(samples, drawn_to)
         without_own = int((chosen & ~known).sum())
         chosen &= known
     if not chosen.any():
@@ -118,7 +120,7 @@ def evaluate(
 
     result = _classify(classifier, points, baseline, progress)
     against_population = None
-    if options.neutral == "own":
+    if options.neutral != "population":
         population = np.broadcast_to(classifier.population_baseline, points.shape)
         against_population = _classify(classifier, points, population, progress).probabilities
     answers = Answers(label, result.probabilities, against_population)

@@ -179,26 +179,6 @@ def synthetic_people(
     )
 
 
-def own_baselines(samples: Samples) -> tuple[F32, NDArray[np.bool_]]:
-    """For each face the mean of the other neutral faces of the same person [N, K, 3], and whether there is
-    any [N]; zeros where there is none. Faces of unknown persons have none."""
-    neutral = (samples.label == EMOTIONS.index("neutral")) & (samples.subject != UNKNOWN_SUBJECT)
-    people, of_neutral = np.unique(samples.subject[neutral], return_inverse=True)
-    total = np.zeros((len(people), *samples.points.shape[1:]))
-    np.add.at(total, of_neutral, samples.points[neutral])
-    count = np.bincount(of_neutral, minlength=len(people))
-
-    baselines = np.zeros_like(samples.points)
-    known = np.zeros(len(samples), dtype=np.bool_)
-    for row in np.flatnonzero(np.isin(samples.subject, people)):
-        person = np.searchsorted(people, samples.subject[row])
-        others = count[person] - neutral[row]
-        if others:
-            known[row] = True
-            baselines[row] = (total[person] - neutral[row] * samples.points[row]) / others
-    return baselines, known
-
-
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Says in a ValueError in which file the mistake is, or which array it lacks."""

@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 from models import landmark_noise, mlp, network, operating_points, selection, teachers
 from models.calibration import vector_scaling
 from models.canonical import POINTS
-from models.dataset import EMOTIONS, NO_MAJORITY, Samples, own_baselines
+from models.dataset import EMOTIONS, NO_MAJORITY, Samples
 from models.landmark_set import ALL, LandmarkSet, select
 from models.mlp import Layers, Material, Schedule
 from models.mlp import Progress as Progress
 from models.network import Network
+from models.own_baselines import own_baselines
 from models.shape_modes import (
     ShapeModes,
     Spread,
@@ -250,7 +251,7 @@ def _population_baseline(samples: Samples) -> F32:
 
 def _rows(config: TrainConfig, samples: Samples, baseline: F32) -> _Rows:
     fit = ~samples.validation
-    own, known = own_baselines(samples)
+    own, known = own_baselines(samples, baseline)
     twice = fit & known
     by_source = np.array([config.source_weights.get(name, 1.0) for name in samples.sources], np.float32)
     weights = by_source[samples.source]

@@ -318,9 +318,10 @@ def evaluate(
         Path | None, typer.Option(help="The ONNX file to evaluate; MIEN_MODEL_PATH's without it.")
     ] = None,
     neutral: Annotated[
-        Literal["population", "own"],
+        Literal["population", "own", "own-mean"],
         typer.Option(
-            help="The baseline: everybody's mean neutral face, or the person's other neutral faces."
+            help="The baseline: everybody's mean neutral face, or that of the person's other neutral faces, "
+            "drawn to everybody's by as much as one person's differ, or as it is."
         ),
     ] = "population",
     operating_point: Annotated[

@@ -10,6 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from models import dataset
+from models.own_baselines import own_baselines
 from models.portrait import Head
 from streams.errors import InputRefused, OutputFailed, SourceNotFound
 from streams.settings import Settings
@@ -45,7 +46,7 @@ def test_what_was_extracted_loads_like_the_folder(pictures: Path, tmp_path: Path
     samples = dataset.load([tmp_path / "faces.npz"])
     assert [dataset.EMOTIONS[label] for label in samples.label] == ["surprise", "happiness", "neutral"]
     assert samples.subject.tolist() == [-1, 0, 0]
-    baselines, known = dataset.own_baselines(samples)
+    baselines, known = own_baselines(samples)
     assert known.tolist() == [False, True, False]
     assert (baselines[1] == samples.points[2]).all()
 

@@ -9,9 +9,10 @@ from msgspec.structs import replace as with_fields
 
 from models import network
 from models.canonical import CANONICAL, MIRROR, REGION
-from models.dataset import EMOTIONS, NO_MAJORITY, Samples, own_baselines
+from models.dataset import EMOTIONS, NO_MAJORITY, Samples
 from models.landmark_set import ALL, LandmarkSet
 from models.operating_points import to_json
+from models.own_baselines import own_baselines
 from models.train import (
     Teaching,
     TrainConfig,
