@@ -8,7 +8,7 @@ face is learnt (``workers.baselines``, ``models.neutral``).
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -65,6 +65,8 @@ async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Hand
             yield ClassifyWorker(settings, outlet, classifier, baselines).handle
         finally:
             keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping  # else two writes could overlap, and an error would go unseen
             await baselines.write()
 
 
