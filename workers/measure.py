@@ -77,6 +77,15 @@ class Comparison(msgspec.Struct, frozen=True):
         )
 
 
+class Finding(msgspec.Struct, frozen=True):
+    """What was measured that is no comparison of times: one line of a table."""
+
+    row: str
+    table: str
+    case: str
+    figures: dict[str, Any]
+
+
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
     """Round by round, so that what slows down a moment cancels out. Raises ValueError for other lengths."""
     return [a / max(b, 1e-9) for a, b in zip(numerators, denominators, strict=True)]

@@ -1,0 +1,195 @@
+"""The landmarks stage before generated scenes, whose truth is known: small faces found, ids kept.
+
+Each frame goes through the stage as from a camera at 10 fps: as a JPEG of quality 85 into `Faces.of`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import scenes
+from models.faces import FaceEngine, find_faces
+from models.id_scores import Judged, id_scores, iou_matrix
+from models.mesh import FaceMeshReference, MediaPipeEngine
+from models.pictures import decode_jpeg, encode_jpeg
+from models.scenes import Scene, SceneFrame
+from streams import landmarks
+from streams.frames import Frame
+from streams.landmarks import Landmarks
+from streams.settings import Settings
+from workers import loading
+from workers.landmarks import Faces
+from workers.measure import Finding
+
+F64 = NDArray[np.float64]
+
+JPEG_QUALITY: Final = 85
+FACE_SIZES_PX: Final = (24, 32, 40, 64, 96, 160)
+SIZES_PX: Final = ((1280, 720), (1920, 1080))
+FACES_A_SCENE: Final = 6
+FIND_WITHIN_S: Final = 1.0
+SAME_PLACE_IOU: Final = 0.3
+"""For recall: a tiny face's box need not lie as exactly as for the scores of ids."""
+MUST_BE_FOUND_FROM: Final = 0.5
+"""Visible share of a face from which a tracker must know it."""
+
+
+class StageCamera:
+    """One camera before the stage; its frames are numbered and timed by themselves."""
+
+    def __init__(self, faces: Faces, camera_id: str, fps: float = scenes.FPS) -> None:
+        self._faces = faces
+        self._camera_id = camera_id
+        self._interval_us = round(1e6 / fps)
+        self._seen = 0
+
+    def see(self, jpeg: bytes, size_px: tuple[int, int]) -> list[Landmarks]:
+        """The faces of the next frame, packed as for Kafka and handed back."""
+        self._seen += 1
+        found = self._faces.of(
+            Frame(self._camera_id, self._seen, self._seen * self._interval_us, size_px, "live", "", jpeg)
+        )
+        for face in found:
+            landmarks.encode(face)
+        return found
+
+
+def boxes_px(found: Sequence[Landmarks], size_px: tuple[int, int]) -> F64:
+    """Boxes ``[N, 4]`` (x0, y0, x1, y1) of messages, in px."""
+    boxes = [(f.face.x, f.face.y, f.face.x + f.face.w, f.face.y + f.face.h) for f in found]
+    return np.asarray(np.reshape(np.array(boxes, np.float64), (-1, 4)) * np.tile(size_px, 2), np.float64)
+
+
+def true_boxes_px(frame: SceneFrame, size_px: tuple[int, int]) -> F64:
+    """The true boxes ``[N, 4]``, cut off at the picture's border like those of messages."""
+    boxes = np.reshape(np.array([face.box_xyxy_px for face in frame.faces], np.float64), (-1, 4))
+    return np.asarray(boxes.clip(0, np.tile(size_px, 2)), np.float64)
+
+
+class Recall:
+    """Which faces of scenes were found within the time, by one way of looking."""
+
+    def __init__(self) -> None:
+        self.faces = self.found = self.false_boxes = self.frames = 0
+        self._seen: set[int] = set()
+
+    def look(self, frame: SceneFrame, true_xyxy: F64, boxes_xyxy: F64) -> None:
+        near = iou_matrix(true_xyxy, boxes_xyxy) >= SAME_PLACE_IOU
+        self._seen |= {face.actor for face, hit in zip(frame.faces, near.any(axis=1), strict=True) if hit}
+        self.false_boxes += int(np.count_nonzero(~near.any(axis=0)))
+        self.frames += 1
+
+    def end_scene(self, scene: Scene) -> None:
+        self.faces += len(scene.actors)
+        self.found += len(self._seen)
+        self._seen = set()
+
+    def figures(self) -> dict[str, float]:
+        return {"recall": self.found / self.faces, "false_boxes_per_frame": self.false_boxes / self.frames}
+
+
+def small_faces(
+    settings: Settings,
+    scenes_a_size: int,
+    *,
+    sizes_px: Sequence[tuple[int, int]] = SIZES_PX,
+    face_sizes_px: Sequence[int] = FACE_SIZES_PX,
+) -> list[Finding]:
+    """Recall over the size of faces (width of their box), of faces that stand about for a second.
+
+    Three ways see the same JPEGs: MediaPipe's FaceMesh in static mode (short-range detector), the full-range
+    detector on the whole frame and the mesh, both anew in each frame; and the stage, from its first frame on.
+    """
+    findings = []
+    with MediaPipeEngine() as engine, _face_mesh(settings.max_faces) as reference:
+        for size_px in sizes_px:
+            for face_px in face_sizes_px:
+                ways = {"FaceMesh": Recall(), "whole frame": Recall(), "Mien": Recall()}
+                for seed in range(scenes_a_size):
+                    scene = scenes.standing(
+                        FACES_A_SCENE, face_px, size_px, seconds=FIND_WITHIN_S, seed=100 * face_px + seed
+                    )
+                    _look(settings, engine, reference, scene, ways)
+                findings += [
+                    Finding(
+                        "landmarks",
+                        "small faces",
+                        f"{size_px[0]}x{size_px[1]}, {face_px} px, {way}",
+                        {"width_px": size_px[0], "face_px": face_px, "way": way, "faces": r.faces}
+                        | r.figures(),
+                    )
+                    for way, r in ways.items()
+                ]
+    return findings
+
+
+def _face_mesh(max_faces: int) -> closing[FaceMeshReference]:
+    grey = np.full((480, 640, 3), 127, np.uint8)
+    return closing(FaceMeshReference(grey, max_faces=max_faces, video=False))
+
+
+def _look(
+    settings: Settings,
+    engine: FaceEngine,
+    reference: FaceMeshReference,
+    scene: Scene,
+    ways: dict[str, Recall],
+) -> None:
+    camera = StageCamera(_stage(settings, engine), "bench")
+    for frame in scene.frames():
+        jpeg = encode_jpeg(frame.picture_rgb, JPEG_QUALITY)
+        picture = decode_jpeg(jpeg, max_bytes=settings.max_frame_bytes, max_pixels=settings.max_frame_pixels)
+        truth = true_boxes_px(frame, scene.size_px)
+        anew = find_faces(engine, picture, max_faces=settings.max_faces)
+        meshes = [[(p.x, p.y) for p in face.landmark] for face in reference.process(picture)]
+        points = np.reshape(np.array(meshes, np.float64), (-1, 468, 2)) * scene.size_px
+        boxes = {
+            "FaceMesh": np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1),
+            "whole frame": np.reshape(np.array([f.box_xyxy_px for f in anew], np.float64), (-1, 4)),
+            "Mien": boxes_px(camera.see(jpeg, scene.size_px), scene.size_px),
+        }
+        for way, recall in ways.items():
+            recall.look(frame, truth, boxes[way])
+    for recall in ways.values():
+        recall.end_scene(scene)
+
+
+def _stage(settings: Settings, engine: FaceEngine) -> Faces:
+    return Faces(engine, loading.load_landmark_set(settings), settings)
+
+
+def ids(settings: Settings, seeds: int, *, kinds: Iterable[str] = scenes.KINDS) -> list[Finding]:
+    """Scores of ids over the scenes of each kind; `visible_min` is the least visible share of any face."""
+    findings = []
+    with MediaPipeEngine() as engine:
+        for kind in kinds:
+            made = [scenes.KINDS[kind](seed) for seed in range(seeds)]
+            judged = list(judge(settings, engine, made))
+            figures = id_scores(judged)._asdict() | {
+                "frames": len(judged),
+                "scenes": len(made),
+                "faces": sum(len(scene.actors) for scene in made),
+            }
+            findings.append(Finding("landmarks", "ids", kind, figures))
+    return findings
+
+
+def judge(settings: Settings, engine: FaceEngine, made: Iterable[Scene]) -> Iterator[Judged]:
+    """Each scene's frames through the stage, every scene before a camera of its own."""
+    faces = _stage(settings, engine)
+    before = 0
+    for number, scene in enumerate(made):
+        camera = StageCamera(faces, f"bench-{number}", scene.fps)
+        for frame in scene.frames():
+            found = camera.see(encode_jpeg(frame.picture_rgb, JPEG_QUALITY), scene.size_px)
+            yield Judged(
+                [before + face.actor for face in frame.faces],
+                true_boxes_px(frame, scene.size_px),
+                [face.visible >= MUST_BE_FOUND_FROM for face in frame.faces],
+                [face.subject_id for face in found],
+                boxes_px(found, scene.size_px),
+            )
+        before += len(scene.actors)
