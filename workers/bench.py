@@ -18,12 +18,13 @@ from rich.table import Column, Table
 
 from streams.errors import SettingsInvalid
 from streams.settings import Settings
-from workers import bench_pipeline, bench_rows
-from workers.measure import Comparison
+from workers import bench_landmarks, bench_pipeline, bench_rows
+from workers.measure import Comparison, Finding
 
-ROWS: dict[str, Callable[[Settings, float], list[Comparison]]] = {
+ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
     "decode": bench_rows.decode,
     "mesh": bench_rows.mesh,
+    "landmarks": bench_landmarks.landmarks,
     "classify": bench_rows.classify,
     "pipeline": bench_pipeline.pipeline,
 }
@@ -39,13 +40,23 @@ LIBRARIES = (
     "confluent-kafka",
     "redis",
 )
+SOAK_FRAMES = 250
+"""Frames of each camera; enough to see that it runs. docs/landmarks.md has the figures of 10,000."""
 COLUMNS = ("ms", "CPU ms", "Mien × as fast", "in CPU time")
 
 
-def run(settings: Settings, rows: Sequence[str], seconds: float, console: Console) -> dict[str, Any]:
+def run(
+    settings: Settings,
+    rows: Sequence[str],
+    seconds: float,
+    console: Console,
+    *,
+    soak_frames: int = SOAK_FRAMES,
+) -> dict[str, Any]:
     """Measures the rows (all without any), each side of each comparison for so many seconds.
 
-    Returns ``{"machine": {...}, "seconds": …, "rows": [comparison, ...]}``, ready for JSON.
+    Returns ``{"machine": {...}, "seconds": …, "rows": [comparison, ...], "findings": [finding, ...]}``,
+    ready for JSON. ``soak_frames``: how many frames of each camera the soak of ``landmarks`` takes.
 
     Raises:
         SettingsInvalid: for a row that does not exist.
@@ -53,11 +64,16 @@ def run(settings: Settings, rows: Sequence[str], seconds: float, console: Consol
     if unknown := [row for row in rows if row not in ROWS]:
         raise SettingsInvalid(f"There is no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
     before = machine()
-    comparisons: list[Comparison] = []
+    measured: list[Comparison | Finding] = []
     for row in [row for row in ROWS if row in rows] if rows else ROWS:
         with console.status(f"Measures {row} …"):
-            comparisons += ROWS[row](settings, seconds)
-    return {"machine": before, "seconds": seconds, "rows": msgspec.to_builtins(comparisons)}
+            measured += ROWS[row](settings, seconds, *([soak_frames] if row == "landmarks" else []))
+    return {
+        "machine": before,
+        "seconds": seconds,
+        "rows": msgspec.to_builtins([one for one in measured if isinstance(one, Comparison)]),
+        "findings": msgspec.to_builtins([one for one in measured if isinstance(one, Finding)]),
+    }
 
 
 def machine() -> dict[str, Any]:
@@ -102,6 +118,12 @@ def show(results: dict[str, Any], console: Console) -> None:
             table.add_row(f"  beside: {library['name']}", *_times(library), *ratios)
             _add_details(table, library)
     console.print(table)
+    for name, findings in _by_table(results["findings"]).items():
+        columns = findings[0]["figures"]
+        table = Table("", *(Column(column, justify="right") for column in columns), title=name)
+        for finding in findings:
+            table.add_row(finding["case"], *(_plain(value) for value in finding["figures"].values()))
+        console.print(table)
     console.print(
         "Of one frame (classify: one face): medians of the rounds, and in brackets their 10th to 90th "
         "percentile. CPU: of all threads and, for the pipeline, all processes. Above 1.00 Mien is faster.",
@@ -114,6 +136,13 @@ def _by_case(comparisons: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, 
     for comparison in comparisons:
         cases.setdefault(f"{comparison['row']}: {comparison['case']}", []).append(comparison)
     return cases
+
+
+def _by_table(findings: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for finding in findings:
+        tables.setdefault(f"{finding['row']}: {finding['table']}", []).append(finding)
+    return tables
 
 
 def _add_details(table: Table, side: dict[str, Any]) -> None:

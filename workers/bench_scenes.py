@@ -38,13 +38,16 @@ MUST_BE_FOUND_FROM: Final = 0.5
 
 
 class StageCamera:
-    """One camera before the stage; its frames are numbered and timed by themselves."""
+    """One camera before the stage; its frames are numbered and timed by themselves.
 
-    def __init__(self, faces: Faces, camera_id: str, fps: float = scenes.FPS) -> None:
+    ``since``: how many frames the time has gone on already when it comes.
+    """
+
+    def __init__(self, faces: Faces, camera_id: str, fps: float = scenes.FPS, since: int = 0) -> None:
         self._faces = faces
         self._camera_id = camera_id
         self._interval_us = round(1e6 / fps)
-        self._seen = 0
+        self._seen = since
 
     def see(self, jpeg: bytes, size_px: tuple[int, int]) -> list[Landmarks]:
         """The faces of the next frame, packed as for Kafka and handed back."""

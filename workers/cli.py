@@ -510,9 +510,13 @@ def schemas(
 @app.command(epilog="Example: mien bench --json")
 def bench(
     rows: Annotated[
-        list[str] | None, typer.Argument(help="Which rows: decode, mesh, classify, pipeline; all without it.")
+        list[str] | None,
+        typer.Argument(help="Which rows: decode, mesh, landmarks, classify, pipeline; all without it."),
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.5, help="How long each measurement runs.")] = 3.0,
+    soak_frames: Annotated[
+        int, typer.Option(min=1, help="landmarks: frames of each of the 20 cameras of the soak.")
+    ] = 250,
     as_json: JsonOption = False,
 ) -> None:
     """Measure this machine: each stage beside the bare library loop, in the same run."""
@@ -520,7 +524,7 @@ def bench(
 
     loaded = settings.load()
     logs.configure("warning", loaded.log_format)
-    results = bench_.run(loaded, rows or [], seconds, Console(stderr=True))
+    results = bench_.run(loaded, rows or [], seconds, Console(stderr=True), soak_frames=soak_frames)
     if as_json:
         _print_json(results)
     else:

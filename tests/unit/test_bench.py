@@ -200,7 +200,9 @@ def test_a_machine_names_its_cpu(tmp_path: Path) -> None:
 
 def test_an_unknown_row_is_refused_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bench.ROWS, "decode", lambda *_: pytest.fail("measured"))
-    with pytest.raises(SettingsInvalid, match=r"no row speed; the rows are decode, mesh, classify, pipeline"):
+    with pytest.raises(
+        SettingsInvalid, match=r"no row speed; the rows are decode, mesh, landmarks, classify, pipeline"
+    ):
         bench.run(Settings(), ["decode", "speed"], 1, Console(quiet=True))
 
 
@@ -218,7 +220,7 @@ def test_rows_come_in_their_order_once_and_all_without_a_name(monkeypatch: pytes
         results = bench.run(Settings(), rows, 1, Console(quiet=True))
         return list(dict.fromkeys(row["row"] for row in results["rows"]))
 
-    assert measured() == ["decode", "mesh", "classify", "pipeline"]
+    assert measured() == ["decode", "mesh", "landmarks", "classify", "pipeline"]
     assert measured("classify", "decode", "classify") == ["decode", "classify"]
 
 
@@ -249,7 +251,8 @@ def test_the_command_prints_the_documented_json() -> None:
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     results = json.loads(done.stdout)
-    assert set(results) == {"machine", "seconds", "rows"}
+    assert set(results) == {"machine", "seconds", "rows", "findings"}
+    assert results["findings"] == []
     assert results["seconds"] == 0.5
     assert results["machine"]["cores"] > 0
     assert results["machine"]["libraries"]["mediapipe"] == "0.10.21"

@@ -1,0 +1,160 @@
+"""The row `landmarks` of `mien bench`: what the stage costs and what it finds. docs/landmarks.md has figures.
+
+A frame's cost is that of the stage's own work: JPEG in (`Faces.of`), packed messages out. Three take turns:
+
+- the stage;
+- MediaPipe's `FaceMesh` in video mode behind the same JPEG decoder;
+- the least that can be: a bare JPEG decode and, for each face, the mesh network on a crop that is ready.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from typing import Final
+
+import numpy as np
+import simplejpeg
+
+from models import scenes
+from models.animate import Animation
+from models.faces import FaceEngine, Roi
+from models.mesh import CROP_PX, FaceMeshReference, MediaPipeEngine
+from models.pictures import decode_jpeg, encode_jpeg
+from models.scripts import find_script
+from streams.settings import Settings
+from workers import bench_scenes, bench_soak, loading
+from workers.bench_scenes import JPEG_QUALITY, StageCamera
+from workers.landmarks import Faces
+from workers.measure import Comparison, Finding, Side, alternate
+
+FPS: Final = 10.0
+FRAMES: Final = 20
+SIZES_PX: Final = ((640, 480), (1280, 720), (1920, 1080))
+FACES: Final = (0, 2, 4, 8)
+FACE_PX: Final = 90
+"""Width of the faces of the rows with several."""
+
+
+def landmarks(settings: Settings, seconds: float, soak_frames: int) -> list[Comparison | Finding]:
+    """Everything. ``seconds`` is also how many scenes are seen for each size of face and kind of scene."""
+    number = max(1, round(seconds))
+    return [
+        *speed(settings, seconds),
+        *bench_scenes.small_faces(settings, number),
+        *bench_scenes.ids(settings, number),
+        bench_soak.soak(settings, soak_frames),
+    ]
+
+
+def speed(
+    settings: Settings,
+    seconds: float,
+    *,
+    sizes_px: Sequence[tuple[int, int]] = SIZES_PX,
+    faces: Sequence[int] = FACES,
+) -> list[Comparison]:
+    """The demo's face in each size of picture, alone and looking out for more; then several at 640x480."""
+    comparisons = []
+    alone = settings.model_copy(update={"max_faces": 1})
+    with MediaPipeEngine() as engine:
+        for size_px in sizes_px:
+            jpegs = _portrait(size_px)
+            case = f"{size_px[0]}x{size_px[1]}, 1 face"
+            comparisons += _compare(f"{case}, max_faces 1", alone, engine, jpegs, size_px, 1, [1], seconds)
+            limits = [1, settings.max_faces]
+            comparisons += _compare(
+                f"{case}, looking out for more", settings, engine, jpegs, size_px, 1, limits, seconds
+            )
+        for count in faces:
+            size_px = SIZES_PX[0]
+            scene = scenes.standing(count, FACE_PX, size_px, seconds=FRAMES / scenes.FPS, seed=7)
+            jpegs = [encode_jpeg(frame.picture_rgb, JPEG_QUALITY) for frame in scene.frames()]
+            comparisons += _compare(
+                f"{size_px[0]}x{size_px[1]}, {count} faces of {FACE_PX} px",
+                settings,
+                engine,
+                jpegs,
+                size_px,
+                count,
+                [max(1, count)],
+                seconds,
+            )
+    return comparisons
+
+
+def _portrait(size_px: tuple[int, int]) -> list[bytes]:
+    animation = Animation(find_script("cycle"), FPS, size_px)
+    return [encode_jpeg(animation.frame(index), JPEG_QUALITY) for index in range(FRAMES)]
+
+
+def _compare(
+    case: str,
+    settings: Settings,
+    engine: FaceEngine,
+    jpegs: Sequence[bytes],
+    size_px: tuple[int, int],
+    faces: int,
+    reference_limits: Sequence[int],
+    seconds: float,
+) -> list[Comparison]:
+    """The stage beside a FaceMesh for each limit of faces, and beside the least there is to do."""
+    there_and_back = [*jpegs, *jpegs[-2:0:-1]]  # without a jump at the end, which would lose the faces
+    stage = StageCamera(Faces(engine, loading.load_landmark_set(settings), settings), "bench")
+    found: dict[str, list[int]] = {"stage": []}
+    turn = itertools.cycle(there_and_back)
+
+    def ours() -> None:
+        found["stage"].append(len(stage.see(next(turn), size_px)))
+
+    for _ in there_and_back:  # all are found before the clock runs
+        ours()
+    found["stage"].clear()
+
+    steps: dict[str, Callable[[], None]] = {"stage": ours, "least": _least(engine, there_and_back, faces)}
+    references = {
+        f"FaceMesh {limit}": FaceMeshReference(simplejpeg.decode_jpeg(jpegs[0]), max_faces=limit)
+        for limit in reference_limits
+    }
+    for name, reference in references.items():
+        found[name] = []
+        steps[name] = _face_mesh(settings, reference, there_and_back, found[name])
+    with ExitStack() as stack:
+        for reference in references.values():
+            stack.enter_context(closing(reference))
+        costs = alternate(steps, seconds)
+
+    def side(name: str, key: str) -> Side:
+        frames_per_cpu_s = 1000 / float(np.median([cost.cpu_ms for cost in costs[key]]))
+        seen = {"faces_per_frame": round(float(np.mean(found[key])), 3)} if key in found else {}
+        return Side.of(name, costs[key], frames_per_cpu_s=frames_per_cpu_s, **seen)
+
+    mien = side("workers.landmarks.Faces.of + encode", "stage")
+    others = [side(f"decode_jpeg + FaceMesh, {r.how}", name) for name, r in references.items()]
+    others.append(side(f"bare decode + {faces} × mesh network on a ready crop", "least"))
+    return [Comparison.of("landmarks", case, mien, other) for other in others]
+
+
+def _face_mesh(
+    settings: Settings, reference: FaceMeshReference, jpegs: Sequence[bytes], found: list[int]
+) -> Callable[[], None]:
+    turn = itertools.cycle(jpegs)
+
+    def step() -> None:
+        picture = decode_jpeg(
+            next(turn), max_bytes=settings.max_frame_bytes, max_pixels=settings.max_frame_pixels
+        )
+        found.append(len(reference.process(picture)))
+
+    return step
+
+
+def _least(engine: FaceEngine, jpegs: Sequence[bytes], faces: int) -> Callable[[], None]:
+    turn = itertools.cycle(jpegs)
+    crop = np.full((CROP_PX, CROP_PX, 3), 127, np.uint8)
+    rois = [Roi(CROP_PX / 2, CROP_PX / 2, CROP_PX, 0.0)] * faces
+
+    def step() -> None:
+        simplejpeg.decode_jpeg(next(turn))
+        engine.mesh(crop, rois)
+
+    return step
