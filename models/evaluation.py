@@ -18,6 +18,7 @@ I32 = NDArray[np.int32]
 
 RELIABILITY_BINS: Final = 15
 _LEAST_PROBABILITY: Final = 1e-30  # what a probability that float32 rounded to 0 counts as in a logarithm
+_LEAST_IN_LOSS: Final = 1e-6  # likewise in the log loss: one sure mistake must not be all of it
 
 
 class ClassFigures(msgspec.Struct, frozen=True):
@@ -51,6 +52,7 @@ class Figures(msgspec.Struct, frozen=True):
     balanced_accuracy: float  # mean recall
     macro_f1: float
     expected_calibration_error: float
+    log_loss: float  # mean of -log of the label's probability, which counts as 1e-6 at least
     by_class: dict[str, ClassFigures]
     confusion: list[list[int]]  # a row for each true class, a column for each answer
     answered: Answered  # at the operating point's threshold
@@ -84,12 +86,18 @@ def figures(probabilities: F32, label: I32, classes: tuple[str, ...], min_confid
         balanced_accuracy=float(np.mean(recalls)),
         macro_f1=float(np.mean(f1s)),
         expected_calibration_error=expected_calibration_error(probabilities, label, RELIABILITY_BINS),
+        log_loss=_log_loss(probabilities, label),
         by_class=by_class,
         confusion=matrix.tolist(),
         answered=answered(probabilities, label, min_confidence),
         coverage_curve=[answered(probabilities, label, hundredths / 100) for hundredths in range(101)],
         reliability=reliability(probabilities, label),
     )
+
+
+def _log_loss(probabilities: F32, label: I32) -> float:
+    chosen = probabilities[np.arange(len(label)), label].astype(np.float64)
+    return float(-np.log(np.maximum(chosen, _LEAST_IN_LOSS)).mean())
 
 
 def confusion_matrix(answer: NDArray[np.int64], label: I32, classes: int) -> NDArray[np.int64]:

@@ -76,7 +76,7 @@ def pictures(evaluation: Evaluation, operating_point: str, classifier: Classifie
 
 
 def _points_table(evaluation: Evaluation) -> Table:
-    names = ("accuracy", "balanced", "macro F1", "ECE", "answers", "right")
+    names = ("accuracy", "balanced", "macro F1", "ECE", "log loss", "answers", "right")
     table = _table("operating point", names)
     own = evaluation.population is not None
     for point, figures in evaluation.operating_points.items():
@@ -96,6 +96,7 @@ def _overall(figures: Figures) -> list[str]:
         f"{figures.balanced_accuracy:.3f}",
         f"{figures.macro_f1:.3f}",
         f"{figures.expected_calibration_error:.3f}",
+        f"{figures.log_loss:.3f}",
         f"{answered.coverage:.0%}≥{answered.min_confidence:.2f}",
         _plain(answered.accuracy),
     ]

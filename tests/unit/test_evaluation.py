@@ -53,6 +53,14 @@ def test_coverage_falls_from_all_answers_to_none() -> None:
     assert curve[100] == Answered(1.0, 0.0, None)
 
 
+def test_log_loss_is_of_the_labels_probability_and_bounded() -> None:
+    p = np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]], np.float32)
+    label = np.array([1, 1], np.int32)
+
+    assert figures(p[:1], label[:1], CLASSES, 0).log_loss == pytest.approx(np.log(4))
+    assert figures(p, label, CLASSES, 0).log_loss == pytest.approx((np.log(4) + np.log(1e6)) / 2)
+
+
 def test_reliability_bins_are_those_of_the_calibration_error() -> None:
     f = figures(P, LABEL, CLASSES, 0)
     gap = sum(b.faces * abs((b.accuracy or 0) - (b.confidence or 0)) for b in f.reliability) / f.faces
@@ -108,7 +116,7 @@ def test_figures_do_not_depend_on_the_classes_order(
     one = figures(p, label, CLASSES, 0.5)
     other = figures(p[:, order], np.argsort(order)[label].astype(np.int32), names, 0.5)
 
-    for field in ("accuracy", "balanced_accuracy", "macro_f1", "expected_calibration_error"):
+    for field in ("accuracy", "balanced_accuracy", "macro_f1", "expected_calibration_error", "log_loss"):
         assert getattr(one, field) == pytest.approx(getattr(other, field), abs=1e-6)
     assert one.answered == other.answered
     for name in CLASSES:
