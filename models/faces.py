@@ -1,6 +1,6 @@
 """What a face is to the pipeline, and what an engine that finds faces must do.
 
-`FaceEngine` is the seam: `mesh.MediaPipeEngine` is one, tests bring a fake, a faster one can follow.
+`FaceEngine` is the seam: `mesh.LiteRtEngine` is one, tests bring a fake.
 Coordinates are pixels of the picture, x right, y down; z is scaled like x, smaller is nearer the camera.
 """
 
@@ -15,6 +15,8 @@ from models.canonical import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
 Landmarks: TypeAlias = NDArray[np.float32]
 Picture: TypeAlias = NDArray[np.uint8]
+Tile: TypeAlias = tuple[int, int, int, int]
+"""A rectangle of a picture: x0, y0, x1, y1 in px; x1 and y1 are the first that do not belong to it."""
 
 EYE_CORNERS = (RIGHT_EYE_OUTER, LEFT_EYE_OUTER)
 """The outer eye corners, the subject's right and left, among MediaPipe's 468 points."""
@@ -42,6 +44,17 @@ class Roi(NamedTuple):
         return cls((x0 + x1) / 2, (y0 + y1) / 2, ROI_MARGIN * max(x1 - x0, y1 - y0), math.atan2(eye_y, eye_x))
 
 
+class Detection(NamedTuple):
+    """Where the detector sees a face; whether it is one, the mesh says."""
+
+    roi: Roi
+    """The crop for the mesh."""
+    box_xyxy_px: NDArray[np.float32]
+    """float32 ``[4]``: brows to mouth, ear to ear. It may reach over the picture's border."""
+    score: float
+    """The detector's belief, 0 to 1."""
+
+
 class DetectedFace(NamedTuple):
     """One face in one picture."""
 
@@ -59,8 +72,12 @@ class FaceEngine(Protocol):
     It need not be thread-safe: call one engine from one thread at a time.
     """
 
-    def detect(self, picture_rgb: Picture) -> list[Roi]:
-        """Crops around the faces of a whole picture (uint8 ``[H, W, 3]``), largest first. The slow step."""
+    def detect(self, picture_rgb: Picture, tile_xyxy_px: Tile | None = None) -> list[Detection]:
+        """The faces of a picture (uint8 ``[H, W, 3]``) or of one rectangle of it, best score first.
+
+        The slow step. Rois and boxes are in px of the whole picture. In a smaller rectangle, smaller faces
+        are found. Raises ValueError for a rectangle outside the picture.
+        """
         ...
 
     def mesh(self, picture_rgb: Picture, rois: Sequence[Roi]) -> list[DetectedFace | None]:
@@ -69,26 +86,44 @@ class FaceEngine(Protocol):
 
 
 def find_faces(
-    engine: FaceEngine, picture_rgb: Picture, *, known: Sequence[DetectedFace] = (), max_faces: int = 8
+    engine: FaceEngine,
+    picture_rgb: Picture,
+    *,
+    known: Sequence[DetectedFace] = (),
+    max_faces: int = 8,
+    tiles_xyxy_px: Sequence[Tile | None] = (None,),
 ) -> list[DetectedFace]:
     """Up to ``max_faces`` faces of a picture, found without its past; faces in ``known`` are left out.
 
-    A detector's crop fits less well than one made from landmarks, so each new face goes through the mesh
-    twice: a still picture then gets the same landmarks as a frame of a video.
+    Looks at each tile in turn (None is the whole picture), and there at the largest face first.
     """
     found: list[DetectedFace] = []
-    for roi in engine.detect(picture_rgb):
+    for tile in tiles_xyxy_px:
         if len(found) == max_faces:
             break
-        if any(_inside(roi, face) for face in (*known, *found)):
-            continue
-        (rough,) = engine.mesh(picture_rgb, [roi])
-        if rough is None:
-            continue
-        (face,) = engine.mesh(picture_rgb, [Roi.around(rough.landmarks_px)])
-        if face is not None and not any(same_face(face, other) for other in (*known, *found)):
-            found.append(face)
+        rois = [detection.roi for detection in engine.detect(picture_rgb, tile)]
+        for roi in sorted(rois, key=lambda roi: roi.size_px, reverse=True):
+            if len(found) == max_faces:
+                break
+            if any(_inside(roi, face) for face in (*known, *found)):
+                continue
+            face = mesh_detected(engine, picture_rgb, roi)
+            if face is not None and not any(same_face(face, other) for other in (*known, *found)):
+                found.append(face)
     return found
+
+
+def mesh_detected(engine: FaceEngine, picture_rgb: Picture, roi: Roi) -> DetectedFace | None:
+    """The face in a detector's crop, or None.
+
+    Such a crop fits less well than one made from landmarks, so the face goes through the mesh twice: a still
+    picture then gets the same landmarks as a frame of a video.
+    """
+    (rough,) = engine.mesh(picture_rgb, [roi])
+    if rough is None:
+        return None
+    (face,) = engine.mesh(picture_rgb, [Roi.around(rough.landmarks_px)])
+    return face
 
 
 def box_xyxy_px(landmarks_px: Landmarks) -> NDArray[np.float32]:

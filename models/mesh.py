@@ -1,110 +1,68 @@
-"""The face engine on MediaPipe 0.10.21. The only file that imports mediapipe.
+"""The face engine: MediaPipe's networks driven directly by LiteRT. The only file that imports ai_edge_litert.
 
-Two networks from the mediapipe wheel (Apache-2.0): the full-range detector (faces from about 1/12 of the
-picture's width) and the 468-point face landmark network. MediaPipe's own FaceMesh is not used: its detector
-is the short-range one, which misses a 60 px face in 640x480, and it keeps one stream's state in itself.
-The landmark network is driven by a small graph of our own instead, on the same crop that FaceMesh makes,
-so the landmarks are FaceMesh's.
+Two networks, read from the folder of the mediapipe wheel (Apache-2.0) without importing mediapipe: the
+full-range face detector (faces from about 1/12 of the picture's width) and the 468-point face landmark
+network. Crop, rotation and un-projection are those of MediaPipe's face_landmark_front graph, so the landmarks
+are those of its FaceMesh (`models.reference`).
 """
 
-import contextlib
+import importlib.util
 import math
-import os
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import cv2
 import numpy as np
-from mediapipe.python import solution_base
-from mediapipe.python.solutions import face_detection, face_mesh
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from models.faces import ROI_MARGIN, DetectedFace, Picture, Roi, box_xyxy_px
+from models import detector
+from models.faces import DetectedFace, Detection, Picture, Roi, Tile, box_xyxy_px
+from models.native_stderr import native_stderr_held_back
 
-CROP_PX = 192
+CROP_PX: Final = 192
 """Side of the landmark network's input; smaller faces are scaled up to it, larger ones down."""
 
-MIN_PRESENCE = 0.5
+MIN_PRESENCE: Final = 0.5
 """Below this the crop shows no face (FaceMesh's own default)."""
 
-MIN_DETECTION_SCORE = 0.5
+MIN_DETECTION_SCORE: Final = 0.5
+"""MediaPipe's graph wants 0.6, whatever it is told; here the mesh has the last word."""
 
-# The inner part of mediapipe/modules/face_landmark/face_landmark_front_cpu.binarypb, without detection,
-# tracking and projection: a 192x192 crop in, 468x3 numbers and the presence score out.
-_MESH_GRAPH = """
-input_stream: "crop"
-output_stream: "points"
-output_stream: "presence"
-num_threads: 1
-node {
-  calculator: "ImageToTensorCalculator"
-  input_stream: "IMAGE:crop"
-  output_stream: "TENSORS:crop_tensor"
-  options { [mediapipe.ImageToTensorCalculatorOptions.ext] {
-    output_tensor_width: 192 output_tensor_height: 192 output_tensor_float_range { min: 0 max: 1 }
-  } }
-}
-node {
-  calculator: "InferenceCalculator"
-  input_stream: "TENSORS:crop_tensor"
-  output_stream: "TENSORS:output_tensors"
-  options { [mediapipe.InferenceCalculatorOptions.ext] {
-    model_path: "mediapipe/modules/face_landmark/face_landmark.tflite"
-    delegate { xnnpack { num_threads: 1 } }
-  } }
-}
-node {
-  calculator: "SplitTensorVectorCalculator"
-  input_stream: "output_tensors"
-  output_stream: "points_tensor"
-  output_stream: "presence_tensor"
-  options { [mediapipe.SplitVectorCalculatorOptions.ext] {
-    ranges { begin: 0 end: 1 } ranges { begin: 1 end: 2 }
-  } }
-}
-node {
-  calculator: "TensorsToFloatsCalculator"
-  input_stream: "TENSORS:points_tensor"
-  output_stream: "FLOATS:points"
-}
-node {
-  calculator: "TensorsToFloatsCalculator"
-  input_stream: "TENSORS:presence_tensor"
-  output_stream: "FLOAT:presence"
-  options { [mediapipe.TensorsToFloatsCalculatorOptions.ext] { activation: SIGMOID } }
-}
-"""
+_LANDMARKS: Final = "face_landmark/face_landmark.tflite"
+_DETECTOR: Final = "face_detection/face_detection_full_range_sparse.tflite"
+_UNIT: Final = np.float32(1 / 255)
 
 
-class MediaPipeEngine:
-    """A `FaceEngine`: full-range detection, and the mesh on given crops.
+class LiteRtEngine:
+    """A `FaceEngine`: full-range detection, and the mesh on given crops, on one core.
 
     Not thread-safe. Close it at the end, or use it in a ``with`` block.
+
+    Raises:
+        FileNotFoundError: mediapipe is not installed, or it is a version without the networks.
     """
 
     def __init__(self) -> None:
-        with _native_stderr_held_back():
-            self._detector: Any = face_detection.FaceDetection(
-                min_detection_confidence=MIN_DETECTION_SCORE, model_selection=1
-            )
-            self._mesh: Any = solution_base.SolutionBase(
-                graph_config=_MESH_GRAPH,
-                stream_type_hints={"crop": solution_base.PacketDataType.IMAGE_FRAME},
-            )
-            # The first run loads the networks (and prints about it), so it is done here.
+        with native_stderr_held_back():
+            self._detector, self._mesh = _Network(_DETECTOR), _Network(_LANDMARKS)
+            # The first run prepares the weights (and prints about it), so it is done here.
             blank = np.zeros((CROP_PX, CROP_PX, 3), dtype=np.uint8)
             self.detect(blank)
             self.mesh(blank, [Roi(CROP_PX / 2, CROP_PX / 2, CROP_PX, 0.0)])
 
-    def detect(self, picture_rgb: Picture) -> list[Roi]:
-        """Crops around the faces of a picture (uint8 ``[H, W, 3]``), the largest first."""
-        height, width = picture_rgb.shape[:2]
-        detections = self._detector.process(np.ascontiguousarray(picture_rgb)).detections or []
-        rois = [_roi_of_detection(detection.location_data, width, height) for detection in detections]
-        return sorted(rois, key=lambda roi: roi.size_px, reverse=True)
+    def detect(self, picture_rgb: Picture, tile_xyxy_px: Tile | None = None) -> list[Detection]:
+        """The faces of a picture (uint8 ``[H, W, 3]``) or of one rectangle of it, best score first.
+
+        Raises ValueError for a rectangle that lies outside the picture.
+        """
+        placing = detector.letterbox(picture_rgb, tile_xyxy_px, self._detector.input())
+        boxes, logits = self._detector.run()
+        return detector.detections(
+            boxes.reshape(-1, 16), logits.reshape(-1), placing, min_score=MIN_DETECTION_SCORE
+        )
 
     def mesh(self, picture_rgb: Picture, rois: Sequence[Roi]) -> list[DetectedFace | None]:
         """The face in each crop, in the order of ``rois``; None where the network sees none."""
@@ -119,19 +77,20 @@ class MediaPipeEngine:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        output = self._mesh.process({"crop": crop})
-        if output.presence < MIN_PRESENCE:
+        np.multiply(crop, _UNIT, out=self._mesh.input())
+        points, presence_logit = self._mesh.run()
+        presence = 1 / (1 + math.exp(-float(presence_logit.item())))
+        if presence < MIN_PRESENCE:
             return None
-        points = np.array(output.points, dtype=np.float64).reshape(468, 3)
-        xy = points[:, :2] @ to_picture[:, :2].T + to_picture[:, 2]
-        z = points[:, 2:] * (roi.size_px / CROP_PX)
+        xyz = points.reshape(468, 3).astype(np.float64)
+        xy = xyz[:, :2] @ to_picture[:, :2].T + to_picture[:, 2]
+        z = xyz[:, 2:] * (roi.size_px / CROP_PX)
         landmarks_px = np.concatenate([xy, z], axis=1).astype(np.float32)
-        return DetectedFace(landmarks_px, box_xyxy_px(landmarks_px), float(output.presence))
+        return DetectedFace(landmarks_px, box_xyxy_px(landmarks_px), presence)
 
     def close(self) -> None:
         """Frees both networks."""
-        self._detector.close()
-        self._mesh.close()
+        del self._detector, self._mesh
 
     def __enter__(self) -> Self:
         return self
@@ -142,16 +101,32 @@ class MediaPipeEngine:
         self.close()
 
 
-def _roi_of_detection(location: Any, width: int, height: int) -> Roi:
-    """MediaPipe's FaceDetectionFrontDetectionToRoi: the box, squared, × 1.5, turned with the eyes."""
-    box = location.relative_bounding_box
-    right_eye, left_eye = location.relative_keypoints[:2]
-    return Roi(
-        center_x_px=(box.xmin + box.width / 2) * width,
-        center_y_px=(box.ymin + box.height / 2) * height,
-        size_px=ROI_MARGIN * max(box.width * width, box.height * height),
-        rotation_rad=math.atan2((left_eye.y - right_eye.y) * height, (left_eye.x - right_eye.x) * width),
-    )
+class _Network:
+    """One tflite file with one input and two outputs; ``path`` starts in mediapipe's folder of modules."""
+
+    def __init__(self, path: str) -> None:
+        self._interpreter: Any = Interpreter(model_path=str(_modules() / path), num_threads=1)
+        self._interpreter.allocate_tensors()
+        (self._input,) = (i["index"] for i in self._interpreter.get_input_details())
+        self._outputs = [o["index"] for o in self._interpreter.get_output_details()]
+
+    def input(self) -> NDArray[np.float32]:
+        """The network's own memory, ``[H, W, 3]``: fill it, and let go of it before `run`."""
+        tensor: NDArray[np.float32] = self._interpreter.tensor(self._input)()[0]
+        return tensor
+
+    def run(self) -> list[NDArray[np.float32]]:
+        """Copies of the outputs."""
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(output) for output in self._outputs]
+
+
+def _modules() -> Path:
+    """Where the mediapipe wheel keeps its networks. mediapipe itself is slow to import, and is not."""
+    spec = importlib.util.find_spec("mediapipe")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("the face networks are part of mediapipe 0.10.21, which is not installed")
+    return Path(spec.origin).parent / "modules"
 
 
 def _crop_to_picture(roi: Roi) -> NDArray[np.float64]:
@@ -161,46 +136,3 @@ def _crop_to_picture(roi: Roi) -> NDArray[np.float64]:
     linear = np.array([[cos, -sin], [sin, cos]])
     shift = np.array([roi.center_x_px, roi.center_y_px]) - linear @ np.full(2, CROP_PX / 2)
     return np.concatenate([linear, shift[:, None]], axis=1)
-
-
-@contextlib.contextmanager
-def _native_stderr_held_back() -> Iterator[None]:
-    """Holds back what native code writes to file descriptor 2; shows it only if the block fails.
-
-    The libraries inside mediapipe log noise on start, and no environment variable or call stops them.
-    Another thread's stderr is held back too, so make the engine before other threads write.
-    """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(saved, held.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-
-
-class FaceMeshReference:
-    """MediaPipe's own FaceMesh, plainly used: what `mien bench` holds the engine against. For nothing else.
-
-    Source: https://ai.google.dev/edge/mediapipe (legacy solutions, Face Mesh), `FaceMesh.process`.
-    """
-
-    def __init__(self, first_rgb: Picture, *, max_faces: int = 1, video: bool = True) -> None:
-        self.how = f"{'video mode' if video else 'static mode'}, max_num_faces={max_faces}"
-        with _native_stderr_held_back():
-            self._mesh: Any = face_mesh.FaceMesh(static_image_mode=not video, max_num_faces=max_faces)
-            self.process(first_rgb)  # loads the networks, and prints about the first face
-
-    def process(self, picture_rgb: Picture) -> list[Any]:
-        """MediaPipe's NormalizedLandmarkList of each face in a picture, uint8 ``[H, W, 3]``."""
-        return list(self._mesh.process(picture_rgb).multi_face_landmarks or [])
-
-    def close(self) -> None:
-        """Frees the networks."""
-        self._mesh.close()

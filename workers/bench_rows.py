@@ -19,9 +19,10 @@ from models.classifier import Classifier
 from models.export import export, read_network
 from models.faces import Picture
 from models.landmark_set import ALL
-from models.mesh import FaceMeshReference, MediaPipeEngine
+from models.mesh import LiteRtEngine
 from models.network import Network
 from models.pictures import decode_jpeg, encode_jpeg
+from models.reference import FaceMeshReference
 from models.scripts import find_script
 from models.tracking import CameraTracker, track
 from models.trained_model import TrainedModel
@@ -104,7 +105,7 @@ def _mesh(
     time_us = itertools.count(1, round(1e6 / FPS))
     mine, theirs = itertools.cycle(pictures), itertools.cycle(pictures)
     found: dict[str, list[int]] = {"mien": [], "library": []}
-    with MediaPipeEngine() as engine, closing(reference):
+    with LiteRtEngine() as engine, closing(reference):
 
         def ours() -> None:
             found["mien"].append(len(track(engine, tracker, next(mine), next(time_us))))
@@ -264,7 +265,7 @@ def with_all_points(loaded: Classifier, hidden: int) -> Classifier:
 def _aligned_faces(count: int) -> F32:
     """Canonical points [count, 468, 3] of real pictures, among them strong expressions."""
     tracker = CameraTracker("bench")
-    with MediaPipeEngine() as engine:
+    with LiteRtEngine() as engine:
         tracked = [
             track(engine, tracker, picture, 1 + index * 100_000)
             for index, picture in enumerate(frames("cycle"))

@@ -37,9 +37,9 @@ def run(settings: Settings, image: Path, out: Path | None) -> list[EmotionEvent]
     picture = _read(image, settings)
     events = EventMaker(loading.load_classifier(settings), settings)
     landmark_set = loading.load_landmark_set(settings)
-    from models.mesh import MediaPipeEngine  # slow to import; bad arguments are told before
+    from models.mesh import LiteRtEngine  # slow to import; bad arguments are told before
 
-    with MediaPipeEngine() as engine:
+    with LiteRtEngine() as engine:
         found = find_faces(engine, picture, max_faces=settings.max_faces)
     frame = _frame(picture)
     messages = [

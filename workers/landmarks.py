@@ -48,12 +48,12 @@ def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
-    from models.mesh import MediaPipeEngine  # slow to import, and only this stage needs it
+    from models.mesh import LiteRtEngine  # slow to import, and only this stage needs it
 
     landmark_set = loading.load_landmark_set(settings)
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, thread_name_prefix="faces") as thread:
-        engine = await loop.run_in_executor(thread, MediaPipeEngine)
+        engine = await loop.run_in_executor(thread, LiteRtEngine)
         worker = LandmarksWorker(settings, outlet, Faces(engine, landmark_set, settings), thread)
         try:
             yield worker.handle

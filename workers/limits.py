@@ -61,9 +61,9 @@ def run(
     levels = sum(len(degradation.levels) for degradation in degradations)
     files = [file for folder in folders for file in _files(folder)]
     classifier = loading.load_classifier(settings)
-    from models.mesh import MediaPipeEngine  # slow to import; bad arguments are told before
+    from models.mesh import LiteRtEngine  # slow to import; bad arguments are told before
 
-    with MediaPipeEngine() as engine, Progress(console=console, transient=True) as bar:
+    with LiteRtEngine() as engine, Progress(console=console, transient=True) as bar:
         found: list[Subject] = []
         task = bar.add_task("Reading", total=None)
         for name, picture in chain(_portrait(), _read(files, settings)):

@@ -50,9 +50,9 @@ def from_pictures(folder: Path, settings: Settings, console: Console) -> Extract
     """
     with told_as_input_errors():
         pictures, others = find_pictures(folder)
-        from models.mesh import MediaPipeEngine  # slow to import; a wrong folder is told before
+        from models.mesh import LiteRtEngine  # slow to import; a wrong folder is told before
 
-        with MediaPipeEngine() as engine, Progress(console=console) as bar:
+        with LiteRtEngine() as engine, Progress(console=console) as bar:
             task = bar.add_task(f"Faces of {escape(folder.name)}", total=len(pictures))
             extraction = extract(
                 pictures,

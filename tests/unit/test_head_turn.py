@@ -10,32 +10,32 @@ from models.align import align, pose_deg
 from models.canonical import CANONICAL, MIRROR
 from models.faces import find_faces
 from models.head_turn import turned
-from models.mesh import MediaPipeEngine
+from models.mesh import LiteRtEngine
 from models.pictures import Picture
 
 PORTRAIT: Picture = np.ascontiguousarray(data.astronaut()[0:256, 100:356])
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[MediaPipeEngine]:
-    with MediaPipeEngine() as made:
+def engine() -> Iterator[LiteRtEngine]:
+    with LiteRtEngine() as made:
         yield made
 
 
-def seen_pose(engine: MediaPipeEngine, picture: Picture) -> tuple[float, float]:
+def seen_pose(engine: LiteRtEngine, picture: Picture) -> tuple[float, float]:
     (face,) = find_faces(engine, picture)
     yaw, pitch, _ = pose_deg(align(face.landmarks_px[None]).rotation)[0].tolist()
     return yaw, pitch
 
 
-def test_no_turn_is_the_same_picture(engine: MediaPipeEngine) -> None:
+def test_no_turn_is_the_same_picture(engine: LiteRtEngine) -> None:
     (face,) = find_faces(engine, PORTRAIT)
     same = turned(PORTRAIT, face.landmarks_px)
     assert np.abs(same.astype(int) - PORTRAIT).max() <= 2
 
 
 @pytest.mark.parametrize(("yaw_deg", "pitch_deg"), [(25, 0), (-25, 0), (0, 20), (0, -20)], ids=str)
-def test_the_mesh_sees_the_turn(engine: MediaPipeEngine, yaw_deg: float, pitch_deg: float) -> None:
+def test_the_mesh_sees_the_turn(engine: LiteRtEngine, yaw_deg: float, pitch_deg: float) -> None:
     (face,) = find_faces(engine, PORTRAIT)
     yaw, pitch = seen_pose(engine, PORTRAIT)
 

@@ -55,7 +55,12 @@ def test_streams_and_models_know_nothing_of_the_others(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "only"), [("mediapipe", "models/mesh.py"), ("onnxruntime", "models/classifier.py")]
+    ("library", "only"),
+    [
+        ("ai_edge_litert", "models/mesh.py"),
+        ("mediapipe", "models/reference.py"),
+        ("onnxruntime", "models/classifier.py"),
+    ],
 )
 def test_one_file_imports_it(library: str, only: str) -> None:
     assert importers(library) == {only}

@@ -12,7 +12,7 @@ from skimage import data
 from models import limits, plots
 from models.classifier import Classifier
 from models.limits import Degradation, Evidence, Reading, Subject, Trial, breaking_point, isotonic
-from models.mesh import MediaPipeEngine
+from models.mesh import LiteRtEngine
 from models.pictures import Picture
 
 PORTRAIT: Picture = np.ascontiguousarray(data.astronaut()[:256, 80:380])
@@ -152,8 +152,8 @@ def test_the_plot_is_a_picture() -> None:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[MediaPipeEngine]:
-    with MediaPipeEngine() as made:
+def engine() -> Iterator[LiteRtEngine]:
+    with LiteRtEngine() as made:
         yield made
 
 
@@ -163,13 +163,13 @@ def classifier() -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def portrait(engine: MediaPipeEngine, classifier: Classifier) -> Subject:
+def portrait(engine: LiteRtEngine, classifier: Classifier) -> Subject:
     (found,) = limits.subjects(engine, classifier, PORTRAIT, "astronaut")
     return found
 
 
 def test_a_large_face_is_brought_to_the_reference_size(
-    engine: MediaPipeEngine, classifier: Classifier, portrait: Subject
+    engine: LiteRtEngine, classifier: Classifier, portrait: Subject
 ) -> None:
     assert classifier.emotions[portrait.reading.emotion] == "happiness"
     assert portrait.reading.inter_ocular_px < limits.REFERENCE_PX * 1.05
@@ -179,20 +179,20 @@ def test_a_large_face_is_brought_to_the_reference_size(
     assert reduced.picture.shape[0] < large.shape[0]
 
 
-def test_a_small_face_is_no_reference(engine: MediaPipeEngine, classifier: Classifier) -> None:
+def test_a_small_face_is_no_reference(engine: LiteRtEngine, classifier: Classifier) -> None:
     small = np.ascontiguousarray(PORTRAIT[::3, ::3])
     assert limits.subjects(engine, classifier, small, "astronaut") == []
 
 
 def test_only_the_face_at_that_place_is_read(
-    engine: MediaPipeEngine, classifier: Classifier, portrait: Subject
+    engine: LiteRtEngine, classifier: Classifier, portrait: Subject
 ) -> None:
     beside = portrait.box_xyxy_px + np.float32(10_000)
     assert limits.read(engine, classifier, portrait.picture, beside) is None
 
 
 def test_trials_measure_what_was_done(
-    engine: MediaPipeEngine, classifier: Classifier, portrait: Subject
+    engine: LiteRtEngine, classifier: Classifier, portrait: Subject
 ) -> None:
     chosen = [d for d in limits.DEGRADATIONS if d.name in ("small", "out of focus", "turned aside")]
     done = {
@@ -213,14 +213,14 @@ def test_trials_measure_what_was_done(
 
 
 def test_a_turned_reference_is_not_turned_again(
-    engine: MediaPipeEngine, classifier: Classifier, portrait: Subject
+    engine: LiteRtEngine, classifier: Classifier, portrait: Subject
 ) -> None:
     turned = portrait._replace(reading=portrait.reading._replace(yaw_deg=-25.0))
     aside = [d for d in limits.DEGRADATIONS if d.name == "turned aside"]
     assert list(limits.trials(engine, classifier, [turned], aside)) == []
 
 
-def test_jpeg_against_jpeg(engine: MediaPipeEngine, classifier: Classifier, portrait: Subject) -> None:
+def test_jpeg_against_jpeg(engine: LiteRtEngine, classifier: Classifier, portrait: Subject) -> None:
     alike = limits.compare_jpeg(engine, classifier, [portrait], None, (90, 90))
     assert astuple(alike)[:4] == ("as they are", 1, 1.0, 1.0)
     assert alike.attribution_pearson == pytest.approx(1)

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-from mediapipe.python.solutions.face_mesh import FaceMesh
 
 from models.faces import DetectedFace, Picture, Roi, find_faces
-from models.mesh import MediaPipeEngine, _native_stderr_held_back
+from models.mesh import LiteRtEngine
+from models.native_stderr import native_stderr_held_back
+from models.reference import FaceMeshReference
 from models.tracking import CameraTracker, track
 
 ASTRONAUT: Picture = skimage.data.astronaut()
@@ -22,8 +23,8 @@ FACE_SHARE = 95 / 220
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[MediaPipeEngine]:
-    with MediaPipeEngine() as engine:
+def engine() -> Iterator[LiteRtEngine]:
+    with LiteRtEngine() as engine:
         yield engine
 
 
@@ -47,7 +48,7 @@ def eyes_px(face: DetectedFace) -> float:
     return float(np.linalg.norm(face.landmarks_px[263] - face.landmarks_px[33]))
 
 
-def test_finds_the_one_face_of_the_portrait(engine: MediaPipeEngine) -> None:
+def test_finds_the_one_face_of_the_portrait(engine: LiteRtEngine) -> None:
     (face,) = find_faces(engine, ASTRONAUT)
     assert face.landmarks_px.shape == (468, 3)
     assert face.landmarks_px.dtype == np.float32
@@ -62,17 +63,14 @@ def test_finds_the_one_face_of_the_portrait(engine: MediaPipeEngine) -> None:
 @pytest.mark.parametrize("cut_px", [0, 90], ids=["whole", "forehead cut off"])
 @pytest.mark.parametrize("tilt_deg", [0, 10, -25, 40])
 def test_on_the_same_crop_the_landmarks_are_those_of_facemesh(
-    engine: MediaPipeEngine, tilt_deg: int, cut_px: int
+    engine: LiteRtEngine, tilt_deg: int, cut_px: int
 ) -> None:
     """FaceMesh in video mode makes its crop from the landmarks it gave before, as tracking does."""
     turn = cv2.getRotationMatrix2D((226, 123), tilt_deg, 1)
     picture = np.asarray(cv2.warpAffine(ASTRONAUT, turn, (512, 512)), dtype=np.uint8)
     picture = np.ascontiguousarray(picture[cut_px:, : 512 - cut_px])
-    with _native_stderr_held_back(), FaceMesh() as reference:
-        before, after = (
-            np.array([[p.x, p.y, p.z] for p in landmarks.landmark], dtype=np.float32) * len(picture)
-            for landmarks in [reference.process(picture).multi_face_landmarks[0] for _ in range(2)]
-        )
+    with FaceMeshReference(np.zeros_like(picture)) as reference:
+        (before,), (after,) = reference.landmarks_px(picture), reference.landmarks_px(picture)
     (face,) = engine.mesh(picture, [Roi.around(before)])
     assert face is not None
     assert np.abs(face.landmarks_px - after).max() < 0.001 * eyes_px(face)
@@ -80,7 +78,7 @@ def test_on_the_same_crop_the_landmarks_are_those_of_facemesh(
 
 
 @pytest.mark.parametrize("tilt_deg", [-40, -25, 25, 40])
-def test_a_tilted_head_is_found_with_the_same_shape(engine: MediaPipeEngine, tilt_deg: int) -> None:
+def test_a_tilted_head_is_found_with_the_same_shape(engine: LiteRtEngine, tilt_deg: int) -> None:
     turn = cv2.getRotationMatrix2D((226, 123), tilt_deg, 1)
     picture = np.asarray(cv2.warpAffine(ASTRONAUT, turn, (512, 512)), dtype=np.uint8)
     (upright,), (tilted,) = find_faces(engine, ASTRONAUT), find_faces(engine, picture)
@@ -90,28 +88,32 @@ def test_a_tilted_head_is_found_with_the_same_shape(engine: MediaPipeEngine, til
 
 
 @pytest.mark.parametrize("face_px", [60, 100, 200])
-def test_small_and_large_faces_are_found_at_their_place(engine: MediaPipeEngine, face_px: int) -> None:
+def test_small_and_large_faces_are_found_at_their_place(engine: LiteRtEngine, face_px: int) -> None:
     (face,) = find_faces(engine, scene((400, 240, face_px, False)))
     assert width_px(face) == pytest.approx(face_px, rel=0.15)
     assert (face.box_xyxy_px[0] + face.box_xyxy_px[2]) / 2 == pytest.approx(400, abs=0.15 * face_px)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_the_largest_face_is_detected_first(engine: MediaPipeEngine, mirrored: bool) -> None:
+def test_the_best_detection_comes_first_and_the_largest_face(engine: LiteRtEngine, mirrored: bool) -> None:
     picture = scene((120, 240, 60, False), (450, 240, 160, False))
-    large, small = engine.detect(picture[:, ::-1] if mirrored else picture)
-    assert large.size_px > 2 * small.size_px
-    assert large.center_x_px == pytest.approx(640 - 450 if mirrored else 450, abs=20)
+    picture = picture[:, ::-1] if mirrored else picture
+    scores = [detection.score for detection in engine.detect(picture)]
+    assert len(scores) == 2
+    assert scores == sorted(scores, reverse=True)
+    large, small = find_faces(engine, picture)
+    assert width_px(large) > 2 * width_px(small)
+    assert large.box_xyxy_px[::2].mean() == pytest.approx(640 - 450 if mirrored else 450, abs=20)
 
 
-def test_mirroring_the_picture_mirrors_the_landmarks(engine: MediaPipeEngine) -> None:
+def test_mirroring_the_picture_mirrors_the_landmarks(engine: LiteRtEngine) -> None:
     (face,) = find_faces(engine, scene((300, 240, 120, False)))
     (mirrored,) = find_faces(engine, scene((300, 240, 120, False))[:, ::-1])
     # The right eye's corner of one is the left eye's of the other.
     assert mirrored.landmarks_px[263, 0] == pytest.approx(640 - face.landmarks_px[33, 0], abs=3)
 
 
-def test_a_face_cut_by_the_border_is_still_meshed(engine: MediaPipeEngine) -> None:
+def test_a_face_cut_by_the_border_is_still_meshed(engine: LiteRtEngine) -> None:
     (face,) = find_faces(engine, scene((605, 240, 140, False)))
     assert face.box_xyxy_px[2] > 640
 
@@ -126,11 +128,11 @@ def test_a_face_cut_by_the_border_is_still_meshed(engine: MediaPipeEngine) -> No
     ],
     ids=["black", "noise", "a sleeve", "one pixel"],
 )
-def test_no_face_gives_none(engine: MediaPipeEngine, picture: Picture) -> None:
+def test_no_face_gives_none(engine: LiteRtEngine, picture: Picture) -> None:
     assert find_faces(engine, picture) == []
 
 
-def test_a_crop_without_a_face_gives_none_in_its_place(engine: MediaPipeEngine) -> None:
+def test_a_crop_without_a_face_gives_none_in_its_place(engine: LiteRtEngine) -> None:
     (face,) = find_faces(engine, ASTRONAUT)
     nothing, again = engine.mesh(ASTRONAUT, [Roi(400, 450, 100, 0), Roi.around(face.landmarks_px)])
     assert nothing is None
@@ -138,7 +140,7 @@ def test_a_crop_without_a_face_gives_none_in_its_place(engine: MediaPipeEngine) 
     assert engine.mesh(ASTRONAUT, []) == []
 
 
-def test_the_engine_keeps_nothing_between_pictures(engine: MediaPipeEngine) -> None:
+def test_the_engine_keeps_nothing_between_pictures(engine: LiteRtEngine) -> None:
     one, other = scene((200, 200, 120, False)), scene((450, 300, 70, True))
     (before,) = find_faces(engine, one)
     find_faces(engine, other)
@@ -146,7 +148,7 @@ def test_the_engine_keeps_nothing_between_pictures(engine: MediaPipeEngine) -> N
     np.testing.assert_array_equal(before.landmarks_px, after.landmarks_px)
 
 
-def test_two_moving_faces_keep_their_ids(engine: MediaPipeEngine) -> None:
+def test_two_moving_faces_keep_their_ids(engine: LiteRtEngine) -> None:
     tracker = CameraTracker("cam")
     for i in range(12):
         picture = scene((150 + 6 * i, 200 + 2 * i, 90, False), (500 - 6 * i, 240, 75, True))
@@ -161,7 +163,7 @@ def test_two_moving_faces_keep_their_ids(engine: MediaPipeEngine) -> None:
 def test_nothing_is_printed_or_warned_about() -> None:
     code = (
         "import numpy, models.mesh, models.faces\n"
-        "with models.mesh.MediaPipeEngine() as engine:\n"
+        "with models.mesh.LiteRtEngine() as engine:\n"
         "    models.faces.find_faces(engine, numpy.zeros((480, 640, 3), numpy.uint8))\n"
     )
     done = subprocess.run(
@@ -172,12 +174,12 @@ def test_nothing_is_printed_or_warned_about() -> None:
 
 def test_what_native_code_said_is_shown_when_it_failed(capfd: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
-        with _native_stderr_held_back():
+        with native_stderr_held_back():
             os.write(2, b"the native reason\n")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
-    with _native_stderr_held_back():
+    with native_stderr_held_back():
         os.write(2, b"noise\n")
     assert capfd.readouterr().err == "the native reason\n"

@@ -9,7 +9,7 @@ from PIL import Image
 
 from models.faces import DetectedFace, Picture, Roi
 from models.landmark_files import unpack
-from models.mesh import MediaPipeEngine
+from models.mesh import LiteRtEngine
 from models.picture_folders import (
     CK_EMOTIONS,
     CLASS_NAMES,
@@ -25,8 +25,8 @@ MAX_PIXELS = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[MediaPipeEngine]:
-    with MediaPipeEngine() as engine:
+def engine() -> Iterator[LiteRtEngine]:
+    with LiteRtEngine() as engine:
         yield engine
 
 
@@ -129,7 +129,7 @@ def test_what_is_no_folder(tmp_path: Path) -> None:
 
 
 def test_an_expression_is_in_the_landmarks_and_what_cannot_be_used_is_told(
-    tmp_path: Path, engine: MediaPipeEngine
+    tmp_path: Path, engine: LiteRtEngine
 ) -> None:
     head = Head(1.2)
     sequence(tmp_path, "S005_001", 5, "5.0")
@@ -158,11 +158,11 @@ def test_an_expression_is_in_the_landmarks_and_what_cannot_be_used_is_told(
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_a_picture_cut_close_to_the_face_is_used(tmp_path: Path, engine: MediaPipeEngine) -> None:
+def test_a_picture_cut_close_to_the_face_is_used(tmp_path: Path, engine: LiteRtEngine) -> None:
     """48×48 px, as in FER2013: the detector sees nothing."""
     photo = Head(1.0).draw({})
-    (roi,) = engine.detect(photo)
-    (face,) = engine.mesh(photo, [roi])
+    (detection,) = engine.detect(photo)
+    (face,) = engine.mesh(photo, [detection.roi])
     assert face is not None
     box = tuple(face.box_xyxy_px.astype(int).tolist())
     close = Image.fromarray(photo).crop(box).resize((48, 48))
