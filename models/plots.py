@@ -205,6 +205,27 @@ def limits(evidence: Mapping[Measure, Evidence], found: Sequence[Limit], share: 
     return _png(figure)
 
 
+def small_faces(recalls: Sequence[tuple[str, str, float, float]], title: str) -> bytes:
+    """Recall over the size of faces, rows (picture, way of looking, face px, recall): a panel a picture."""
+    pictures = list(dict.fromkeys(row[0] for row in recalls))
+    figure = _blank(1 + 4.5 * len(pictures), 4)
+    panels = figure.subplots(1, len(pictures), sharey=True, squeeze=False)[0]
+    for axes, picture in zip(panels, pictures, strict=True):
+        rows = [row for row in recalls if row[0] == picture]
+        for way in dict.fromkeys(row[1] for row in rows):
+            line = sorted((px, recall) for _, one, px, recall in rows if one == way)
+            axes.plot(*zip(*line, strict=True), "o-", markersize=4, label=way)
+        ticks = sorted({row[2] for row in rows})
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+        axes.set(xlabel="width of the face's box, px", title=picture, ylim=(-0.03, 1.03))
+    panels[0].set_ylabel("recall within a second")
+    panels[0].legend()
+    figure.suptitle(title)
+    return _png(figure)
+
+
 _FOR: Final = tuple(value / 255 for value in FOR_COLOR)
 
 

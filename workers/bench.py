@@ -18,7 +18,7 @@ from rich.table import Column, Table
 
 from streams.errors import SettingsInvalid
 from streams.settings import Settings
-from workers import bench_landmarks, bench_pipeline, bench_rows
+from workers import bench_landmarks, bench_pipeline, bench_rows, bench_scenes, output
 from workers.measure import Comparison, Finding
 
 ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
@@ -32,6 +32,7 @@ LIBRARIES = (
     "mien",
     "numpy",
     "mediapipe",
+    "ai-edge-litert",
     "onnxruntime",
     "opencv-python-headless",
     "simplejpeg",
@@ -52,15 +53,19 @@ def run(
     console: Console,
     *,
     soak_frames: int = SOAK_FRAMES,
+    plot: Path | None = None,
 ) -> dict[str, Any]:
     """Measures the rows (all without any), each side of each comparison for so many seconds.
 
     Returns ``{"machine": {...}, "seconds": …, "rows": [comparison, ...], "findings": [finding, ...]}``,
-    ready for JSON. ``soak_frames``: how many frames of each camera the soak of ``landmarks`` takes.
+    ready for JSON. ``soak_frames``: how many frames of each camera the soak of ``landmarks`` takes;
+    ``plot``: where the PNG of its small faces goes.
 
     Raises:
-        SettingsInvalid: for a row that does not exist.
+        SettingsInvalid: for a row that does not exist, or a plot without ``landmarks``.
     """
+    if plot and rows and "landmarks" not in rows:
+        raise SettingsInvalid("--plot draws what landmarks measures; ask for that row too")
     if unknown := [row for row in rows if row not in ROWS]:
         raise SettingsInvalid(f"There is no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
     before = machine()
@@ -68,11 +73,14 @@ def run(
     for row in [row for row in ROWS if row in rows] if rows else ROWS:
         with console.status(f"Measures {row} …"):
             measured += ROWS[row](settings, seconds, *([soak_frames] if row == "landmarks" else []))
+    findings = msgspec.to_builtins([one for one in measured if isinstance(one, Finding)])
+    if plot:
+        output.write_bytes(plot, bench_scenes.plot(findings))
     return {
         "machine": before,
         "seconds": seconds,
         "rows": msgspec.to_builtins([one for one in measured if isinstance(one, Comparison)]),
-        "findings": msgspec.to_builtins([one for one in measured if isinstance(one, Finding)]),
+        "findings": findings,
     }
 
 

@@ -4,7 +4,8 @@ A frame's cost is that of the stage's own work: JPEG in (`Faces.of`), packed mes
 
 - the stage;
 - MediaPipe's `FaceMesh` in video mode behind the same JPEG decoder;
-- the least that can be: a bare JPEG decode and, for each face, the mesh network on a crop that is ready.
+- the least that can be: a bare JPEG decode of the whole picture and, for each face, a bare run of the mesh
+  network on whatever its input holds.
 """
 
 import itertools
@@ -17,9 +18,9 @@ import simplejpeg
 
 from models import scenes
 from models.animate import Animation
-from models.faces import FaceEngine, Roi
-from models.mesh import CROP_PX, FaceMeshReference, MediaPipeEngine
+from models.mesh import LiteRtEngine
 from models.pictures import decode_jpeg, encode_jpeg
+from models.reference import FaceMeshReference
 from models.scripts import find_script
 from streams.settings import Settings
 from workers import bench_scenes, bench_soak, loading
@@ -56,7 +57,7 @@ def speed(
     """The demo's face in each size of picture, alone and looking out for more; then several at 640x480."""
     comparisons = []
     alone = settings.model_copy(update={"max_faces": 1})
-    with MediaPipeEngine() as engine:
+    with LiteRtEngine() as engine:
         for size_px in sizes_px:
             jpegs = _portrait(size_px)
             case = f"{size_px[0]}x{size_px[1]}, 1 face"
@@ -90,7 +91,7 @@ def _portrait(size_px: tuple[int, int]) -> list[bytes]:
 def _compare(
     case: str,
     settings: Settings,
-    engine: FaceEngine,
+    engine: LiteRtEngine,
     jpegs: Sequence[bytes],
     size_px: tuple[int, int],
     faces: int,
@@ -130,7 +131,7 @@ def _compare(
 
     mien = side("workers.landmarks.Faces.of + encode", "stage")
     others = [side(f"decode_jpeg + FaceMesh, {r.how}", name) for name, r in references.items()]
-    others.append(side(f"bare decode + {faces} × mesh network on a ready crop", "least"))
+    others.append(side(f"bare JPEG decode + {faces} × bare mesh network", "least"))
     return [Comparison.of("landmarks", case, mien, other) for other in others]
 
 
@@ -148,13 +149,13 @@ def _face_mesh(
     return step
 
 
-def _least(engine: FaceEngine, jpegs: Sequence[bytes], faces: int) -> Callable[[], None]:
+def _least(engine: LiteRtEngine, jpegs: Sequence[bytes], faces: int) -> Callable[[], None]:
     turn = itertools.cycle(jpegs)
-    crop = np.full((CROP_PX, CROP_PX, 3), 127, np.uint8)
-    rois = [Roi(CROP_PX / 2, CROP_PX / 2, CROP_PX, 0.0)] * faces
+    network = engine._mesh  # bare: neither crop nor landmarks are made
 
     def step() -> None:
         simplejpeg.decode_jpeg(next(turn))
-        engine.mesh(crop, rois)
+        for _ in range(faces):
+            network.run()
 
     return step

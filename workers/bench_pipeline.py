@@ -24,7 +24,7 @@ import simplejpeg
 from rich.console import Console
 
 from models.faces import EYE_CORNERS
-from models.mesh import FaceMeshReference
+from models.reference import FaceMeshReference
 from streams import embedded
 from streams.settings import Settings
 from workers import demo, loading, scrape

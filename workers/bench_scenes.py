@@ -3,18 +3,19 @@
 Each frame goes through the stage as from a camera at 10 fps: as a JPEG of quality 85 into `Faces.of`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models import scenes
+from models import plots, scenes
 from models.faces import FaceEngine, find_faces
 from models.id_scores import Judged, id_scores, iou_matrix
-from models.mesh import FaceMeshReference, MediaPipeEngine
+from models.mesh import LiteRtEngine
 from models.pictures import decode_jpeg, encode_jpeg
+from models.reference import FaceMeshReference
 from models.scenes import Scene, SceneFrame
 from streams import landmarks
 from streams.frames import Frame
@@ -27,6 +28,7 @@ from workers.measure import Finding
 F64 = NDArray[np.float64]
 
 JPEG_QUALITY: Final = 85
+SMALL_FACES: Final = "small faces"
 FACE_SIZES_PX: Final = (24, 32, 40, 64, 96, 160)
 SIZES_PX: Final = ((1280, 720), (1920, 1080))
 FACES_A_SCENE: Final = 6
@@ -107,7 +109,7 @@ def small_faces(
     detector on the whole frame and the mesh, both anew in each frame; and the stage, from its first frame on.
     """
     findings = []
-    with MediaPipeEngine() as engine, _face_mesh(settings.max_faces) as reference:
+    with LiteRtEngine() as engine, _face_mesh(settings.max_faces) as reference:
         for size_px in sizes_px:
             for face_px in face_sizes_px:
                 ways = {"FaceMesh": Recall(), "whole frame": Recall(), "Mien": Recall()}
@@ -119,7 +121,7 @@ def small_faces(
                 findings += [
                     Finding(
                         "landmarks",
-                        "small faces",
+                        SMALL_FACES,
                         f"{size_px[0]}x{size_px[1]}, {face_px} px, {way}",
                         {"width_px": size_px[0], "face_px": face_px, "way": way, "faces": r.faces}
                         | r.figures(),
@@ -127,6 +129,16 @@ def small_faces(
                     for way, r in ways.items()
                 ]
     return findings
+
+
+def plot(findings: Iterable[Mapping[str, Any]]) -> bytes:
+    """PNG of the findings of `small_faces`, as they are in the JSON."""
+    rows = [
+        (f["case"].partition(",")[0], f["figures"]["way"], f["figures"]["face_px"], f["figures"]["recall"])
+        for f in findings
+        if f["table"] == SMALL_FACES
+    ]
+    return plots.small_faces(rows, "Small faces found")
 
 
 def _face_mesh(max_faces: int) -> closing[FaceMeshReference]:
@@ -165,9 +177,9 @@ def _stage(settings: Settings, engine: FaceEngine) -> Faces:
 
 
 def ids(settings: Settings, seeds: int, *, kinds: Iterable[str] = scenes.KINDS) -> list[Finding]:
-    """Scores of ids over the scenes of each kind; `visible_min` is the least visible share of any face."""
+    """Scores of ids over all scenes of each kind."""
     findings = []
-    with MediaPipeEngine() as engine:
+    with LiteRtEngine() as engine:
         for kind in kinds:
             made = [scenes.KINDS[kind](seed) for seed in range(seeds)]
             judged = list(judge(settings, engine, made))

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from models import scenes
-from models.mesh import MediaPipeEngine
+from models.mesh import LiteRtEngine
 from models.pictures import encode_jpeg
 from streams.settings import Settings
 from workers import loading
@@ -36,7 +36,7 @@ def soak(settings: Settings, frames: int) -> Finding:
     """
     loops = [_loop(faces, seed) for seed, faces in enumerate(FACES)]
     taken: list[tuple[int, float]] = []
-    with MediaPipeEngine() as engine:
+    with LiteRtEngine() as engine:
         stage = Faces(engine, loading.load_landmark_set(settings), settings)
         cameras = [StageCamera(stage, f"soak-{number}") for number in range(CAMERAS)]
         names = count(CAMERAS)

@@ -517,6 +517,9 @@ def bench(
     soak_frames: Annotated[
         int, typer.Option(min=1, help="landmarks: frames of each of the 20 cameras of the soak.")
     ] = 250,
+    plot: Annotated[
+        Path | None, typer.Option(help="landmarks: also draw the recall of small faces, a PNG.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure this machine: each stage beside the bare library loop, in the same run."""
@@ -524,7 +527,9 @@ def bench(
 
     loaded = settings.load()
     logs.configure("warning", loaded.log_format)
-    results = bench_.run(loaded, rows or [], seconds, Console(stderr=True), soak_frames=soak_frames)
+    results = bench_.run(
+        loaded, rows or [], seconds, Console(stderr=True), soak_frames=soak_frames, plot=plot
+    )
     if as_json:
         _print_json(results)
     else:

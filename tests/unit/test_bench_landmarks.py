@@ -2,14 +2,17 @@
 
 import io
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from models import scenes
-from models.mesh import MediaPipeEngine
+from models.mesh import LiteRtEngine
+from models.pictures import read_picture
 from models.scenes import SceneFrame, TrueFace
+from streams.errors import SettingsInvalid
 from streams.landmarks import Landmarks
 from streams.settings import Settings
 from workers import bench, bench_landmarks, bench_scenes, bench_soak
@@ -48,7 +51,7 @@ def test_boxes_are_cut_off_at_the_border_as_messages_are() -> None:
 
 def test_the_stage_sees_a_scene_where_it_is_and_names_who_is_in_it() -> None:
     scene = scenes.standing(2, 110, (640, 480), seconds=0.5, seed=1)
-    with MediaPipeEngine() as engine:
+    with LiteRtEngine() as engine:
         judged = list(bench_scenes.judge(Settings(), engine, [scene, scene]))
     assert len(judged) == 10
     assert [frame.true_ids for frame in judged] == [[0, 1]] * 5 + [[2, 3]] * 5
@@ -123,13 +126,14 @@ def test_threads_are_counted() -> None:
         thread.join()
 
 
-def test_everything_is_in_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_is_in_the_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[tuple[object, ...]] = []
 
     def fake(table: str) -> object:
         def measure(_: Settings, *arguments: object) -> object:
             asked.append((table, *arguments))
-            one = Finding("landmarks", table, "a case", {"recall": 0.25, "way": "Mien"})
+            figures = {"recall": 0.25, "way": "Mien", "face_px": 24}
+            one = Finding("landmarks", table, "1280x720, 24 px", figures)
             return one if table == "soak" else [one]
 
         return measure
@@ -138,7 +142,9 @@ def test_everything_is_in_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_scenes, "small_faces", fake("small faces"))
     monkeypatch.setattr(bench_scenes, "ids", fake("ids"))
     monkeypatch.setattr(bench_soak, "soak", fake("soak"))
-    results = bench.run(Settings(), ["landmarks"], 2.2, Console(quiet=True), soak_frames=9)
+    results = bench.run(
+        Settings(), ["landmarks"], 2.2, Console(quiet=True), soak_frames=9, plot=tmp_path / "a.png"
+    )
     assert asked == [("small faces", 2), ("ids", 2), ("soak", 9)]
     assert results["rows"] == []
     assert [f["table"] for f in results["findings"]] == ["small faces", "ids", "soak"]
@@ -147,3 +153,9 @@ def test_everything_is_in_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
     text = console.file.getvalue()
     assert "landmarks: small faces" in text
     assert "0.25" in text
+    assert read_picture(tmp_path / "a.png", max_pixels=10**6).min() == 0
+
+
+def test_a_plot_of_what_is_not_measured_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="ask for that row too"):
+        bench.run(Settings(), ["decode"], 1, Console(quiet=True), plot=tmp_path / "a.png")
