@@ -42,6 +42,7 @@ def landmarks(settings: Settings, seconds: float, soak_frames: int) -> list[Comp
     return [
         *speed(settings, seconds),
         *bench_scenes.small_faces(settings, number),
+        *bench_scenes.tiles(number),
         *bench_scenes.ids(settings, number),
         bench_soak.soak(settings, soak_frames),
     ]

@@ -3,6 +3,7 @@
 Each frame goes through the stage as from a camera at 10 fps: as a JPEG of quality 85 into `Faces.of`.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final
@@ -32,6 +33,8 @@ SMALL_FACES: Final = "small faces"
 FACE_SIZES_PX: Final = (24, 32, 40, 64, 96, 160)
 SIZES_PX: Final = ((1280, 720), (1920, 1080))
 FACES_A_SCENE: Final = 6
+TILE_SIDES: Final = (4, 6, 8, 10, 12, 14, 16, 20)
+"""Sides of tiles, in face widths."""
 FIND_WITHIN_S: Final = 1.0
 SAME_PLACE_IOU: Final = 0.3
 """For recall: a tiny face's box need not lie as exactly as for the scores of ids."""
@@ -174,6 +177,37 @@ def _look(
 
 def _stage(settings: Settings, engine: FaceEngine) -> Faces:
     return Faces(engine, loading.load_landmark_set(settings), settings)
+
+
+def tiles(scenes_a_size: int, *, face_sizes_px: Sequence[int] = FACE_SIZES_PX) -> list[Finding]:
+    """How large a tile may be: the share of faces in 1280x720 that are found in a square around each.
+
+    The face lies at random in the middle half of the square; its side is a multiple of the face's width.
+    Squares that are higher than the picture are left out.
+    """
+    rng = np.random.default_rng(0)
+    size_px = SIZES_PX[0]
+    hits: dict[int, list[bool]] = {sides: [] for sides in TILE_SIDES}
+    with LiteRtEngine() as engine:
+        for face_px, seed in itertools.product(face_sizes_px, range(scenes_a_size)):
+            scene = scenes.standing(FACES_A_SCENE, face_px, size_px, seconds=0.1, seed=100 * face_px + seed)
+            frame = next(scene.frames())
+            boxes = true_boxes_px(frame, size_px)
+            for sides, box in itertools.product(TILE_SIDES, boxes):
+                side = sides * face_px
+                if side > size_px[1]:
+                    continue
+                middle = (box[:2] + box[2:]) / 2
+                corner = (middle - side * rng.uniform(0.25, 0.75, 2)).clip(0, np.subtract(size_px, side))
+                x0, y0 = (int(value) for value in corner)
+                found = engine.detect(frame.picture_rgb, (x0, y0, x0 + side, y0 + side))
+                theirs = np.reshape(np.array([d.box_xyxy_px for d in found], np.float64), (-1, 4))
+                hits[sides].append(bool((iou_matrix(box[None], theirs) >= SAME_PLACE_IOU).any()))
+    return [
+        Finding("landmarks", "tiles", f"side {sides} × face", {"faces": len(h), "recall": float(np.mean(h))})
+        for sides, h in hits.items()
+        if h
+    ]
 
 
 def ids(settings: Settings, seeds: int, *, kinds: Iterable[str] = scenes.KINDS) -> list[Finding]:

@@ -69,6 +69,17 @@ def test_small_faces_are_counted_for_each_way() -> None:
     assert recall[80, "Mien"] > 0.9
 
 
+def test_a_detector_finds_less_in_tiles_that_are_larger() -> None:
+    findings = bench_scenes.tiles(1, face_sizes_px=[32])
+    recall = {f.case: f.figures["recall"] for f in findings}
+    assert next(iter(recall)) == "side 4 × face"
+    assert recall["side 4 × face"] == 1.0
+    assert recall["side 20 × face"] < 1.0
+    assert all(f.figures["faces"] == 6 for f in findings)
+    assert list(recall)[-1] == "side 20 × face"  # 640 px of the picture's 720
+    assert len(bench_scenes.tiles(1, face_sizes_px=[160])) == 1
+
+
 def test_speed_compares_on_the_same_frames_and_says_what_was_found() -> None:
     compared = bench_landmarks.speed(Settings(), 0.01, sizes_px=[(640, 480)], faces=[2])
     assert {c.case for c in compared} == {
@@ -140,14 +151,15 @@ def test_everything_is_in_the_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
     monkeypatch.setattr(bench_landmarks, "speed", lambda *_: [])
     monkeypatch.setattr(bench_scenes, "small_faces", fake("small faces"))
+    monkeypatch.setattr(bench_scenes, "tiles", lambda number: fake("tiles")(Settings()) * (number == 2))
     monkeypatch.setattr(bench_scenes, "ids", fake("ids"))
     monkeypatch.setattr(bench_soak, "soak", fake("soak"))
     results = bench.run(
         Settings(), ["landmarks"], 2.2, Console(quiet=True), soak_frames=9, plot=tmp_path / "a.png"
     )
-    assert asked == [("small faces", 2), ("ids", 2), ("soak", 9)]
+    assert asked == [("small faces", 2), ("tiles",), ("ids", 2), ("soak", 9)]
     assert results["rows"] == []
-    assert [f["table"] for f in results["findings"]] == ["small faces", "ids", "soak"]
+    assert [f["table"] for f in results["findings"]] == ["small faces", "tiles", "ids", "soak"]
     console = Console(width=120, file=io.StringIO())
     bench.show(results, console)
     text = console.file.getvalue()
