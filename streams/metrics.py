@@ -92,6 +92,14 @@ neutral_store_failures_total = Counter(
     "Times that Redis did not take or give neutral faces in time.",
     ["operation"],
 )
+resumed_tracks_total = Counter(
+    "mien_resumed_tracks_total", "Subjects taken over from another landmarks worker.", ["camera"]
+)
+hand_over_failures_total = Counter(
+    "mien_hand_over_failures_total",
+    "Times that Redis did not take or give the places of faces in time.",
+    ["operation"],
+)
 completeness_error = Histogram(
     "mien_completeness_error",
     "Sum of attributions minus change of score, absolute, in logits.",

@@ -67,7 +67,36 @@ class Settings(BaseSettings):
 
     # Faces
     max_faces: int = Field(8, ge=1, description="followed at once in one camera")
-    detect_interval_ms: int = Field(500, ge=0, description="how often a camera is searched for new faces")
+    min_face_px: float = Field(
+        40.0,
+        ge=16,
+        description="width of the smallest face that is searched for; half of it costs four times",
+    )
+    detect_interval_ms: int = Field(
+        500, ge=0, description="how often the whole picture is searched for new, large faces, if it changed"
+    )
+    sweep_ms: int = Field(
+        1_000, ge=100, description="within this time all parts that changed are searched for new, small faces"
+    )
+    search_tiles_max: int = Field(
+        8, ge=1, description="parts searched in one frame, at most; a slow camera needs more for its sweep"
+    )
+    search_change: float = Field(
+        8.0, ge=0, le=255, description="grey levels by which a part must have changed; 0 searches it anyway"
+    )
+    smooth_landmarks: bool = Field(
+        False, description="true: less jitter from frame to frame (One Euro filter), no lag on movement"
+    )
+    hand_over: bool = Field(
+        True,
+        description="keep the places of faces in Redis, so that ids survive when partitions move; "
+        "false: `mien landmarks` needs no Redis",
+    )
+    hand_over_ttl_s: int = Field(
+        15,
+        ge=1,
+        description="for so long; longer than MIEN_KAFKA_SESSION_TIMEOUT_S, or a killed worker's ids end",
+    )
 
     # Emotions
     model_path: Path | None = Field(

@@ -24,6 +24,7 @@ from models.network import Network
 from models.pictures import decode_jpeg, encode_jpeg
 from models.reference import FaceMeshReference
 from models.scripts import find_script
+from models.search import Pace
 from models.tracking import CameraTracker, track
 from models.trained_model import TrainedModel
 from streams.settings import Settings
@@ -101,7 +102,8 @@ def _mesh(
     max_faces: int,
     reference: FaceMeshReference,
 ) -> Comparison:
-    tracker = CameraTracker("bench", max_faces=max_faces, detect_every_us=detect_every_us)
+    pace = Pace(whole_every_us=detect_every_us, sweep_us=max(1, 2 * detect_every_us))
+    tracker = CameraTracker("bench", max_faces=max_faces, pace=pace)
     time_us = itertools.count(1, round(1e6 / FPS))
     mine, theirs = itertools.cycle(pictures), itertools.cycle(pictures)
     found: dict[str, list[int]] = {"mien": [], "library": []}

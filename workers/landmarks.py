@@ -1,6 +1,7 @@
 """`mien landmarks`: frames in, one 128-point vector a face out.
 
-For each frame: too old? → decode → find and follow faces → align → measure pose and quality → send.
+For each frame: too old? → decode → find and follow faces → align → measure pose and quality → send. Where a
+camera's faces are is handed over to the next worker that gets its partition (``workers.hand_over``).
 Everything that computes runs in one thread beside the event loop.
 """
 
@@ -8,21 +9,25 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from models import align, quality
-from models.faces import FaceEngine, Picture
+from models.faces import FaceEngine, Picture, box_xyxy_px
 from models.landmark_set import LandmarkSet
 from models.pictures import PictureRefused, decode_jpeg
-from models.tracking import CameraTracker, TrackedFace, track
-from streams import frames, landmarks, metrics
+from models.search import Pace
+from models.smoothing import Smoothed, smooth
+from models.tracking import CameraTracker, Track, TrackedFace, track
+from streams import camera_tracks, frames, landmarks, metrics
 from streams.errors import BadPicture, InputRefused
 from streams.frames import Frame
 from streams.landmarks import FaceBox, Landmarks, Pose, Quality, Transform
 from streams.settings import Settings
 from workers import loading, stage
+from workers.hand_over import HandOver
 from workers.messages import Handler, Message, Outlet
 
 NAME = "landmarks"
@@ -52,25 +57,49 @@ async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Hand
 
     landmark_set = loading.load_landmark_set(settings)
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1, thread_name_prefix="faces") as thread:
-        engine = await loop.run_in_executor(thread, LiteRtEngine)
-        worker = LandmarksWorker(settings, outlet, Faces(engine, landmark_set, settings), thread)
+    async with _hand_over(settings) as hand_over:
+        with ThreadPoolExecutor(1, thread_name_prefix="faces") as thread:
+            engine = await loop.run_in_executor(thread, LiteRtEngine)
+            faces = Faces(engine, landmark_set, settings)
+            try:
+                yield LandmarksWorker(settings, outlet, faces, thread, hand_over).handle
+            finally:
+                await loop.run_in_executor(thread, engine.close)
+
+
+@asynccontextmanager
+async def _hand_over(settings: Settings) -> AsyncIterator[HandOver | None]:
+    if not settings.hand_over:
+        yield None
+        return
+    async with camera_tracks.connect(settings) as store:
+        hand_over = HandOver(store)
+        keeping = asyncio.ensure_future(hand_over.keep())
         try:
-            yield worker.handle
+            yield hand_over
         finally:
-            await loop.run_in_executor(thread, engine.close)
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping  # else two writes could overlap, and an error would go unseen
+            await hand_over.write()
 
 
 class LandmarksWorker:
-    """The stage's handler."""
+    """The stage's handler. Without `hand_over`, another worker's ids are not taken up, nor ours left."""
 
     def __init__(
-        self, settings: Settings, outlet: Outlet, faces: "Faces", thread: ThreadPoolExecutor
+        self,
+        settings: Settings,
+        outlet: Outlet,
+        faces: "Faces",
+        thread: ThreadPoolExecutor,
+        hand_over: HandOver | None = None,
     ) -> None:
         self._settings = settings
         self._outlet = outlet
         self._faces = faces
         self._thread = thread
+        self._hand_over = hand_over
 
     async def handle(self, batch: Sequence[Message]) -> None:
         deliveries: list[Awaitable[Any]] = []
@@ -87,11 +116,16 @@ class LandmarksWorker:
         if is_stale(frame, time.time_ns() // 1000, self._settings.max_frame_age_ms):
             count("stale").inc()
             return []
+        resumed = await self._hand_over.meet(frame.camera_id) if self._hand_over else ()
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._faces.of, frame)
+            found = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._faces.of, frame, resumed
+            )
         except InputRefused as exc:
             count(exc.reason).inc()
             raise
+        if self._hand_over:
+            self._hand_over.note(frame.camera_id, *self._faces.known(frame.camera_id))
         count("faces" if found else "no-face").inc()
         metrics.faces_total.labels(frame.camera_id).inc(len(found))
         deliveries = [
@@ -114,13 +148,18 @@ class Faces:
         self._engine = engine
         self._landmark_set = landmark_set
         self._settings = settings
-        self._trackers: dict[str, CameraTracker] = {}
+        self._cameras: dict[str, _Camera] = {}
 
-    def of(self, frame: Frame) -> list[Landmarks]:
-        """Raises:
-        BadPicture: if the JPEG is corrupt, too large or none at all.
+    def of(self, frame: Frame, resumed: Sequence[Track] = ()) -> list[Landmarks]:
+        """The faces of a frame; `resumed` are tracks of its camera that another worker left.
+
+        Raises:
+            BadPicture: if the JPEG is corrupt, too large or none at all.
         """
         settings = self._settings
+        camera = self._camera(frame)
+        if resumed:
+            camera.tracker.resume(resumed, frame.captured_at_us)
         with metrics.stage_duration_seconds.labels(NAME, "decode").time():
             try:
                 picture = decode_jpeg(
@@ -131,21 +170,61 @@ class Faces:
                     f"Frame {frame.seq} of camera {frame.camera_id}: {exc}", reason=exc.reason
                 ) from exc
         with metrics.stage_duration_seconds.labels(NAME, "faces").time():
-            tracked = track(self._engine, self._tracker(frame), picture, frame.captured_at_us)
+            tracked = track(self._engine, camera.tracker, picture, frame.captured_at_us)
+            if settings.smooth_landmarks:
+                tracked = camera.smooth(tracked, frame.captured_at_us)
         with metrics.stage_duration_seconds.labels(NAME, "align").time():
             return [to_message(frame, picture, face, self._landmark_set) for face in tracked]
 
-    def _tracker(self, frame: Frame) -> CameraTracker:
-        tracker = self._trackers.get(frame.camera_id)
-        if tracker is None:
+    def known(self, camera_id: str) -> tuple[int, tuple[Track, ...]]:
+        """The newest frame's time in µs, and whom the camera's tracker may see again."""
+        tracker = self._cameras[camera_id].tracker
+        return tracker.last_seen_us, tracker.tracks
+
+    def _camera(self, frame: Frame) -> "_Camera":
+        camera = self._cameras.get(frame.camera_id)
+        if camera is None:
             oldest_us = frame.captured_at_us - EVICT_AFTER_US
-            self._trackers = {id_: t for id_, t in self._trackers.items() if t.last_seen_us > oldest_us}
-            tracker = self._trackers[frame.camera_id] = CameraTracker(
+            self._cameras = {id_: c for id_, c in self._cameras.items() if c.tracker.last_seen_us > oldest_us}
+            settings = self._settings
+            tracker = CameraTracker(
                 frame.camera_id,
-                max_faces=self._settings.max_faces,
-                detect_every_us=self._settings.detect_interval_ms * 1000,
+                max_faces=settings.max_faces,
+                pace=Pace(
+                    min_face_px=settings.min_face_px,
+                    whole_every_us=settings.detect_interval_ms * 1000,
+                    sweep_us=settings.sweep_ms * 1000,
+                    tiles_max=settings.search_tiles_max,
+                    change=settings.search_change,
+                ),
             )
-        return tracker
+            camera = self._cameras[frame.camera_id] = _Camera(tracker)
+        return camera
+
+
+@dataclass
+class _Camera:
+    tracker: CameraTracker
+    smoothed: dict[str, Smoothed] = field(default_factory=dict)  # of the subjects in its last frame
+
+    def smooth(self, tracked: Sequence[TrackedFace], at_us: int) -> list[TrackedFace]:
+        """Every face's landmarks drawn towards where they were; the tracker goes on with those measured."""
+        if at_us != self.tracker.last_seen_us:
+            return list(tracked)  # a late frame
+        self.smoothed = {
+            subject_id: smooth(self.smoothed.get(subject_id), face.landmarks_px, at_us)
+            for subject_id, face in tracked
+        }
+        return [
+            TrackedFace(
+                subject_id,
+                face._replace(
+                    landmarks_px=self.smoothed[subject_id].landmarks_px,
+                    box_xyxy_px=box_xyxy_px(self.smoothed[subject_id].landmarks_px),
+                ),
+            )
+            for subject_id, face in tracked
+        ]
 
 
 def to_message(frame: Frame, picture: Picture, tracked: TrackedFace, landmark_set: LandmarkSet) -> Landmarks:

@@ -7,19 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import redis
 from aiokafka.errors import KafkaTimeoutError
 
 from models import align, pictures
 from models.canonical import CANONICAL
-from models.faces import DetectedFace, Picture, Roi, box_xyxy_px
+from models.faces import DetectedFace, Detection, Picture, Roi, box_xyxy_px
 from models.landmark_set import LandmarkSet
 from models.pictures import encode_jpeg
+from models.search import Pace
 from streams import frames, landmarks, metrics
 from streams.frames import Frame, new_traceparent
 from streams.landmarks import Landmarks
 from streams.settings import Settings
 from workers import landmarks as worker_
-from workers.landmarks import EVICT_AFTER_US, Faces, LandmarksWorker, is_stale
+from workers.landmarks import EVICT_AFTER_US, Faces, LandmarksWorker, _hand_over, is_stale
 from workers.messages import Message
 
 SET = LandmarkSet("three", np.array([0, 33, 263], np.int32))
@@ -39,9 +41,11 @@ class FakeEngine:
         self.faces = faces
         self.pictures: list[tuple[int, ...]] = []
 
-    def detect(self, picture_rgb: Picture) -> list[Roi]:
+    def detect(
+        self, picture_rgb: Picture, _tile_xyxy_px: tuple[int, int, int, int] | None = None
+    ) -> list[Detection]:
         self.pictures.append(picture_rgb.shape)
-        return [Roi.around(face.landmarks_px) for face in self.faces]
+        return [Detection(Roi.around(face.landmarks_px), face.box_xyxy_px, 0.9) for face in self.faces]
 
     def mesh(self, _picture_rgb: Picture, rois: Sequence[Roi]) -> list[DetectedFace | None]:
         def nearest(roi: Roi) -> DetectedFace:
@@ -270,7 +274,7 @@ def test_trackers_of_quiet_cameras_are_forgotten(engine: FakeEngine) -> None:
     see("b", EVICT_AFTER_US)
     see("c", EVICT_AFTER_US + 1)  # a was quiet for longer than the limit, b was not
 
-    assert set(faces._trackers) == {"b", "c"}
+    assert set(faces._cameras) == {"b", "c"}
 
 
 def test_cameras_do_not_share_subjects(engine: FakeEngine) -> None:
@@ -289,6 +293,63 @@ def test_settings_reach_the_tracker(engine: FakeEngine) -> None:
     faces = Faces(engine, SET, Settings(max_faces=2))
 
     assert len(faces.of(Frame("a", 1, 5, (320, 240), "file", "", JPEG))) == 2
+    settings = Settings(
+        min_face_px=30, sweep_ms=700, detect_interval_ms=300, search_tiles_max=3, search_change=2
+    )
+    faces = Faces(engine, SET, settings)
+    faces.of(Frame("a", 1, 5, (320, 240), "file", "", JPEG))
+    assert faces._cameras["a"].tracker.pace == Pace(30, 300_000, 700_000, 3, 2)
+
+
+async def test_the_next_worker_goes_on_with_the_ids(engine: FakeEngine, outlet: Any, redis_url: str) -> None:
+    """Through the real Redis; without it, or where it is switched off, the ids are others."""
+    settings = Settings(redis_url=redis_url)
+    redis.Redis.from_url(redis_url).flushdb()
+
+    async def subject(seq: int, settings: Settings) -> str:
+        outlet.sent.clear()
+        with ThreadPoolExecutor(1) as thread:
+            async with _hand_over(settings) as hand_over:
+                faces = Faces(engine, SET, settings)
+                worker = LandmarksWorker(settings, outlet, faces, thread, hand_over)
+                await worker.handle([message(seq=seq)])
+        return sent(outlet)[0].subject_id
+
+    first = await subject(1, settings)
+    assert await subject(2, settings) == first
+    assert await subject(3, settings.model_copy(update={"hand_over": False})) != first
+    nowhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    assert await subject(4, nowhere) != first
+    assert await subject(5, settings) == first
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_smoothing_is_a_setting_and_the_tracker_goes_on_with_what_was_measured(
+    engine: FakeEngine, smooth: bool
+) -> None:
+    faces = Faces(engine, SET, Settings(smooth_landmarks=smooth))
+    places = []
+    for i in range(20):
+        engine.faces = (face_at(160 + 0.4 * (i % 2)),)
+        (one,) = faces.of(Frame("a", i, i * 100_000, (320, 240), "file", "", JPEG))
+        places.append(one.transform.translation_px[0])
+        measured = engine.faces[0].box_xyxy_px
+        (track,) = faces.known("a")[1]
+        assert np.array_equal(track.box_xyxy_px, measured)
+    assert bool(np.ptp(places[-4:]) < 0.25) is smooth
+    x0 = one.face.x * 320
+    assert bool(abs(x0 - measured[0]) > 0.05) is smooth
+
+
+def test_a_late_frame_is_not_smoothed(engine: FakeEngine) -> None:
+    faces = Faces(engine, SET, Settings(smooth_landmarks=True))
+    for i in range(5):
+        faces.of(Frame("a", i, i * 100_000, (320, 240), "file", "", JPEG))
+    before = dict(faces._cameras["a"].smoothed)
+    engine.faces = (face_at(164),)
+    (late,) = faces.of(Frame("a", 2, 200_000, (320, 240), "file", "", JPEG))
+    assert late.face.x * 320 == pytest.approx(engine.faces[0].box_xyxy_px[0], abs=1e-3)
+    assert faces._cameras["a"].smoothed == before
 
 
 def test_the_worker_keeps_few_frames_in_memory() -> None:
