@@ -14,6 +14,7 @@ from models.canonical import CANONICAL
 F32 = NDArray[np.float32]
 
 _TARGET = CANONICAL.astype(np.float64)  # centred on the mean of its points
+_MEAN = np.full((1, len(CANONICAL)), 1 / len(CANONICAL))  # as a product it is faster than `mean`
 _MIN_SPREAD_PX = 1e-6  # below this root mean square radius the points carry no shape
 
 
@@ -39,11 +40,11 @@ def align(landmarks_px: F32) -> Alignment:
     if len(shape) != 3 or shape[1:] != CANONICAL.shape:
         raise ValueError(f"landmarks_px must have shape [N, 468, 3], not {list(shape)}")
     landmarks = np.asarray(landmarks_px, dtype=np.float64)
-    if not np.isfinite(landmarks).all():
+    centre = _MEAN @ landmarks
+    if not np.isfinite(centre).all():  # one such value makes the mean one
         raise ValueError("landmarks_px holds values that are not finite")
-    centre = landmarks.mean(axis=1, keepdims=True)
     centred = landmarks - centre
-    variance = np.square(centred).sum(axis=(1, 2)) / len(CANONICAL)
+    variance = np.einsum("nij,nij->n", centred, centred) / len(CANONICAL)
     if (variance < _MIN_SPREAD_PX**2).any():
         raise ValueError("landmarks_px holds a face whose points all coincide")
 
@@ -53,13 +54,13 @@ def align(landmarks_px: F32) -> Alignment:
     covariance = centred.transpose(0, 2, 1) @ _TARGET / len(CANONICAL)
     u, singular, vt = np.linalg.svd(covariance)
     sign = np.ones_like(singular)
-    sign[:, 2] = np.sign(np.linalg.det(u) * np.linalg.det(vt))  # a rotation, never a reflection
+    sign[:, 2] = np.sign(np.linalg.det(u @ vt))  # a rotation, never a reflection
     rotation = (u * sign[:, None, :]) @ vt
     fit = (singular * sign).sum(axis=1)
     if (fit < _MIN_SPREAD_PX * np.sqrt(variance)).any():
         raise ValueError("landmarks_px holds a face that has nothing in common with the canonical one")
     scale = variance / fit
-    points = centred @ rotation / scale[:, None, None]
+    points = centred @ (rotation / scale[:, None, None])
     return Alignment(
         points.astype(np.float32),
         scale.astype(np.float32),

@@ -128,8 +128,8 @@ def mesh_detected(engine: FaceEngine, picture_rgb: Picture, roi: Roi) -> Detecte
 
 def box_xyxy_px(landmarks_px: Landmarks) -> NDArray[np.float32]:
     """Bounding box float32 ``[4]`` (x0, y0, x1, y1) of landmarks ``[K, 3]``."""
-    xy = landmarks_px[:, :2]
-    return np.array([*xy.min(axis=0), *xy.max(axis=0)], dtype=np.float32)
+    xy = np.ascontiguousarray(landmarks_px[:, :2].T, dtype=np.float32)  # rows are much faster than columns
+    return np.concatenate([xy.min(axis=1), xy.max(axis=1)])
 
 
 def iou(a_xyxy: NDArray[np.float32], b_xyxy: NDArray[np.float32]) -> float:

@@ -69,23 +69,22 @@ class LiteRtEngine:
         return [self._mesh_one(picture_rgb, roi) for roi in rois]
 
     def _mesh_one(self, picture_rgb: Picture, roi: Roi) -> DetectedFace | None:
-        to_picture = _crop_to_picture(roi)
+        a, b, x_px, y_px = _crop_to_picture(roi)
         crop = cv2.warpAffine(
             picture_rgb,
-            to_picture,
+            np.array([[a, -b, x_px], [b, a, y_px]]),
             (CROP_PX, CROP_PX),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
         np.multiply(crop, _UNIT, out=self._mesh.input())
         points, presence_logit = self._mesh.run()
-        presence = 1 / (1 + math.exp(-float(presence_logit.item())))
+        presence = 1 / (1 + math.exp(-presence_logit.item()))
         if presence < MIN_PRESENCE:
             return None
-        xyz = points.reshape(468, 3).astype(np.float64)
-        xy = xyz[:, :2] @ to_picture[:, :2].T + to_picture[:, 2]
-        z = xyz[:, 2:] * (roi.size_px / CROP_PX)
-        landmarks_px = np.concatenate([xy, z], axis=1).astype(np.float32)
+        # z has the crop's scale too, and no direction.
+        to_picture = np.array([[a, b, 0], [-b, a, 0], [0, 0, roi.size_px / CROP_PX]], dtype=np.float32)
+        landmarks_px = points.reshape(468, 3) @ to_picture + np.array([x_px, y_px, 0], dtype=np.float32)
         return DetectedFace(landmarks_px, box_xyxy_px(landmarks_px), presence)
 
     def close(self) -> None:
@@ -129,10 +128,8 @@ def _modules() -> Path:
     return Path(spec.origin).parent / "modules"
 
 
-def _crop_to_picture(roi: Roi) -> NDArray[np.float64]:
-    """Affine ``[2, 3]`` from crop pixels to picture pixels."""
-    scale = roi.size_px / CROP_PX
-    cos, sin = scale * math.cos(roi.rotation_rad), scale * math.sin(roi.rotation_rad)
-    linear = np.array([[cos, -sin], [sin, cos]])
-    shift = np.array([roi.center_x_px, roi.center_y_px]) - linear @ np.full(2, CROP_PX / 2)
-    return np.concatenate([linear, shift[:, None]], axis=1)
+def _crop_to_picture(roi: Roi) -> tuple[float, float, float, float]:
+    """a, b, x, y of the map from crop to picture, in px: (u, v) lies at (a u - b v + x, b u + a v + y)."""
+    scale, half = roi.size_px / CROP_PX, CROP_PX / 2
+    a, b = scale * math.cos(roi.rotation_rad), scale * math.sin(roi.rotation_rad)
+    return a, b, roi.center_x_px - half * (a - b), roi.center_y_px - half * (a + b)

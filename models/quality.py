@@ -1,7 +1,7 @@
 """How usable a face is for the classifier: large enough, sharp enough."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -36,7 +36,7 @@ def inter_ocular_px(landmarks_px: Landmarks) -> float:
     ``landmarks_px`` is float32 ``[468, 3]``.
     """
     right, left = landmarks_px[EYE_CORNERS[0]], landmarks_px[EYE_CORNERS[1]]
-    return float(np.linalg.norm(left - right))
+    return math.dist(left.tolist(), right.tolist())
 
 
 def sharpness(picture_rgb: Picture, box_xyxy_px: NDArray[np.float32]) -> float:
@@ -52,31 +52,29 @@ def sharpness(picture_rgb: Picture, box_xyxy_px: NDArray[np.float32]) -> float:
     has less detail. Sensor noise counts as detail. A box that lies outside the picture gives 0.
     """
     height, width = picture_rgb.shape[:2]
-    x0, y0, x1, y1 = np.round(box_xyxy_px).astype(int).clip(0, [width, height, width, height]).tolist()
+    left, top, right, bottom = (round(edge) for edge in box_xyxy_px.tolist())
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
     if x1 <= x0 or y1 <= y0:
         return 0.0
-    grey = cv2.cvtColor(np.ascontiguousarray(picture_rgb[y0:y1, x0:x1]), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(picture_rgb[y0:y1, x0:x1], cv2.COLOR_RGB2GRAY)
     shrinks = max(grey.shape) > SHARPNESS_SIZE_PX
     fixed = cv2.resize(
         grey,
         (SHARPNESS_SIZE_PX, SHARPNESS_SIZE_PX),
         interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-    ).astype(np.float32)
-    contrast = float(fixed.std())
+    )
+    contrast = cv2.meanStdDev(fixed)[1].item()
     if contrast < 1.0:  # under one grey level: nothing there to be sharp
         return 0.0
-    return _LAPLACIAN_SHARE * min(
-        _bend_variance(fixed / contrast, right, down) for right, down in _DIRECTIONS
-    )
+    return _LAPLACIAN_SHARE * min(_bend_variance(fixed, *way) for way in _DIRECTIONS) / contrast**2
 
 
-def _bend_variance(grey: NDArray[np.float32], right: int, down: int) -> float:
-    """Variance of the second derivative of ``[H, W]`` along (right, down), of which each is -1, 0 or 1."""
-    height, width = grey.shape
-
-    def shifted(steps: int) -> NDArray[np.float32]:
-        y, x = 1 + steps * down, 1 + steps * right
-        return grey[y : y + height - 2, x : x + width - 2]
-
+def _bend_variance(grey: NDArray[Any], right: int, down: int) -> float:
+    """Variance of the second derivative of uint8 ``[H, W]`` along (right, down), each -1, 0 or 1."""
+    kernel = np.zeros((3, 3), dtype=np.float32)
+    kernel[1 - down, 1 - right] = kernel[1 + down, 1 + right] = 1
+    kernel[1, 1] = -2
+    bend = cv2.filter2D(grey, cv2.CV_16S, kernel)[1:-1, 1:-1]
+    mean = cv2.sumElems(bend)[0] / bend.size
     step_px = math.hypot(right, down)
-    return float((shifted(1) - 2 * shifted(0) + shifted(-1)).var()) / step_px**4
+    return (cv2.norm(bend, cv2.NORM_L2SQR) / bend.size - mean**2) / step_px**4
