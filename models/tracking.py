@@ -128,7 +128,7 @@ class CameraTracker:
             t._replace(seen_us=t.seen_us - shift_us, looked_us=0) for t in tracks[: self.max_faces]
         )
         self.last_seen_us = newest_us - shift_us
-        self.interval_us = captured_at_us - self.last_seen_us
+        self.interval_us = 0
         self.late_frames = 0
 
 

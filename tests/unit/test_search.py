@@ -57,6 +57,18 @@ def test_each_face_lies_whole_in_a_tile_that_is_small_enough_for_it(
     assert good
 
 
+@pytest.mark.parametrize("size_px", SIZES_PX)
+def test_the_largest_face_of_each_size_of_tile_fits_in_everywhere(size_px: tuple[int, int]) -> None:
+    """The hardest case: just too small for the next larger tiles, at any height and any place across."""
+    all_tiles = tiles(*size_px, 40)
+    for larger in sorted({side(tile) for tile in all_tiles})[1:]:
+        face_px = larger / FACES_ACROSS - 0.2
+        fitting = np.array([t for t in all_tiles if side(t) <= FACES_ACROSS * face_px])
+        for axis, length, extent in ((0, size_px[0], face_px), (1, size_px[1], FACE_HEIGHT * face_px)):
+            for start in np.arange(0, length - extent, 3.0):
+                assert ((fitting[:, axis] <= start) & (fitting[:, axis + 2] >= start + extent)).any()
+
+
 @given(st.integers(16, 4096), st.integers(16, 2304), st.floats(16, 300))
 def test_tiles_lie_inside_the_picture_and_the_whole_of_it_is_the_first(
     width: int, height: int, min_face_px: float
@@ -103,7 +115,8 @@ def test_everything_is_searched_once_in_the_first_second_and_then_rests(size_px:
     picture = noise(size_px)
     state, looks = sweep([picture] * 10)
     assert sorted(tile for due in looks for tile in due) == sorted(tiles(*size_px, 40))
-    assert max(map(len, looks)) <= 1 + Pace().tiles_max
+    assert len(looks[0]) <= 1 + Pace().tiles_max
+    assert max(map(len, looks[1:])) <= 2 + len(tiles(*size_px, 40)) / 10
     _, later = sweep([picture] * 50, before=state, start_us=START_US + 10 * FRAME_US)
     assert not any(later)
 

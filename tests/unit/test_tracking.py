@@ -233,6 +233,7 @@ def test_a_lost_face_is_looked_for_at_once_and_then_less_and_less_often() -> Non
         looks.append(engine.detections - before)
     assert looks[:3] == [1, 1, 1]
     assert 1 < sum(looks[8:14]) <= 3
+    assert engine.meshes == 2 + 1  # of the first frame, and the one that found nobody
     assert looks[15:] == [0] * 4  # forgotten
     assert all(tile is not None and tile[2] < 320 for tile in engine.tiles[1:])  # around its place
 
@@ -275,8 +276,8 @@ def test_who_crosses_behind_another_keeps_the_id(hidden_frames: int) -> None:
 
 
 def test_two_that_come_back_between_their_places_are_told_apart_by_their_shapes() -> None:
-    """Both come back the same distance from both places, but narrow Ann is no broad Bob."""
-    shapes = {"ann": 0.85, "bob": 1.15}
+    """Both come back the same distance from both places, in boxes of one size; but Ann's eyes sit higher."""
+    powers = {"ann": 1.3, "bob": 0.8}
 
     class TwoShapes(FakeEngine):
         def _nearest(self, roi: Roi) -> DetectedFace | None:
@@ -287,17 +288,40 @@ def test_two_that_come_back_between_their_places_are_told_apart_by_their_shapes(
             if not person or distance(self.scene[person]) > roi.size_px / 2:
                 return None
             x, y = self.scene[person]
-            points = face_at(0, 0).landmarks_px * np.array([shapes[person], 1 / shapes[person], 1])
-            landmarks = (points + np.array([x, y, 0])).astype(np.float32)
+            landmarks = face_at(x, y).landmarks_px.copy()
+            top, height = landmarks[:, 1].min(), np.ptp(landmarks[:, 1])
+            landmarks[:, 1] = top + height * ((landmarks[:, 1] - top) / height) ** powers[person]
             return DetectedFace(landmarks, box_xyxy_px(landmarks), 1.0)
 
-    for ann_below in (False, True):
+    for order in (["ann", "bob"], ["bob", "ann"]):  # in which they are found
         engine, tracker = TwoShapes(), camera()
-        low, high = (300.0, 250.0), (300.0, 150.0)
-        back = {"ann": low if ann_below else high, "bob": high if ann_below else low}
+        back: Scene = dict(zip(order, [(300.0, 250.0), (300.0, 150.0)], strict=True))
         scenes: list[Scene] = [{"ann": (255, 200), "bob": (345, 200)}, {}, back]
         before, _, after = run(scenes, engine=engine, tracker=tracker)
         assert after == before
+
+
+def test_who_turns_round_while_hidden_keeps_the_id() -> None:
+    """At 300 px/s the place where Ann is to be is out of reach after 1.2 s, but the last one is not."""
+    engine, tracker = FakeEngine(), camera()
+    way: list[Scene] = [{"ann": (60 + 30.0 * i, 200)} for i in range(12)]
+    before = run(way, engine=engine, tracker=tracker)[-1]
+    run([{}] * 11, engine=engine, tracker=tracker, start_us=START_US + 12 * FRAME_US)
+    (after,) = run([way[-1]], engine=engine, tracker=tracker, start_us=START_US + 23 * FRAME_US)
+    assert after == before
+
+
+def test_a_lost_face_is_looked_for_where_its_speed_takes_it() -> None:
+    engine, tracker = FakeEngine(), CameraTracker("cam", pace=Pace(min_face_px=100))
+    way: list[Scene] = [{"ann": (60 + 20.0 * i, 200)} for i in range(12)]
+    run(way, engine=engine, tracker=tracker)
+    looked = len(engine.tiles)
+    run([{}] * 8, engine=engine, tracker=tracker, start_us=START_US + 12 * FRAME_US)
+    first, *_, last = engine.tiles[looked:]
+    assert first is not None
+    assert last is not None
+    assert (first[0] + first[2]) / 2 == pytest.approx(60 + 20 * 12, abs=5)
+    assert (last[0] + last[2]) / 2 > 60 + 20 * 15
 
 
 def test_a_fast_face_is_meshed_until_the_crop_fits() -> None:
