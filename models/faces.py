@@ -24,6 +24,9 @@ EYE_CORNERS = (RIGHT_EYE_OUTER, LEFT_EYE_OUTER)
 ROI_MARGIN = 1.5
 """Side of the crop over the longer side of the face's box, as in MediaPipe's face_landmark_front graph."""
 
+CROP_PX = 192
+"""Side of the landmark network's input; smaller crops are scaled up to it, larger ones down."""
+
 SAME_FACE_IOU = 0.4
 """Two meshes whose boxes overlap more than this show one face."""
 

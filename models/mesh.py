@@ -19,11 +19,8 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from models import detector
-from models.faces import DetectedFace, Detection, Picture, Roi, Tile, box_xyxy_px
+from models.faces import CROP_PX, DetectedFace, Detection, Picture, Roi, Tile, box_xyxy_px
 from models.native_stderr import native_stderr_held_back
-
-CROP_PX: Final = 192
-"""Side of the landmark network's input; smaller faces are scaled up to it, larger ones down."""
 
 MIN_PRESENCE: Final = 0.5
 """Below this the crop shows no face (FaceMesh's own default)."""
