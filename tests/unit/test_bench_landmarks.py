@@ -2,6 +2,7 @@
 
 import io
 import threading
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,15 @@ def test_the_stage_sees_a_scene_where_it_is_and_names_who_is_in_it() -> None:
     assert all(len(one) == 2 for one in ids)
     assert ids[0] == ids[4] != ids[5]  # another scene, another camera
     assert bench_scenes.id_scores(judged)[1:6] == (0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["crossing, at most half hidden", "crossing, more than half hidden"])
+def test_who_crosses_and_is_not_fully_hidden_keeps_the_id(kind: str) -> None:
+    with LiteRtEngine() as engine:
+        frames = bench_scenes.judge(Settings(), engine, [scenes.KINDS[kind](0)])
+        scores = bench_scenes.id_scores(islice(frames, 45))  # the first of two crossings
+    assert (scores.switches, scores.shared_ids) == (0, 0)
+    assert scores.idf1 > 0.95
 
 
 def test_small_faces_are_counted_for_each_way() -> None:
