@@ -9,12 +9,17 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from models import mesh
 from models.faces import DetectedFace, Picture, Roi, find_faces
 from models.mesh import LiteRtEngine
 from models.native_stderr import native_stderr_held_back
+from models.pictures import decode_jpeg, encode_jpeg
 from models.reference import FaceMeshReference
 from models.tracking import CameraTracker, track
+from models.views import ShrunkEngine, view_of
 
 ASTRONAUT: Picture = skimage.data.astronaut()
 HEAD = ASTRONAUT[10:230, 110:330]
@@ -146,6 +151,73 @@ def test_the_engine_keeps_nothing_between_pictures(engine: LiteRtEngine) -> None
     find_faces(engine, other)
     (after,) = find_faces(engine, one)
     np.testing.assert_array_equal(before.landmarks_px, after.landmarks_px)
+
+
+def far_scene() -> Picture:
+    """1920x1080 with one face of 40 px at (900, 300)."""
+    picture = np.full((1080, 1920, 3), 127, dtype=np.uint8)
+    picture[60:540, 580:1220] = scene((320, 240, 40, False))
+    return picture
+
+
+def test_a_face_too_small_for_the_whole_picture_is_found_in_a_tile(engine: LiteRtEngine) -> None:
+    picture = far_scene()
+    assert find_faces(engine, picture) == []
+    (face,) = find_faces(engine, picture, tiles_xyxy_px=[(0, 0, 360, 360), (700, 100, 1060, 460)])
+    assert width_px(face) == pytest.approx(40, rel=0.2)
+    assert (face.box_xyxy_px[0::2].mean(), face.box_xyxy_px[1::2].mean()) == pytest.approx((900, 300), abs=10)
+
+
+def test_what_two_tiles_show_is_one_face(engine: LiteRtEngine) -> None:
+    tiles = [None, (0, 0, 400, 400), (100, 20, 512, 432)]
+    assert len(find_faces(engine, ASTRONAUT, tiles_xyxy_px=tiles)) == 1
+
+
+@given(st.integers(-900, 900), st.integers(-900, 900), st.integers(-900, 900), st.integers(-900, 900))
+@settings(max_examples=30, deadline=None)
+def test_a_tile_is_cut_at_the_border_or_refused(
+    engine: LiteRtEngine, x0: int, y0: int, x1: int, y1: int
+) -> None:
+    if max(x0, 0) < min(x1, 512) and max(y0, 0) < min(y1, 512):
+        inside = (max(x0, 0), max(y0, 0), min(x1, 512), min(y1, 512))
+        found, same = (engine.detect(ASTRONAUT, tile) for tile in ((x0, y0, x1, y1), inside))
+        assert [d.roi for d in found] == [d.roi for d in same]
+    else:
+        with pytest.raises(ValueError, match="no pixel"):
+            engine.detect(ASTRONAUT, (x0, y0, x1, y1))
+
+
+def test_a_picture_at_half_its_size_gives_the_same_landmarks_in_px_of_the_frame(engine: LiteRtEngine) -> None:
+    frame = np.asarray(cv2.resize(HEAD, (900, 900), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    (face,) = find_faces(engine, frame)
+    roi = Roi.around(face.landmarks_px)
+    view = view_of([roi])
+    assert view.shrink == 2
+    jpeg = encode_jpeg(frame, 95)
+    half = decode_jpeg(jpeg, max_bytes=10**9, max_pixels=10**9, shrink=2, rows_px=view.rows_px)
+    assert len(half) < 450
+    (whole_face,), (half_face,) = engine.mesh(frame, [roi]), ShrunkEngine(engine, 2).mesh(half, [roi])
+    assert whole_face is not None
+    assert half_face is not None
+    apart = np.linalg.norm(half_face.landmarks_px - whole_face.landmarks_px, axis=1)
+    assert apart.mean() < 0.003 * eyes_px(whole_face)
+    (found,) = ShrunkEngine(engine, 2).detect(half)
+    assert found.roi.center_x_px == pytest.approx(roi.center_x_px, abs=0.1 * roi.size_px)
+
+
+def test_without_the_wheel_of_mediapipe_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mesh.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(FileNotFoundError, match=r"mediapipe 0\.10\.21"):
+        LiteRtEngine()
+
+
+def test_the_product_does_not_import_mediapipe() -> None:
+    code = (
+        "import sys, models.mesh, workers.cli, workers.landmarks\n"
+        "with models.mesh.LiteRtEngine():\n"
+        "    assert 'mediapipe' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_two_moving_faces_keep_their_ids(engine: LiteRtEngine) -> None:

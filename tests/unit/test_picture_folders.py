@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.faces import DetectedFace, Picture, Roi
+from models.faces import DetectedFace, Detection, Picture, Roi, Tile
 from models.landmark_files import unpack
 from models.mesh import LiteRtEngine
 from models.picture_folders import (
@@ -179,7 +179,7 @@ def test_a_picture_cut_close_to_the_face_is_used(tmp_path: Path, engine: LiteRtE
 class NoFaces:
     """An engine to which every picture is an empty one."""
 
-    def detect(self, picture_rgb: Picture) -> list[Roi]:
+    def detect(self, picture_rgb: Picture, _tile_xyxy_px: Tile | None = None) -> list[Detection]:
         assert picture_rgb.shape == (64, 64, 3)
         return []
 
