@@ -120,10 +120,10 @@ class Settings(BaseSettings):
         description="less sure answers abstain: low-confidence; without it the operating point's own",
     )
     # The limits of the picture are measured: docs/limits.md.
-    min_inter_ocular_px: float = Field(20.0, ge=0, description="smaller faces abstain: small-face")
-    max_yaw_deg: float = Field(32.0, ge=0, description="faces turned further abstain: extreme-pose")
-    max_pitch_deg: float = Field(23.0, ge=0, description="the same up and down")
-    min_sharpness: float = Field(0.0033, ge=0, description="less sharp faces abstain: blurred")
+    min_inter_ocular_px: float = Field(16.0, ge=0, description="smaller faces abstain: small-face")
+    max_yaw_deg: float = Field(21.0, ge=0, description="faces turned further abstain: extreme-pose")
+    max_pitch_deg: float = Field(24.0, ge=0, description="the same up and down")
+    min_sharpness: float = Field(0.0026, ge=0, description="less sharp faces abstain: blurred")
     explanation_landmarks: int = Field(10, ge=1, description="how many top landmarks an event lists")
 
     # Subjects

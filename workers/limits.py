@@ -156,6 +156,7 @@ def show(report: Report, console: Console) -> None:
     table = Table(
         "eyes apart",
         "faces",
+        "pictures",
         "same",
         "same, given",
         "Pearson",
@@ -167,6 +168,7 @@ def show(report: Report, console: Console) -> None:
         table.add_row(
             jpeg.faces_at,
             str(jpeg.faces),
+            str(jpeg.pictures),
             _share(jpeg.same),
             _share(jpeg.same_given),
             _number(jpeg.attribution_pearson),
