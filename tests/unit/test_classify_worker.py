@@ -331,12 +331,13 @@ class TableStore:
 
 
 def portrait(*, smiles: bool) -> np.ndarray:
-    """The demo's subject: [K, 3]."""
+    """The demo's subject: [K, 3]; at rest half-way to everybody's face, where it is plainly neutral."""
     shapes = load_shapes()
     mesh_px = shapes.landmarks_px.copy()
     if not smiles:
         mesh_px[:, :2] = shapes.rest_px
-    return CLASSIFIER.landmark_set.take(align(mesh_px[None]).points)[0]
+    points = CLASSIFIER.landmark_set.take(align(mesh_px[None]).points)[0]
+    return points if smiles else (points + BASELINE) / 2
 
 
 OWN, SMILE = portrait(smiles=False), portrait(smiles=True)
