@@ -88,8 +88,8 @@ def pose_deg(rotation: F32) -> F32:
     r = np.asarray(rotation, dtype=np.float64)
     if r.ndim != 3 or r.shape[1:] != (3, 3):
         raise ValueError(f"rotation must have shape [N, 3, 3], not {list(r.shape)}")
-    yaw = np.arcsin(np.clip(r[:, 2, 0], -1.0, 1.0))
-    pitch = np.arctan2(-r[:, 2, 1], r[:, 2, 2])
-    roll = np.arctan2(r[:, 1, 0], r[:, 0, 0])
-    pose: F32 = np.degrees(np.stack([yaw, pitch, roll], axis=1)).astype(np.float32)
-    return pose
+    pose = np.empty((len(r), 3))
+    pose[:, 0] = np.arcsin(np.minimum(np.maximum(r[:, 2, 0], -1.0), 1.0))
+    pose[:, 1] = np.arctan2(-r[:, 2, 1], r[:, 2, 2])
+    pose[:, 2] = np.arctan2(r[:, 1, 0], r[:, 0, 0])
+    return np.degrees(pose).astype(np.float32)

@@ -13,7 +13,9 @@ import numpy as np
 from models.faces import CROP_PX, DetectedFace, Detection, FaceEngine, Picture, Roi, Tile
 
 _MARGIN_PX: Final = 16
-"""Rows more than the crops reach down: near its last row a cut picture has other colours."""
+"""Rows more than the crops reach down, since near its last row a cut picture has other colours …"""
+_MARGIN: Final = 0.1
+"""… and this share of the crop's size, for a face that has moved."""
 
 
 class View(NamedTuple):
@@ -42,7 +44,7 @@ def view_of(rois: Sequence[Roi]) -> View:
 
 def _lowest_y_px(roi: Roi) -> float:
     turned = abs(math.cos(roi.rotation_rad)) + abs(math.sin(roi.rotation_rad))
-    return roi.center_y_px + roi.size_px / 2 * turned
+    return roi.center_y_px + roi.size_px * (turned / 2 + _MARGIN)
 
 
 class ShrunkEngine:

@@ -101,3 +101,13 @@ def test_quality_holds_both() -> None:
     face = DetectedFace(landmarks, box_xyxy_px(landmarks), 1.0)
     measured = quality(texture(), face)
     assert measured == Quality(inter_ocular_px(landmarks), sharpness(texture(), face.box_xyxy_px))
+
+
+def test_a_face_in_a_picture_at_half_its_size_has_the_quality_of_its_frame() -> None:
+    frame = np.asarray(cv2.GaussianBlur(texture(side=1200), (0, 0), 4), dtype=np.uint8)
+    half = np.asarray(cv2.resize(frame, (600, 600), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    landmarks = CANONICAL * np.float32(400) + np.array([600, 600, 0], dtype=np.float32)
+    face = DetectedFace(landmarks, box_xyxy_px(landmarks), 1.0)
+    whole, shrunk = quality(frame, face), quality(half, face, shrink=2)
+    assert shrunk.inter_ocular_px == whole.inter_ocular_px
+    assert shrunk.sharpness == pytest.approx(whole.sharpness, rel=0.2)
