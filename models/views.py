@@ -1,7 +1,8 @@
 """How much of a frame must be decoded, when the crops of its faces are known before it is.
 
 Decoding a JPEG costs as much as the landmark network. A large face needs no full resolution (the network sees
-192 px of it), and nothing below the last face is looked at.
+192 px of it), nor does a search for faces that are not small. Where nothing is searched, nothing below the
+last face is looked at.
 """
 
 import math
@@ -11,6 +12,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from models.faces import CROP_PX, DetectedFace, Detection, FaceEngine, Picture, Roi, Tile
+
+SEARCH_FACE_PX: Final = 20
+"""So wide is the smallest face that the detector surely finds, in its input: it needs no more pixels."""
 
 _MARGIN_PX: Final = 16
 """Rows more than the crops reach down, since near its last row a cut picture has other colours …"""
@@ -30,15 +34,20 @@ class View(NamedTuple):
 WHOLE: Final = View()
 
 
-def view_of(rois: Sequence[Roi]) -> View:
+def view_of(rois: Sequence[Roi], search_face_px: float | None = None) -> View:
     """The least of a frame that shows every crop with at least one px for each px of the network's input.
 
-    Without crops it is the whole frame, as detection wants it.
+    `search_face_px` is the smallest face that is searched for in this frame, which needs all rows; None if
+    nothing is searched. With neither it is the whole frame.
     """
-    if not rois:
+    if not rois and search_face_px is None:
         return WHOLE
-    smallest_px = min(roi.size_px for roi in rois)
-    shrink = next((n for n in (4, 2) if smallest_px >= n * CROP_PX), 1)
+    room = [roi.size_px / CROP_PX for roi in rois]
+    if search_face_px is not None:
+        room.append(search_face_px / SEARCH_FACE_PX)
+    shrink = next((n for n in (4, 2) if min(room) >= n), 1)
+    if search_face_px is not None:
+        return View(shrink)
     return View(shrink, max(1, math.ceil(max(map(_lowest_y_px, rois)) + _MARGIN_PX)))
 
 

@@ -41,6 +41,17 @@ def test_the_smallest_face_says_how_far_to_shrink(sizes_px: list[float], shrink:
     assert view_of([Roi(500, 500, size, 0) for size in sizes_px]).shrink == shrink
 
 
+@pytest.mark.parametrize(
+    ("sizes_px", "search_face_px", "shrink"),
+    [([], 39, 1), ([], 40, 2), ([], 80, 4), ([400], 40, 2), ([400], 30, 1), ([900], 40, 2), ([300], 99, 1)],
+)
+def test_a_search_sees_all_rows_and_its_smallest_face(
+    sizes_px: list[float], search_face_px: float, shrink: int
+) -> None:
+    rois = [Roi(500, 500, size, 0) for size in sizes_px]
+    assert view_of(rois, search_face_px) == View(shrink, None)
+
+
 @given(st.lists(ROIS, min_size=1, max_size=4))
 def test_every_crop_lies_in_the_rows_with_enough_pixels(rois: list[Roi]) -> None:
     shrink, rows_px = view_of(rois)
