@@ -44,7 +44,8 @@ class Frame(NamedTuple):
 
 def new_traceparent() -> str:
     """A fresh, sampled W3C ``traceparent`` (https://www.w3.org/TR/trace-context/)."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    random = secrets.token_hex(24)
+    return f"00-{random[:32]}-{random[32:]}-01"
 
 
 def check_camera_id(camera_id: str) -> str:

@@ -8,6 +8,7 @@ Keys (one hash slot a subject; each expires ``subject_ttl_s`` after the last eve
 One Lua script applies one event (``subject_state.lua``); a batch goes over in one round trip.
 """
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -18,13 +19,21 @@ from urllib.parse import urlsplit
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
 
 from streams.emotions import EMOTIONS, EmotionEvent, Explanation, captured_at_us
 from streams.errors import AccessDenied, RedisUnavailable, ServiceUnavailable, SettingsInvalid
 from streams.settings import Settings
 
 _LUA = Path(__file__).with_name("subject_state.lua").read_text()
+_LUA_SHA1 = hashlib.sha1(_LUA.encode(), usedforsecurity=False).hexdigest()  # by which Redis knows a script
+_NAMES = ",".join(EMOTIONS)
 _encoder = msgspec.json.Encoder()
 
 
@@ -64,33 +73,45 @@ class SubjectStore:
     def __init__(self, client: Redis, settings: Settings) -> None:
         self._client = client
         self._settings = settings
-        self._script = client.register_script(_LUA)
 
     async def apply(self, events: Sequence[EmotionEvent]) -> list[bool]:
         """Applies the events in order; for each, whether it changed the state (False: fenced as a replay)."""
-        settings = self._settings
-        async with self._client.pipeline(transaction=False) as pipe:
-            for event in events:
-                await self._script(
-                    keys=[state_key(event.subject_id), window_key(event.subject_id)],
-                    args=[
-                        event.frame_seq,
-                        captured_at_us(event),
-                        event.camera_id,
-                        event.emotion or "",
-                        ",".join(f"{getattr(event.probabilities, name):.6f}" for name in EMOTIONS),
-                        ",".join(EMOTIONS),
-                        settings.window_s * 1000,
-                        settings.smoothing_s * 1000,
-                        settings.subject_ttl_s,
-                        _encoder.encode((event.emotion, event.confidence, event.explanation)),
-                    ],
-                    client=pipe,
-                )
+        if not events:
+            return []
+        calls = [self._call(event) for event in events]
+        try:
             try:
-                return [bool(changed) for changed in await pipe.execute()]
-            except RedisError as exc:
-                raise unavailable(settings, exc) from exc
+                return await self._run(calls)
+            except NoScriptError:  # a Redis that is new, or was restarted
+                await self._client.script_load(_LUA)
+                return await self._run(calls)
+        except RedisError as exc:
+            raise unavailable(self._settings, exc) from exc
+
+    async def _run(self, calls: Sequence[tuple[Any, ...]]) -> list[bool]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for call in calls:
+                pipe.evalsha(_LUA_SHA1, *call)
+            return [bool(changed) for changed in await pipe.execute()]
+
+    def _call(self, event: EmotionEvent) -> tuple[Any, ...]:
+        """The script's number of keys, keys and arguments."""
+        settings = self._settings
+        return (
+            2,
+            state_key(event.subject_id),
+            window_key(event.subject_id),
+            event.frame_seq,
+            captured_at_us(event),
+            event.camera_id,
+            event.emotion or "",
+            ",".join([f"{p:.6f}" for p in msgspec.structs.astuple(event.probabilities)]),
+            _NAMES,
+            settings.window_s * 1000,
+            settings.smoothing_s * 1000,
+            settings.subject_ttl_s,
+            _encoder.encode((event.emotion, event.confidence, event.explanation)),
+        )
 
     async def subjects(self, camera_id: str | None = None) -> list[Subject]:
         """All subjects that have not expired, of one camera or of all, the longest known first."""

@@ -36,7 +36,6 @@ from workers.baselines import Baselines
 from workers.messages import Handler, Message, Outlet
 
 NAME = "classify"
-BUFFER_MAX = 256
 
 
 def run(settings: Settings) -> None:
@@ -47,7 +46,6 @@ def run(settings: Settings) -> None:
         settings.topics.landmarks,
         partial(open_handler, settings),
         batch_max=settings.classify_batch_max,
-        buffer_max=BUFFER_MAX,
     )
 
 
@@ -118,13 +116,13 @@ class ClassifyWorker:
 
     async def _classify(self, faces: Sequence[Face]) -> list[EmotionEvent]:
         if self._baselines is None:
-            return await asyncio.to_thread(self._events.of, faces)
+            return self._events.of(faces)
         with metrics.stage_duration_seconds.labels(NAME, "baselines").time():
             own = await self._baselines.of([face.landmarks.subject_id for face in faces])
             due = self._baselines.due(
                 (face.landmarks.subject_id, face.landmarks.captured_at_us) for face in faces
             )
-        events, population = await asyncio.to_thread(self._events.against, faces, own, due)
+        events, population = self._events.against(faces, own, due)
         with metrics.stage_duration_seconds.labels(NAME, "learn").time():
             for place, probabilities in population.items():
                 face = faces[place]

@@ -7,25 +7,32 @@ from pathlib import Path
 
 import cv2
 
+from models.jpeg_files import Jpeg, JpegLimits, ready_jpeg
 from models.pictures import PictureRefused, read_picture
 from streams.errors import BadPicture, SourceNotFound
 from workers.capture import Frame, grab, positive_fps, refuse_large
 
 
 class PicturesSource:
-    """Picture files in the given order. One that cannot be read is a BadPicture, not the end."""
+    """Picture files in the given order. One that cannot be read is a BadPicture, not the end.
+
+    With ``ready``, JPEG files within those limits come as they are, not decoded.
+    """
 
     live = False
     fps = None
 
-    def __init__(self, paths: Sequence[Path], *, loop: bool, max_pixels: int) -> None:
+    def __init__(
+        self, paths: Sequence[Path], *, loop: bool, max_pixels: int, ready: JpegLimits | None = None
+    ) -> None:
         self._paths = paths
         self._loop = loop
         self._max_pixels = max_pixels
+        self._ready = ready
         self._next = 0
         self._good = 0  # in this round
 
-    def read(self) -> Frame | None:
+    def read(self) -> Frame | Jpeg | None:
         if self._next == len(self._paths):
             # A round without a single good picture would repeat for ever, as fast as the disk.
             if not self._loop or self._good == 0:
@@ -34,13 +41,20 @@ class PicturesSource:
         path = self._paths[self._next]
         self._next += 1
         try:
-            frame = read_picture(path, max_pixels=self._max_pixels)
+            frame = self._picture(path)
         except PictureRefused as error:
             raise BadPicture(str(error), reason=error.reason) from error
         except OSError as error:
             raise BadPicture(f"{path} cannot be read: {error.strerror}", reason="unreadable") from error
         self._good += 1
         return frame
+
+    def _picture(self, path: Path) -> Frame | Jpeg:
+        if self._ready and path.suffix.lower() in (".jpg", ".jpeg") and path.is_file():
+            jpeg = ready_jpeg(path.read_bytes(), self._ready)
+            if jpeg:
+                return jpeg
+        return read_picture(path, max_pixels=self._max_pixels)
 
     def close(self) -> None:
         self._next, self._loop = len(self._paths), False

@@ -33,8 +33,6 @@ from workers.messages import Handler, Message, Outlet
 NAME = "landmarks"
 BATCH_MAX = 4
 """Frames in hand at once: enough to overlap deliveries, few enough to stay fresh."""
-BUFFER_MAX = 16
-"""Frames that Faust holds in memory, at most; its default of 4096 would be 400 MB."""
 EVICT_AFTER_US = 60_000_000
 """A camera that was quiet for so long is forgotten."""
 
@@ -47,7 +45,6 @@ def run(settings: Settings) -> None:
         settings.topics.frames,
         partial(open_handler, settings),
         batch_max=BATCH_MAX,
-        buffer_max=BUFFER_MAX,
     )
 
 

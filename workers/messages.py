@@ -4,13 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
-import faust
+from aiokafka import AIOKafkaProducer
 
 from streams import dead_letters, logs, metrics
 from streams.errors import InputRefused
 from streams.frames import Headers
 from streams.topics import Topic
-from workers.faust_app import raw_topic
 
 log = logs.get("mien.stage")
 
@@ -27,20 +26,16 @@ class Message(NamedTuple):
 class Outlet:
     """Where a stage's results go."""
 
-    def __init__(self, app: faust.App, stage: str, refused: Topic) -> None:
-        self._app = app
+    def __init__(self, producer: AIOKafkaProducer, stage: str, refused: Topic) -> None:
+        self._producer = producer
         self._stage = stage
         self._refused = refused
-        self._channels: dict[str, Any] = {}
 
     async def send(
         self, topic: Topic, key: bytes | None, value: bytes | None, headers: Headers
     ) -> Awaitable[Any]:
         """Hands over to the producer; await what it returns to know that Kafka has it."""
-        channel = self._channels.get(topic.name) or self._channels.setdefault(
-            topic.name, raw_topic(self._app, topic)
-        )
-        delivery: Awaitable[Any] = await channel.send(key=key, value=value, headers=headers)
+        delivery: Awaitable[Any] = await self._producer.send(topic.name, value, key=key, headers=headers)
         return delivery
 
     async def refuse(self, message: Message, error: InputRefused) -> None:
@@ -71,13 +66,8 @@ Open = Callable[[Outlet], AbstractAsyncContextManager[Handler]]
 """Loads what the stage needs (a model, a connection), gives its handler, and closes it again."""
 
 
-def message_of(event: Any) -> Message:
-    m = event.message
-    return Message(m.key, m.value, list(_pairs(m.headers)), m.topic, m.partition, m.offset)
-
-
-def _pairs(headers: Any) -> Headers:
-    """Faust hands headers over as a mapping or as pairs, as it likes."""
-    if not headers:
-        return []
-    return list(headers.items() if hasattr(headers, "items") else headers)
+def message_of(record: Any) -> Message:
+    """From what aiokafka's consumer gives."""
+    return Message(
+        record.key, record.value, list(record.headers), record.topic, record.partition, record.offset
+    )

@@ -1,4 +1,4 @@
-"""The reading side of a camera: a thread that keeps the pace, and one slot for the newest picture."""
+"""The reading side of a camera: a thread that keeps the pace, and a slot for the newest picture."""
 
 import asyncio
 import random
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import NamedTuple
 
+from models.jpeg_files import Jpeg, JpegLimits
 from models.pictures import Picture
 from streams import logs, metrics
 from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound
@@ -20,6 +21,8 @@ NAME = "camera"
 FILE_FPS = 10.0
 """For pictures that have no rate of their own."""
 RECONNECT_BASE_S, RECONNECT_CAP_S = 0.5, 30.0
+READY_MAX = 8
+"""Ready JPEGs of a lossless file that wait at once; of decoded pictures, which are much larger, one."""
 
 log = logs.get("mien.camera")
 
@@ -40,7 +43,7 @@ class Options(NamedTuple):
 class Captured(NamedTuple):
     seq: int
     captured_at_us: int
-    picture: Picture
+    picture: Picture | Jpeg
 
 
 class Outcomes:
@@ -56,23 +59,29 @@ class Outcomes:
 
 
 class Slot:
-    """One place for a picture between the reading thread and the event loop."""
+    """The place for pictures between the reading thread and the event loop: one, or a few that wait."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._changed = threading.Condition()
         self._arrived = asyncio.Event()
-        self._item: Captured | None = None
+        self._items: list[Captured] = []
         self._closed = False
 
     def put(self, item: Captured, *, wait: bool) -> bool:
-        """From the thread: at once, True if that cost an older one; with ``wait`` when the slot is free."""
+        """From the thread: at once, True if that cost an older one; with ``wait`` when there is room."""
+        room = READY_MAX if isinstance(item.picture, Jpeg) else 1
         with self._changed:
             if wait:
-                self._changed.wait_for(lambda: self._item is None or self._closed)
-            superseded = self._item is not None
-            self._item = item
-        self._wake()
+                self._changed.wait_for(lambda: len(self._items) < room or self._closed)
+                superseded = False
+            else:
+                superseded = bool(self._items)
+                self._items.clear()
+            self._items.append(item)
+            first = len(self._items) == 1
+        if first:
+            self._wake()
         return superseded
 
     def close(self) -> None:
@@ -82,17 +91,17 @@ class Slot:
             self._changed.notify_all()
         self._wake()
 
-    async def take(self) -> Captured | None:
-        """The picture; None after the last one."""
+    async def take(self) -> list[Captured]:
+        """All that is there, in order, at least one; none after the last one."""
         while True:
             await self._arrived.wait()
             with self._changed:
-                item, self._item = self._item, None
+                items, self._items = self._items, []
                 if not self._closed:
                     self._arrived.clear()
                 self._changed.notify_all()
-                if item is not None or self._closed:
-                    return item
+                if items or self._closed:
+                    return items
 
     def _wake(self) -> None:
         self._loop.call_soon_threadsafe(self._arrived.set)
@@ -166,6 +175,11 @@ class Reader(threading.Thread):
             loop=options.repeat,
             seed=options.seed,
             max_pixels=self._settings.max_frame_pixels,
+            ready=JpegLimits(
+                max_bytes=self._settings.max_frame_bytes,
+                max_pixels=self._settings.max_frame_pixels,
+                max_width_px=options.width_px,
+            ),
         )
         if source.live and options.lossless:
             source.close()

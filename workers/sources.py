@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import cv2
 
+from models.jpeg_files import Jpeg, JpegLimits
 from models.scripts import SCRIPTS, find_script
 from streams.errors import SourceLost, SourceNotFound
 from workers.capture import Frame, grab, positive_fps, refuse_large
@@ -41,7 +42,7 @@ class Source(Protocol):
     @property
     def fps(self) -> float | None: ...
 
-    def read(self) -> Frame | None:
+    def read(self) -> Frame | Jpeg | None:
         """The next picture; None after the last one.
 
         Raises:
@@ -60,6 +61,7 @@ def open_source(
     loop: bool = False,
     seed: int = 0,
     max_pixels: int,
+    ready: JpegLimits | None = None,
     open_timeout_ms: int = _OPEN_TIMEOUT_MS,
     read_timeout_ms: int = _READ_TIMEOUT_MS,
 ) -> Source:
@@ -73,6 +75,7 @@ def open_source(
     loop: begin again after the last picture of a file or folder. Without effect on live sources.
     seed: of the demo's small random movements.
     max_pixels: larger pictures are refused.
+    ready: JPEG files within these limits come as they are, not decoded.
     open_timeout_ms, read_timeout_ms: how long an address may stay silent.
 
     Raises:
@@ -98,9 +101,9 @@ def open_source(
             raise SourceNotFound(
                 f"folder {path} holds no files: put pictures into it, or name another folder"
             )
-        return PicturesSource(paths, loop=loop, max_pixels=max_pixels)
+        return PicturesSource(paths, loop=loop, max_pixels=max_pixels, ready=ready)
     if is_picture(path, max_pixels):
-        return PicturesSource([path], loop=loop, max_pixels=max_pixels)
+        return PicturesSource([path], loop=loop, max_pixels=max_pixels, ready=ready)
     return VideoSource(path, loop=loop, max_pixels=max_pixels)
 
 

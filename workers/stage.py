@@ -16,6 +16,8 @@ import asyncio
 import os
 import signal
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import faust
@@ -27,10 +29,12 @@ from streams.errors import MienError
 from streams.health import Health, MetricsServer
 from streams.settings import Settings
 from streams.topics import Topic
-from workers.faust_app import faust_app, raw_topic
+from workers.faust_app import faust_app, topic_of_batches
 from workers.messages import Handler, Open, Outlet, message_of
 from workers.persistence import Persistence
 
+BATCHES_HELD = 5
+"""At most: in hand, in our queue and on the way to it, and two in Faust. aiokafka holds some too."""
 LAG_INTERVAL_S = 2.0
 STOP_TIMEOUT_S = 8.0
 """With the producer's 10 s, less than the 30 s that Kubernetes gives."""
@@ -38,9 +42,7 @@ STOP_TIMEOUT_S = 8.0
 log = logs.get("mien.stage")
 
 
-def run(
-    settings: Settings, name: str, source: Topic, open_handler: Open, *, batch_max: int, buffer_max: int
-) -> None:
+def run(settings: Settings, name: str, source: Topic, open_handler: Open, *, batch_max: int) -> None:
     """Runs a stage until SIGTERM or Ctrl-C; then finishes the batch in hand, commits and returns.
 
     Raises:
@@ -52,7 +54,7 @@ def run(
     with MetricsServer(health, settings.metrics_host, settings.metrics_port) as server:
         log.info("stage starts", stage=name, reads=source.name, metrics=server.address)
         asyncio.run(broker.wait_until_ready(settings, settings.startup_timeout_s, *settings.topics))
-        _Stage(settings, name, source, open_handler, batch_max, buffer_max, health).run()
+        _Stage(settings, name, source, open_handler, batch_max, health).run()
     log.info("stage ended", stage=name)
 
 
@@ -66,30 +68,28 @@ class _Stage:
         source: Topic,
         open_handler: Open,
         batch_max: int,
-        buffer_max: int,
         health: Health,
     ) -> None:
         self._settings = settings
         self._name = name
         self._open_handler = open_handler
-        self._batch_max = batch_max
         self._health = health
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
-        self._arrived: asyncio.Queue[Any] = asyncio.Queue(maxsize=batch_max)
+        self._arrived: asyncio.Queue[Any] = asyncio.Queue(maxsize=1)
         self._stopping = asyncio.Event()
         self._failure: MienError | None = None
         self._last_resort = threading.Timer(STOP_TIMEOUT_S, self._leave)
         self._last_resort.daemon = True
         self._next_offset: dict[TP, int] = {}
-        self._app = faust_app(settings, name, self._loop, buffer_max)
-        self._outlet = Outlet(self._app, name, settings.topics.dead_letters)
-        self._persistence = Persistence(settings, name, self._outlet, health, self._stopping)
+        self._app = faust_app(settings, name, self._loop, batch_max)
         self._worker = faust.Worker(
             self._app, loop=self._loop, quiet=True, override_logging=False, redirect_stdouts=False
         )
         self._worker.spinner = None  # it would write escape codes to stdout
-        self._agent = self._app.agent(raw_topic(self._app, source), name=name, concurrency=1)(self._feed)
+        self._agent = self._app.agent(topic_of_batches(self._app, source), name=name, concurrency=1)(
+            self._feed
+        )
         self._app.task()(self._work)
         self._app.task()(self._beat)
         self._app.task()(self._watch_lag)
@@ -125,12 +125,12 @@ class _Stage:
         for number in (signal.SIGTERM, signal.SIGINT):  # replaces Faust's, which would cut the batch in hand
             self._loop.add_signal_handler(number, self._stopping.set)
         try:
-            async with self._open_handler(self._outlet) as handler:
+            async with self._open_outlet() as outlet, self._open_handler(outlet) as handler:
+                persistence = Persistence(self._settings, self._name, outlet, self._health, self._stopping)
                 self._health.meet("model and connections")
-                await self._work_until_stopped(handler)
+                await self._work_until_stopped(handler, persistence)
         except MienError as exc:
             self._failure = exc
-        self._last_resort.start()
         # The agent first, by itself: a stopping app cancels its agents before it tells them to stop, which
         # they take for a crash, and then it leaves the consumer's thread running.
         await self._agent.stop()
@@ -138,21 +138,34 @@ class _Stage:
         # stopping app itself, half-way, with the consumer's thread left running.
         self._worker._schedule_shutdown(signal.SIGTERM)
 
-    async def _work_until_stopped(self, handler: Handler) -> None:
+    @asynccontextmanager
+    async def _open_outlet(self) -> AsyncIterator[Outlet]:
+        """With a producer of its own: a message through Faust's costs several times as much."""
+        dead_letters = self._settings.topics.dead_letters
+        producer = broker.producer(self._settings, max_message_bytes=dead_letters.max_message_bytes)
+        try:
+            await producer.start()
+        except KafkaError as exc:
+            raise broker.unavailable(self._settings, exc) from exc
+        try:
+            yield Outlet(producer, self._name, dead_letters)
+        finally:
+            self._last_resort.start()
+            await producer.stop()
+
+    async def _work_until_stopped(self, handler: Handler, persistence: Persistence) -> None:
         stopping = asyncio.ensure_future(self._stopping.wait())
         while not self._stopping.is_set():
-            first = asyncio.ensure_future(self._arrived.get())
-            await asyncio.wait({first, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not first.done():
-                first.cancel()
+            arrived = asyncio.ensure_future(self._arrived.get())
+            await asyncio.wait({arrived, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not arrived.done():
+                arrived.cancel()
                 return
-            events = [first.result()]
-            while len(events) < self._batch_max and not self._arrived.empty():
-                events.append(self._arrived.get_nowait())
-            await self._persistence.work_off(handler, [message_of(event) for event in events])
-            for event in events:
-                event.ack()
-                self._next_offset[event.message.tp] = event.message.offset + 1
+            batch = arrived.result()
+            await persistence.work_off(handler, [message_of(record) for record in batch.value])
+            batch.ack()
+            for record in batch.value:
+                self._next_offset[TP(record.topic, record.partition)] = record.offset + 1
 
     async def _on_assigned(self, _app: faust.App, assigned: set[TP], **_kwargs: Any) -> None:
         self._next_offset.clear()  # others may have been at work there meanwhile

@@ -17,7 +17,6 @@ from workers.messages import Handler, Message, Outlet
 
 NAME = "state"
 BATCH_MAX = 64
-BUFFER_MAX = 256
 ACTIVE_S = 5.0
 """A subject counts as active for so long after its last event."""
 
@@ -30,7 +29,6 @@ def run(settings: Settings) -> None:
         settings.topics.emotions,
         partial(open_handler, settings),
         batch_max=BATCH_MAX,
-        buffer_max=BUFFER_MAX,
     )
 
 

@@ -10,21 +10,26 @@ from typing import Any
 import numpy as np
 import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
 
-from models.pictures import Picture, jpeg_size_px
+from models.jpeg_files import Jpeg
+from models.pictures import Picture, encode_jpeg, jpeg_size_px
 from streams import frames, metrics
 from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound
 from streams.health import Health
 from streams.settings import Settings
 from workers import camera
-from workers.reader import Captured, Options, Outcomes, Reader, Slot
+from workers.reader import READY_MAX, Captured, Options, Outcomes, Reader, Slot
 
 PICTURE = np.full((48, 64, 3), 90, np.uint8)
 WAIT_S = 10.0  # only ever reached by a test that fails
 
 
-def captured(seq: int) -> Captured:
-    return Captured(seq, 1_764_000_000_000_000 + seq, PICTURE)
+READY = Jpeg(encode_jpeg(PICTURE), (64, 48))
+
+
+def captured(seq: int, picture: Picture | Jpeg = PICTURE) -> Captured:
+    return Captured(seq, 1_764_000_000_000_000 + seq, picture)
 
 
 class FakeSource:
@@ -113,7 +118,7 @@ async def test_the_newest_picture_supersedes_one_that_was_not_taken() -> None:
     slot = Slot(asyncio.get_running_loop())
 
     assert [slot.put(captured(seq), wait=False) for seq in (1, 2, 3)] == [False, True, True]
-    assert await slot.take() == captured(3)
+    assert await slot.take() == [captured(3)]
     assert slot.put(captured(4), wait=False) is False
 
 
@@ -125,15 +130,36 @@ async def test_a_lossless_put_waits_until_the_slot_is_free() -> None:
         superseded.extend(slot.put(captured(seq), wait=True) for seq in range(20))
         slot.close()
 
-    thread = threading.Thread(target=put_all)
+    thread = threading.Thread(target=put_all, daemon=True)
     thread.start()
     taken = []
-    while item := await asyncio.wait_for(slot.take(), WAIT_S):
-        taken.append(item.seq)
+    while items := await asyncio.wait_for(slot.take(), WAIT_S):
+        assert len(items) == 1
+        taken.append(items[0].seq)
     thread.join(WAIT_S)
 
     assert taken == list(range(20))
     assert superseded == [False] * 20
+
+
+async def test_a_few_ready_jpegs_wait_together_but_no_more() -> None:
+    slot = Slot(asyncio.get_running_loop())
+
+    def put_all() -> None:
+        for seq in range(READY_MAX + 3):
+            slot.put(captured(seq, READY), wait=True)
+        slot.close()
+
+    thread = threading.Thread(target=put_all, daemon=True)
+    thread.start()
+    thread.join(0.2)
+    assert thread.is_alive()  # it waits
+    taken = [[item.seq for item in items] for items in [await slot.take() for _ in range(1)]]
+    assert taken == [list(range(READY_MAX))]
+    rest: list[int] = []
+    while items := await asyncio.wait_for(slot.take(), WAIT_S):
+        rest += [item.seq for item in items]
+    assert rest == [READY_MAX, READY_MAX + 1, READY_MAX + 2]
 
 
 async def test_take_waits_for_a_picture() -> None:
@@ -143,7 +169,7 @@ async def test_take_waits_for_a_picture() -> None:
     assert not taking.done()
     await asyncio.to_thread(slot.put, captured(1), wait=False)
 
-    assert await asyncio.wait_for(taking, WAIT_S) == captured(1)
+    assert await asyncio.wait_for(taking, WAIT_S) == [captured(1)]
 
 
 async def test_what_is_in_the_slot_can_be_taken_after_its_close_and_then_none_for_ever() -> None:
@@ -151,7 +177,7 @@ async def test_what_is_in_the_slot_can_be_taken_after_its_close_and_then_none_fo
     slot.put(captured(1), wait=False)
     slot.close()
 
-    assert [await asyncio.wait_for(slot.take(), WAIT_S) for _ in range(3)] == [captured(1), None, None]
+    assert [await asyncio.wait_for(slot.take(), WAIT_S) for _ in range(3)] == [[captured(1)], [], []]
 
 
 async def test_close_frees_a_thread_that_waits() -> None:
@@ -430,6 +456,7 @@ class FakeProducer:
 
     def __init__(self, *errors: Exception) -> None:
         self.sent: list[frames.Frame] = []
+        self.batches: list[tuple[int, int]] = []
         self._errors = list(errors)
 
     async def send_and_wait(self, topic: str, value: bytes, *, key: bytes, headers: Any) -> Any:
@@ -438,6 +465,28 @@ class FakeProducer:
             raise self._errors.pop(0)
         self.sent.append(frames.decode(key, value, headers))
         return type("Record", (), {"partition": 0, "offset": len(self.sent) - 1})
+
+    def create_batch(self) -> list[frames.Frame]:
+        class Batch(list[frames.Frame]):
+            def append(self, *, key: bytes, value: bytes, headers: Any, **_: None) -> None:
+                super().append(frames.decode(key, value, headers))
+
+        return Batch()
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        assert topic == "mien.frames"
+        return {3, 1, 0, 2}
+
+    async def send_batch(self, batch: list[frames.Frame], topic: str, *, partition: int) -> Any:
+        assert topic == "mien.frames"
+        if self._errors:
+            raise self._errors.pop(0)
+        first = len(self.sent)
+        self.sent += batch
+        self.batches.append((len(batch), partition))
+        delivery = asyncio.get_running_loop().create_future()
+        delivery.set_result(type("Record", (), {"partition": partition, "offset": first}))
+        return delivery
 
 
 class NoBackpressure:
@@ -466,7 +515,7 @@ async def filled(*seqs: int) -> Slot:
 @pytest.mark.parametrize(("lossless", "source"), [(False, "live"), (True, "file")])
 async def test_a_picture_becomes_a_frame(health: Health, lossless: bool, source: str) -> None:
     side = loop_side(health, lossless=lossless, width_px=32)
-    frame = await side._frame(captured(9))
+    (frame,) = await side._frames([captured(9)])
 
     assert (frame.camera_id, frame.seq, frame.source) == ("sender", 9, source)
     assert frame.captured_at_us == captured(9).captured_at_us
@@ -498,17 +547,50 @@ async def test_a_lossless_frame_is_sent_until_kafka_takes_it(
     monkeypatch.setattr(camera, "backoff_s", lambda *_: iter([0.0] * 9))
     side, ahead = loop_side(health, lossless=True), NoBackpressure()
     producer = FakeProducer(KafkaTimeoutError(), OSError("no route"), KafkaTimeoutError())
-    frame = await side._frame(captured(5))
-    await side._send_until_delivered(producer, frame, ahead)
+    (frame,) = await side._frames([captured(5)])
+    await side._send_until_delivered(producer, [frame], ahead)
 
     assert [sent.seq for sent in producer.sent] == [5]
     assert side._outcomes.counts == {"published": 1}
     assert ahead.noted == [(0, 0, len(frame.jpeg))]
 
 
+async def test_ready_frames_are_sent_as_they_are_and_together(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera, "backoff_s", lambda *_: iter([0.0] * 9))
+    side, ahead, producer = loop_side(health, lossless=True), NoBackpressure(), FakeProducer(OSError("away"))
+    batch = await side._frames([captured(seq, READY) for seq in (5, 6, 7)])
+    await side._send_until_delivered(producer, batch, ahead)
+
+    assert [(sent.seq, sent.jpeg, sent.size_px) for sent in producer.sent] == [
+        (seq, READY.data, (64, 48)) for seq in (5, 6, 7)
+    ]
+    partition = DefaultPartitioner()(b"sender", [0, 1, 2, 3], [0, 1, 2, 3])  # where its frames go one by one
+    assert producer.batches == [(3, partition)]
+    assert side._outcomes.counts == {"published": 3}
+    assert ahead.noted == [(partition, offset, len(READY.data)) for offset in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "sizes"),
+    [(10**6, [5]), (3 * len(READY.data), [3, 2]), (len(READY.data), [1] * 5), (1, [1] * 5)],
+)
+async def test_frames_that_are_sent_together_have_a_limit(
+    health: Health, monkeypatch: pytest.MonkeyPatch, limit: int, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(camera, "BATCH_BYTES", limit)
+    side = loop_side(health, lossless=True)
+    ready = await side._frames([captured(seq, READY) for seq in range(5)])
+    batches = list(side._batches(ready))
+
+    assert [len(batch) for batch in batches] == sizes
+    assert [frame for batch in batches for frame in batch] == ready
+
+
 async def test_a_frame_that_is_too_large_for_kafka_does_not_stop_the_file(health: Health) -> None:
     side, producer = loop_side(health, lossless=True), FakeProducer(MessageSizeTooLargeError("big"))
-    await side._send_until_delivered(producer, await side._frame(captured(5)), NoBackpressure())
+    await side._send_until_delivered(producer, await side._frames([captured(5)]), NoBackpressure())
 
     assert producer.sent == []
     assert side._outcomes.counts == {"too-large": 1}

@@ -21,6 +21,7 @@ from streams.frames import Frame, new_traceparent
 from streams.landmarks import Landmarks
 from streams.settings import Settings
 from workers import landmarks as worker_
+from workers import stage
 from workers.landmarks import EVICT_AFTER_US, Faces, LandmarksWorker, _hand_over, is_stale
 from workers.messages import Message
 
@@ -353,6 +354,6 @@ def test_a_late_frame_is_not_smoothed(engine: FakeEngine) -> None:
 
 
 def test_the_worker_keeps_few_frames_in_memory() -> None:
-    megabytes = (worker_.BATCH_MAX + worker_.BUFFER_MAX) * Settings().max_frame_bytes / 2**20
+    megabytes = worker_.BATCH_MAX * stage.BATCHES_HELD * Settings().max_frame_bytes / 2**20
 
     assert megabytes <= 100
