@@ -101,7 +101,7 @@ class _Network:
     """One tflite file with one input and two outputs; ``path`` starts in mediapipe's folder of modules."""
 
     def __init__(self, path: str) -> None:
-        self._interpreter: Any = Interpreter(model_path=str(_modules() / path), num_threads=1)
+        self._interpreter: Any = Interpreter(model_path=str(_file(path)), num_threads=1)
         self._interpreter.allocate_tensors()
         (self._input,) = (i["index"] for i in self._interpreter.get_input_details())
         self._outputs = [o["index"] for o in self._interpreter.get_output_details()]
@@ -117,12 +117,15 @@ class _Network:
         return [self._interpreter.get_tensor(output) for output in self._outputs]
 
 
-def _modules() -> Path:
-    """Where the mediapipe wheel keeps its networks. mediapipe itself is slow to import, and is not."""
+def _file(path: str) -> Path:
+    """Where the mediapipe wheel keeps a network. mediapipe itself is slow to import, and is not."""
     spec = importlib.util.find_spec("mediapipe")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("the face networks are part of mediapipe 0.10.21, which is not installed")
-    return Path(spec.origin).parent / "modules"
+    file = Path(spec.origin).parent / "modules" / path
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing: install mediapipe 0.10.21, whose wheel has the networks")
+    return file
 
 
 def _crop_to_picture(roi: Roi) -> tuple[float, float, float, float]:

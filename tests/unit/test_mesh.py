@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 
 import cv2
 import numpy as np
@@ -205,8 +206,11 @@ def test_a_picture_at_half_its_size_gives_the_same_landmarks_in_px_of_the_frame(
     assert found.roi.center_x_px == pytest.approx(roi.center_x_px, abs=0.1 * roi.size_px)
 
 
-def test_without_the_wheel_of_mediapipe_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mesh.importlib.util, "find_spec", lambda _: None)
+@pytest.mark.parametrize("spec", [None, ModuleSpec("mediapipe", None, origin="/elsewhere/__init__.py")])
+def test_without_mediapipes_wheel_it_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, spec: ModuleSpec | None
+) -> None:
+    monkeypatch.setattr(mesh.importlib.util, "find_spec", lambda _: spec)
     with pytest.raises(FileNotFoundError, match=r"mediapipe 0\.10\.21"):
         LiteRtEngine()
 
