@@ -189,14 +189,15 @@ def test_a_tile_is_cut_at_the_border_or_refused(
 
 
 def test_a_picture_at_half_its_size_gives_the_same_landmarks_in_px_of_the_frame(engine: LiteRtEngine) -> None:
-    frame = np.asarray(cv2.resize(HEAD, (900, 900), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
-    (face,) = find_faces(engine, frame)
+    head = np.asarray(cv2.resize(HEAD, (900, 900), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    frame = np.concatenate([head, head[::-1]])
+    (face,) = find_faces(engine, frame, max_faces=1)
     roi = Roi.around(face.landmarks_px)
     view = view_of([roi])
     assert view.shrink == 2
     jpeg = encode_jpeg(frame, 95)
     half = decode_jpeg(jpeg, max_bytes=10**9, max_pixels=10**9, shrink=2, rows_px=view.rows_px)
-    assert len(half) < 450
+    assert len(half) < len(frame) / 2
     (whole_face,), (half_face,) = engine.mesh(frame, [roi]), ShrunkEngine(engine, 2).mesh(half, [roi])
     assert whole_face is not None
     assert half_face is not None
