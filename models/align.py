@@ -44,7 +44,8 @@ def align(landmarks_px: F32) -> Alignment:
     if not np.isfinite(centre).all():  # one such value makes the mean one
         raise ValueError("landmarks_px holds values that are not finite")
     centred = landmarks - centre
-    variance = np.einsum("nij,nij->n", centred, centred) / len(CANONICAL)
+    flat = centred.reshape(len(centred), 1, CANONICAL.size)
+    variance = (flat @ flat.transpose(0, 2, 1)).reshape(-1) / len(CANONICAL)
     if (variance < _MIN_SPREAD_PX**2).any():
         raise ValueError("landmarks_px holds a face whose points all coincide")
 
@@ -53,10 +54,13 @@ def align(landmarks_px: F32) -> Alignment:
     # points are compared, and a face far from the canonical one must not shrink because it fits badly.
     covariance = centred.transpose(0, 2, 1) @ _TARGET / len(CANONICAL)
     u, singular, vt = np.linalg.svd(covariance)
-    sign = np.ones_like(singular)
-    sign[:, 2] = np.sign(np.linalg.det(u @ vt))  # a rotation, never a reflection
-    rotation = (u * sign[:, None, :]) @ vt
-    fit = (singular * sign).sum(axis=1)
+    rotation = u @ vt
+    mirrored = np.linalg.det(rotation) < 0
+    if mirrored.any():  # a rotation, never a reflection
+        u[mirrored, :, 2] *= -1
+        singular[mirrored, 2] *= -1
+        rotation = u @ vt
+    fit = singular.sum(axis=1)
     if (fit < _MIN_SPREAD_PX * np.sqrt(variance)).any():
         raise ValueError("landmarks_px holds a face that has nothing in common with the canonical one")
     scale = variance / fit
