@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import simplejpeg
 
-from models import scenes
+from models import agreement, scenes
 from models.animate import Animation
 from models.mesh import LiteRtEngine
 from models.pictures import decode_jpeg, encode_jpeg
@@ -32,6 +32,7 @@ FPS: Final = 10.0
 FRAMES: Final = 20
 SIZES_PX: Final = ((640, 480), (1280, 720), (1920, 1080))
 FACES: Final = (0, 2, 4, 8)
+AGREEMENT_PICTURES: Final = 240
 FACE_PX: Final = 90
 """Width of the faces of the rows with several."""
 
@@ -41,6 +42,7 @@ def landmarks(settings: Settings, seconds: float, soak_frames: int) -> list[Comp
     number = max(1, round(seconds))
     return [
         *speed(settings, seconds),
+        *agreement_with_face_mesh(AGREEMENT_PICTURES),
         *bench_scenes.small_faces(settings, number),
         *bench_scenes.tiles(number),
         *bench_scenes.ids(settings, number),
@@ -82,6 +84,31 @@ def speed(
                 seconds,
             )
     return comparisons
+
+
+def agreement_with_face_mesh(pictures: int) -> list[Finding]:
+    """How far the engine's landmarks lie from FaceMesh's: on its crop, and on the engine's own."""
+    grey = np.full((480, 640, 3), 127, np.uint8)
+    with LiteRtEngine() as engine, closing(FaceMeshReference(grey)) as reference:
+        found = agreement.agreement(engine, reference, agreement.varied(pictures))
+    findings = []
+    for case, differences in (("same crop", found.same_crop), ("own crop", found.own_crop)):
+        distances = 100 * np.array([d.distance for d in differences])
+        turns = np.array([d.pose_deg for d in differences])
+        figures = {
+            "pictures": found.pictures,
+            "compared": len(differences),
+            "missed_by_engine": found.missed_by_engine,
+            "missed_by_face_mesh": found.missed_by_reference,
+            "distance_percent_mean": float(distances.mean()),
+            "distance_percent_p95": float(np.percentile(distances, 95)),
+            "distance_percent_max": float(distances.max()),
+            "pose_deg_mean": float(turns.mean()),
+            "pose_deg_p95": float(np.percentile(turns, 95)),
+            "pose_deg_max": float(turns.max()),
+        }
+        findings.append(Finding("landmarks", "agreement", case, figures))
+    return findings
 
 
 def _portrait(size_px: tuple[int, int]) -> list[bytes]:

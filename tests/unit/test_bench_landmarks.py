@@ -90,6 +90,16 @@ def test_a_detector_finds_less_in_tiles_that_are_larger() -> None:
     assert len(bench_scenes.tiles(1, face_sizes_px=[160])) == 1
 
 
+def test_agreement_is_that_of_the_pictures_compared() -> None:
+    same, own = (finding.figures for finding in bench_landmarks.agreement_with_face_mesh(4))
+    assert same["pictures"] == own["pictures"] == 4
+    assert same["compared"] <= 4
+    assert own["compared"] == same["compared"] - own["missed_by_engine"] > 0
+    for figures in (same, own):
+        assert figures["distance_percent_mean"] <= figures["distance_percent_max"] < 1.5
+        assert figures["pose_deg_p95"] <= figures["pose_deg_max"] < 2
+
+
 def test_speed_compares_on_the_same_frames_and_says_what_was_found() -> None:
     compared = bench_landmarks.speed(Settings(), 0.01, sizes_px=[(640, 480)], faces=[2])
     assert {c.case for c in compared} == {
@@ -160,16 +170,22 @@ def test_everything_is_in_the_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         return measure
 
     monkeypatch.setattr(bench_landmarks, "speed", lambda *_: [])
+    monkeypatch.setattr(bench_landmarks, "agreement_with_face_mesh", lambda pictures: [agreed(pictures)])
     monkeypatch.setattr(bench_scenes, "small_faces", fake("small faces"))
     monkeypatch.setattr(bench_scenes, "tiles", lambda number: fake("tiles")(Settings()) * (number == 2))
     monkeypatch.setattr(bench_scenes, "ids", fake("ids"))
     monkeypatch.setattr(bench_soak, "soak", fake("soak"))
+
+    def agreed(pictures: int) -> Finding:
+        return Finding("landmarks", "agreement", "own crop", {"pictures": pictures})
+
     results = bench.run(
         Settings(), ["landmarks"], 2.2, Console(quiet=True), soak_frames=9, plot=tmp_path / "a.png"
     )
     assert asked == [("small faces", 2), ("tiles",), ("ids", 2), ("soak", 9)]
     assert results["rows"] == []
-    assert [f["table"] for f in results["findings"]] == ["small faces", "tiles", "ids", "soak"]
+    assert [f["table"] for f in results["findings"]] == ["agreement", "small faces", "tiles", "ids", "soak"]
+    assert results["findings"][0]["figures"] == {"pictures": 240}
     console = Console(width=120, file=io.StringIO())
     bench.show(results, console)
     text = console.file.getvalue()
