@@ -27,12 +27,6 @@ MAX_SIDE_PX = 32_766
 """OpenCV warps no picture with a longer side (its coordinates are signed 16-bit); inside MediaPipe that ends
 the process."""
 
-_MCU_PX = 16
-"""JPEGs are coded in squares of this side, at most."""
-
-_BYTES_FOLLOW = "extraneous bytes before marker 0xd9"
-"""libjpeg's complaint if it finds more data where it looks for the end of the picture."""
-
 # What Pillow's decoders raise on broken files, apart from UnidentifiedImageError.
 _PILLOW_ERRORS = (
     OSError,
@@ -73,15 +67,10 @@ def jpeg_size_px(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def decode_jpeg(
-    data: bytes, *, max_bytes: int, max_pixels: int, shrink: int = 1, rows_px: int | None = None
-) -> Picture:
+def decode_jpeg(data: bytes, *, max_bytes: int, max_pixels: int, shrink: int = 1) -> Picture:
     """Decodes a JPEG. Limits are checked first; a truncated picture is refused, not filled with grey.
 
     `shrink` 2, 4 or 8 gives one pixel for each square of so many, for less than decoding all and resizing.
-    Where only the upper rows of the picture are wanted, `rows_px` says how many (of the picture at full size;
-    some more may come): the time that the rest would take is saved. That works for baseline JPEGs, which
-    cameras send; of others all rows come. Damage in the rows left out stays unseen.
 
     Raises:
         PictureRefused: ``too-large``, ``not-a-jpeg`` or ``corrupt``.
@@ -90,17 +79,6 @@ def decode_jpeg(
         raise PictureRefused("too-large", f"JPEG has {len(data)} bytes; the limit is {max_bytes}")
     width, height = jpeg_size_px(data)
     _check_pixels(width, height, max_pixels)
-    kept = height if rows_px is None else _MCU_PX * math.ceil(max(rows_px, 1) / _MCU_PX)
-    at = _baseline_height_at(data) if kept < height else None
-    if at is None:
-        return _decode(data, width, height, shrink)
-    # The decoder stops after the last row that the header announces; that bytes follow is no damage then.
-    shorter = data[:at] + struct.pack(">H", kept) + data[at + 2 :]
-    return _decode(shorter, width, kept, shrink, _BYTES_FOLLOW)
-
-
-def _decode(data: bytes, width: int, height: int, shrink: int, expected: str | None = None) -> Picture:
-    """``expected`` is how the decoder's one complaint ends that is none."""
     small_w, small_h = math.ceil(width / shrink), math.ceil(height / shrink)
     picture: Picture = np.empty((small_h, small_w, 3), dtype=np.uint8)
     try:
@@ -108,21 +86,8 @@ def _decode(data: bytes, width: int, height: int, shrink: int, expected: str | N
             data, colorspace="RGB", strict=True, min_width=small_w, min_height=small_h, buffer=picture
         )
     except ValueError as error:
-        if expected is None or not str(error).endswith(expected):
-            raise PictureRefused("corrupt", f"JPEG of {len(data)} bytes is broken: {error}") from error
+        raise PictureRefused("corrupt", f"JPEG of {len(data)} bytes is broken: {error}") from error
     return picture
-
-
-def _baseline_height_at(data: bytes) -> int | None:
-    """Where a baseline JPEG's header has its height (two bytes, big-endian); None for other JPEGs."""
-    at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
-        if data[at + 1] in (0xC0, 0xC1):
-            return at + 5
-        if data[at + 1] in (0xC2, 0xDA):
-            return None
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
 
 
 def encode_jpeg(picture_rgb: Picture, quality: int = 85) -> bytes:

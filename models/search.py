@@ -117,22 +117,27 @@ def plan(
     known_xyxy_px: Iterable[NDArray[np.float32]],
     pace: Pace,
     at_most: int,
+    *,
+    size_px: tuple[int, int] | None = None,
+    shrink: int = 1,
 ) -> tuple[Search, list[Tile]]:
     """The tiles to search in this frame, `at_most` so many, and the state once they are searched.
 
     `known_xyxy_px` are the boxes of faces that are followed. Without a state before, or with one of another
-    size of picture, everything counts as changed.
+    size of frame, everything counts as changed. Tiles and boxes are in px of the frame, which is `size_px`
+    (width, height) large and may have been decoded smaller: `shrink` of its px are one of the picture, 1, 2
+    or 4.
     """
-    height, width = picture_rgb.shape[:2]
-    if before is None or before.size_px != (width, height) or now_us < before.planned_us:
-        before = _start((width, height), now_us, pace)
+    size_px = size_px or (picture_rgb.shape[1], picture_rgb.shape[0])
+    if before is None or before.size_px != size_px or now_us < before.planned_us:
+        before = _start(size_px, now_us, pace)
     quota = (len(before.tiles) - 1) * (now_us - before.planned_us) / pace.sweep_us
     credit = min(before.credit + quota, float(pace.tiles_max))
     whole_due = now_us - before.looked_us[0] >= pace.whole_every_us
     if at_most < 1 or (credit < 1 and not whole_due):
         return before._replace(planned_us=now_us, credit=credit), []
 
-    grey, changed_us = _changes(before, picture_rgb, now_us, known_xyxy_px, pace.change)
+    grey, changed_us = _changes(before, picture_rgb, shrink, now_us, known_xyxy_px, pace.change)
     waiting = [i for i in range(len(before.tiles)) if _waits(before, i, changed_us, now_us, pace)]
     chosen = [0] if whole_due and 0 in waiting else []
     room = min(int(credit), at_most - len(chosen))
@@ -175,12 +180,13 @@ def _waits(search: Search, index: int, changed_us: NDArray[np.int64], now_us: in
 def _changes(
     search: Search,
     picture_rgb: Picture,
+    shrink: int,
     now_us: int,
     known_xyxy_px: Iterable[NDArray[np.float32]],
     change: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The cells as they are now and when they changed; those of known heads stay as they were."""
-    grey = _grey(picture_rgb)
+    grey = _grey(picture_rgb, shrink)
     differs = np.abs(grey - search.grey) >= change
     width, height = search.size_px
     for box in known_xyxy_px:
@@ -192,9 +198,10 @@ def _changes(
     return np.where(differs, grey, search.grey), np.where(differs, now_us, search.changed_us)
 
 
-def _grey(picture_rgb: Picture) -> NDArray[np.float32]:
+def _grey(picture_rgb: Picture, shrink: int) -> NDArray[np.float32]:
     """Each cell's mean of green, float32; cells at the right and lower border may be smaller."""
-    samples = picture_rgb[::SAMPLE_PX, ::SAMPLE_PX, 1]
+    step = SAMPLE_PX // shrink
+    samples = picture_rgb[::step, ::step, 1]
     per_cell = CELL_PX // SAMPLE_PX
     down, across = (-(-n // per_cell) for n in samples.shape)
     missing = ((0, down * per_cell - samples.shape[0]), (0, across * per_cell - samples.shape[1]))

@@ -34,6 +34,7 @@ from scipy.optimize import linear_sum_assignment
 from models import align
 from models.faces import DetectedFace, FaceEngine, Picture, Roi, Tile, find_faces, same_face
 from models.search import Pace, Search, plan, tile_around
+from models.views import ShrunkEngine, shrink_for
 
 F32 = NDArray[np.float32]
 
@@ -132,23 +133,40 @@ class CameraTracker:
         self.late_frames = 0
 
 
+def shrink_of_next(tracker: CameraTracker) -> int:
+    """How far the camera's next frame may be shrunk when it is decoded: 1, 2 or 4 (`views.shrink_for`)."""
+    search_face_px = tracker.pace.min_face_px if len(tracker.tracks) < tracker.max_faces else None
+    return shrink_for([t.roi for t in tracker.tracks], search_face_px)
+
+
 def track(
-    engine: FaceEngine, tracker: CameraTracker, picture_rgb: Picture, captured_at_us: int
+    engine: FaceEngine,
+    tracker: CameraTracker,
+    picture_rgb: Picture,
+    captured_at_us: int,
+    *,
+    size_px: tuple[int, int] | None = None,
+    shrink: int = 1,
 ) -> list[TrackedFace]:
-    """The faces of one frame with their subject ids, those already known first.
+    """The faces of one frame with their subject ids, those already known first, in px of the frame.
+
+    The picture is the frame, `size_px` (width, height) large, or was decoded smaller: `shrink` of the frame's
+    px are one of its. A face that is seen for the first time in such a picture is read with less detail
+    once, and in full from the next frame on.
 
     A frame not newer than the last one is answered too (by detection, with the ids of the faces it matches),
     but changes nothing. Errors of the engine pass through and change nothing either.
     """
-    height, width = picture_rgb.shape[:2]
-    size_px = (width, height)
+    size_px = size_px or (picture_rgb.shape[1], picture_rgb.shape[0])
+    if shrink > 1:
+        engine = ShrunkEngine(engine, shrink)
     tracks: list[Track] = list(tracker.tracks)
     search, late_frames = tracker.search, 0
     if captured_at_us <= tracker.last_seen_us:
         late_frames = tracker.late_frames + 1
         if late_frames <= LATE_FRAMES_BEFORE_RESTART:
             around = (_place_of_lost(t, captured_at_us, size_px) for t in tracks)
-            where = [(0, 0, width, height), *(tile for tile in around if tile is not None)]
+            where = [(0, 0, *size_px), *(tile for tile in around if tile is not None)]
             faces = find_faces(engine, picture_rgb, tiles_xyxy_px=where, max_faces=tracker.max_faces)
             tracker.late_frames = late_frames
             return _name(faces, tracks, tracker.camera_id, captured_at_us)
@@ -167,7 +185,9 @@ def track(
         boxes = [face.box_xyxy_px for face in known]
         lost, places = _places_of_lost(lost, captured_at_us, size_px, tracker.pace.tiles_max)
         room = tracker.pace.tiles_max - len(places)
-        search, due = plan(search, picture_rgb, captured_at_us, boxes, tracker.pace, room)
+        search, due = plan(
+            search, picture_rgb, captured_at_us, boxes, tracker.pace, room, size_px=size_px, shrink=shrink
+        )
         faces = find_faces(
             engine,
             picture_rgb,

@@ -1,13 +1,11 @@
-"""How much of a frame must be decoded, when the crops of its faces are known before it is.
+"""How small a frame may be decoded, when the crops of its faces are known before it is.
 
 Decoding a JPEG costs as much as the landmark network. A large face needs no full resolution (the network sees
-192 px of it), nor does a search for faces that are not small. Where nothing is searched, nothing below the
-last face is looked at.
+192 px of it), nor does a search for faces that are not small.
 """
 
-import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -16,44 +14,18 @@ from models.faces import CROP_PX, DetectedFace, Detection, FaceEngine, Picture, 
 SEARCH_FACE_PX: Final = 20
 """So wide is the smallest face that the detector surely finds, in its input: it needs no more pixels."""
 
-_MARGIN_PX: Final = 16
-"""Rows more than the crops reach down, since near its last row a cut picture has other colours …"""
-_MARGIN: Final = 0.1
-"""… and this share of the crop's size, for a face that has moved."""
 
+def shrink_for(rois: Sequence[Roi], search_face_px: float | None) -> int:
+    """How many px of the frame, across and down, may be one px of the picture: 1, 2 or 4.
 
-class View(NamedTuple):
-    """What `pictures.decode_jpeg` is asked for."""
-
-    shrink: int = 1
-    """So many px of the frame are one px of the picture, across and down: 1, 2 or 4."""
-    rows_px: int | None = None
-    """So many of the frame's rows, from the top; None for all."""
-
-
-WHOLE: Final = View()
-
-
-def view_of(rois: Sequence[Roi], search_face_px: float | None = None) -> View:
-    """The least of a frame that shows every crop with at least one px for each px of the network's input.
-
-    `search_face_px` is the smallest face that is searched for in this frame, which needs all rows; None if
-    nothing is searched. With neither it is the whole frame.
+    So that every crop has at least one px for each px of the network's input, and the smallest face that is
+    searched for, `search_face_px` wide, as many as the detector sees; None if nothing is searched. With
+    neither it is 1.
     """
-    if not rois and search_face_px is None:
-        return WHOLE
     room = [roi.size_px / CROP_PX for roi in rois]
     if search_face_px is not None:
         room.append(search_face_px / SEARCH_FACE_PX)
-    shrink = next((n for n in (4, 2) if min(room) >= n), 1)
-    if search_face_px is not None:
-        return View(shrink)
-    return View(shrink, max(1, math.ceil(max(map(_lowest_y_px, rois)) + _MARGIN_PX)))
-
-
-def _lowest_y_px(roi: Roi) -> float:
-    turned = abs(math.cos(roi.rotation_rad)) + abs(math.sin(roi.rotation_rad))
-    return roi.center_y_px + roi.size_px * (turned / 2 + _MARGIN)
+    return next((n for n in (4, 2) if room and min(room) >= n), 1)
 
 
 class ShrunkEngine:

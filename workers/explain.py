@@ -43,7 +43,13 @@ def run(settings: Settings, image: Path, out: Path | None) -> list[EmotionEvent]
         found = find_faces(engine, picture, max_faces=settings.max_faces)
     frame = _frame(picture)
     messages = [
-        to_message(frame, picture, TrackedFace(f"{CAMERA_ID}:{number}", face), landmark_set)
+        to_message(
+            frame,
+            picture,
+            TrackedFace(f"{CAMERA_ID}:{number}", face),
+            landmark_set,
+            size_px=(picture.shape[1], picture.shape[0]),
+        )
         for number, face in enumerate(found, start=1)
     ]
     explained = events.of([events.check(message) for message in messages]) if messages else []

@@ -17,10 +17,10 @@ from typing import Any
 from models import align, quality
 from models.faces import FaceEngine, Picture, box_xyxy_px
 from models.landmark_set import LandmarkSet
-from models.pictures import PictureRefused, decode_jpeg
+from models.pictures import PictureRefused, decode_jpeg, jpeg_size_px
 from models.search import Pace
 from models.smoothing import Smoothed, smooth
-from models.tracking import CameraTracker, Track, TrackedFace, track
+from models.tracking import CameraTracker, Track, TrackedFace, shrink_of_next, track
 from streams import camera_tracks, frames, landmarks, metrics
 from streams.errors import BadPicture, InputRefused
 from streams.frames import Frame
@@ -157,21 +157,31 @@ class Faces:
         camera = self._camera(frame)
         if resumed:
             camera.tracker.resume(resumed, frame.captured_at_us)
+        shrink = shrink_of_next(camera.tracker)
         with metrics.stage_duration_seconds.labels(NAME, "decode").time():
             try:
+                size_px = jpeg_size_px(frame.jpeg)
                 picture = decode_jpeg(
-                    frame.jpeg, max_bytes=settings.max_frame_bytes, max_pixels=settings.max_frame_pixels
+                    frame.jpeg,
+                    max_bytes=settings.max_frame_bytes,
+                    max_pixels=settings.max_frame_pixels,
+                    shrink=shrink,
                 )
             except PictureRefused as exc:
                 raise BadPicture(
                     f"Frame {frame.seq} of camera {frame.camera_id}: {exc}", reason=exc.reason
                 ) from exc
         with metrics.stage_duration_seconds.labels(NAME, "faces").time():
-            tracked = track(self._engine, camera.tracker, picture, frame.captured_at_us)
+            tracked = track(
+                self._engine, camera.tracker, picture, frame.captured_at_us, size_px=size_px, shrink=shrink
+            )
             if settings.smooth_landmarks:
                 tracked = camera.smooth(tracked, frame.captured_at_us)
         with metrics.stage_duration_seconds.labels(NAME, "align").time():
-            return [to_message(frame, picture, face, self._landmark_set) for face in tracked]
+            return [
+                to_message(frame, picture, face, self._landmark_set, size_px=size_px, shrink=shrink)
+                for face in tracked
+            ]
 
     def known(self, camera_id: str) -> tuple[int, tuple[Track, ...]]:
         """The newest frame's time in µs, and whom the camera's tracker may see again."""
@@ -224,14 +234,22 @@ class _Camera:
         ]
 
 
-def to_message(frame: Frame, picture: Picture, tracked: TrackedFace, landmark_set: LandmarkSet) -> Landmarks:
-    """One tracked face as it goes to Kafka."""
+def to_message(
+    frame: Frame,
+    picture: Picture,
+    tracked: TrackedFace,
+    landmark_set: LandmarkSet,
+    *,
+    size_px: tuple[int, int],
+    shrink: int = 1,
+) -> Landmarks:
+    """One tracked face as it goes to Kafka. `size_px` is the frame's, `shrink` how far the picture is."""
     face = tracked.face
-    height, width = picture.shape[:2]
+    width, height = size_px
     alignment = align.align(face.landmarks_px[None])
     yaw, pitch, roll = align.pose_deg(alignment.rotation)[0].tolist()
     x0, y0, x1, y1 = (face.box_xyxy_px / (width, height, width, height)).clip(0, 1).tolist()
-    measured = quality.quality(picture, face)
+    measured = quality.quality(picture, face, shrink)
     return Landmarks(
         camera_id=frame.camera_id,
         frame_seq=frame.seq,

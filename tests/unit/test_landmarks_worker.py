@@ -16,6 +16,7 @@ from models.faces import DetectedFace, Detection, Picture, Roi, box_xyxy_px
 from models.landmark_set import LandmarkSet
 from models.pictures import encode_jpeg
 from models.search import Pace
+from models.tracking import shrink_of_next
 from streams import frames, landmarks, metrics
 from streams.frames import Frame, new_traceparent
 from streams.landmarks import Landmarks
@@ -35,24 +36,42 @@ def face_at(x_px: float, y_px: float = 120.0, scale_px: float = 40.0) -> Detecte
     return DetectedFace(points, box_xyxy_px(points), 0.9)
 
 
-class FakeEngine:
-    """Sees the same faces in every picture."""
+WHOLE = {"min_face_px": 30}
+"""Settings with which frames are decoded at their full size: so small a face is searched for in them."""
 
-    def __init__(self, *faces: DetectedFace) -> None:
+
+def shrunk(face: DetectedFace, n: float) -> DetectedFace:
+    """The face in a picture where one px is the middle of n x n of the frame's."""
+    xy = np.float32((n - 1) / 2)
+    landmarks_px = (face.landmarks_px - [xy, xy, 0]).astype(np.float32) / np.float32(n)
+    return DetectedFace(landmarks_px, box_xyxy_px(landmarks_px), face.presence)
+
+
+class FakeEngine:
+    """Sees the same faces in every frame, also where it was decoded smaller."""
+
+    def __init__(self, *faces: DetectedFace, frame_width_px: int = 320) -> None:
         self.faces = faces
+        self.frame_width_px = frame_width_px
         self.pictures: list[tuple[int, ...]] = []
+
+    def _seen_in(self, picture_rgb: Picture) -> list[DetectedFace]:
+        return [shrunk(face, self.frame_width_px / picture_rgb.shape[1]) for face in self.faces]
 
     def detect(
         self, picture_rgb: Picture, _tile_xyxy_px: tuple[int, int, int, int] | None = None
     ) -> list[Detection]:
         self.pictures.append(picture_rgb.shape)
-        return [Detection(Roi.around(face.landmarks_px), face.box_xyxy_px, 0.9) for face in self.faces]
+        return [
+            Detection(Roi.around(face.landmarks_px), face.box_xyxy_px, 0.9)
+            for face in self._seen_in(picture_rgb)
+        ]
 
-    def mesh(self, _picture_rgb: Picture, rois: Sequence[Roi]) -> list[DetectedFace | None]:
+    def mesh(self, picture_rgb: Picture, rois: Sequence[Roi]) -> list[DetectedFace | None]:
+        seen = self._seen_in(picture_rgb)
+
         def nearest(roi: Roi) -> DetectedFace:
-            return min(
-                self.faces, key=lambda f: abs(Roi.around(f.landmarks_px).center_x_px - roi.center_x_px)
-            )
+            return min(seen, key=lambda f: abs(Roi.around(f.landmarks_px).center_x_px - roi.center_x_px))
 
         return [nearest(roi) for roi in rois]
 
@@ -75,7 +94,7 @@ def engine() -> FakeEngine:
 @pytest.fixture
 def worker(engine: FakeEngine, outlet: Any) -> Iterator[LandmarksWorker]:
     with ThreadPoolExecutor(1) as thread:
-        settings = Settings()
+        settings = Settings(**WHOLE)
         yield LandmarksWorker(settings, outlet, Faces(engine, SET, settings), thread)
 
 
@@ -265,6 +284,40 @@ async def test_the_batch_is_not_done_before_kafka_has_every_face(
         await worker.handle([message()])
 
 
+def test_a_frame_is_decoded_no_larger_than_its_faces_need(engine: FakeEngine) -> None:
+    """At half size while only faces of 40 px are searched for; in full once a small one is followed."""
+    faces = Faces(engine, SET, Settings(min_face_px=40))
+    expected = Faces(FakeEngine(face_at(160)), SET, Settings(**WHOLE))
+
+    def see(seq: int, faces: Faces) -> Landmarks:
+        (one,) = faces.of(Frame("a", seq, seq * 100_000, (320, 240), "file", "", JPEG))
+        return one
+
+    for seq in range(1, 12):
+        got, wanted = see(seq, faces), see(seq, expected)
+        assert got.face.x == pytest.approx(wanted.face.x, abs=1e-5)
+        assert got.face.h == pytest.approx(wanted.face.h, abs=1e-5)
+        assert got.transform.translation_px == pytest.approx(wanted.transform.translation_px, abs=1e-2)
+        assert got.quality.inter_ocular_px == pytest.approx(wanted.quality.inter_ocular_px, rel=1e-4)
+        assert landmarks.unpack_points(got, 3) == pytest.approx(landmarks.unpack_points(wanted, 3), abs=1e-4)
+    assert engine.pictures[0] == (120, 160, 3)
+    assert engine.pictures[-1] == (240, 320, 3)
+
+
+def test_a_large_face_is_followed_at_a_quarter_of_the_size() -> None:
+    jpeg = encode_jpeg(np.tile(NOISE, (6, 6, 1)))
+    engine = FakeEngine(face_at(900, 700, 500), frame_width_px=1920)
+    faces = Faces(engine, SET, Settings(max_faces=1))
+    decoded = []
+    for seq in range(3):
+        decoded.append(
+            shrink_of_next(faces._camera(Frame("a", 0, seq, (1920, 1440), "file", "", jpeg)).tracker)
+        )
+        (one,) = faces.of(Frame("a", seq, seq * 100_000, (1920, 1440), "file", "", jpeg))
+        assert one.transform.translation_px[:2] == pytest.approx([900, 700], abs=100)
+    assert decoded == [2, 4, 4]
+
+
 def test_trackers_of_quiet_cameras_are_forgotten(engine: FakeEngine) -> None:
     faces = Faces(engine, SET, Settings())
 
@@ -328,7 +381,7 @@ async def test_the_next_worker_goes_on_with_the_ids(engine: FakeEngine, outlet: 
 def test_smoothing_is_a_setting_and_the_tracker_goes_on_with_what_was_measured(
     engine: FakeEngine, smooth: bool
 ) -> None:
-    faces = Faces(engine, SET, Settings(smooth_landmarks=smooth))
+    faces = Faces(engine, SET, Settings(smooth_landmarks=smooth, **WHOLE))
     places = []
     for i in range(20):
         engine.faces = (face_at(160 + 0.4 * (i % 2)),)
@@ -343,7 +396,7 @@ def test_smoothing_is_a_setting_and_the_tracker_goes_on_with_what_was_measured(
 
 
 def test_a_late_frame_is_not_smoothed(engine: FakeEngine) -> None:
-    faces = Faces(engine, SET, Settings(smooth_landmarks=True))
+    faces = Faces(engine, SET, Settings(smooth_landmarks=True, **WHOLE))
     for i in range(5):
         faces.of(Frame("a", i, i * 100_000, (320, 240), "file", "", JPEG))
     before = dict(faces._cameras["a"].smoothed)

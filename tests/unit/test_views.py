@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.canonical import CANONICAL
 from models.faces import CROP_PX, DetectedFace, Detection, Picture, Roi, Tile, box_xyxy_px
-from models.views import WHOLE, ShrunkEngine, View, view_of
+from models.views import ShrunkEngine, shrink_for
 
 ROIS = st.builds(
     Roi,
@@ -20,48 +20,40 @@ ROIS = st.builds(
 )
 
 
-def test_without_faces_the_whole_frame_is_decoded() -> None:
-    assert view_of([]) == WHOLE == View(1, None)
-
-
-@pytest.mark.parametrize(
-    ("sizes_px", "shrink"),
-    [
-        ([100], 1),
-        ([383], 1),
-        ([384], 2),
-        ([767], 2),
-        ([768], 4),
-        ([5000], 4),
-        ([900, 400], 2),
-        ([900, 90], 1),
-    ],
-)
-def test_the_smallest_face_says_how_far_to_shrink(sizes_px: list[float], shrink: int) -> None:
-    assert view_of([Roi(500, 500, size, 0) for size in sizes_px]).shrink == shrink
+def test_without_faces_and_without_a_search_the_frame_stays_as_it_is() -> None:
+    assert shrink_for([], None) == 1
 
 
 @pytest.mark.parametrize(
     ("sizes_px", "search_face_px", "shrink"),
-    [([], 39, 1), ([], 40, 2), ([], 80, 4), ([400], 40, 2), ([400], 30, 1), ([900], 40, 2), ([300], 99, 1)],
+    [
+        ([100], None, 1),
+        ([383], None, 1),
+        ([384], None, 2),
+        ([767], None, 2),
+        ([768], None, 4),
+        ([5000], None, 4),
+        ([900, 400], None, 2),
+        ([900, 90], None, 1),
+        ([], 39, 1),
+        ([], 40, 2),
+        ([], 80, 4),
+        ([400], 40, 2),
+        ([400], 30, 1),
+        ([900], 40, 2),
+        ([300], 99, 1),
+    ],
 )
-def test_a_search_sees_all_rows_and_its_smallest_face(
-    sizes_px: list[float], search_face_px: float, shrink: int
+def test_the_smallest_face_says_how_far_to_shrink(
+    sizes_px: list[float], search_face_px: float | None, shrink: int
 ) -> None:
-    rois = [Roi(500, 500, size, 0) for size in sizes_px]
-    assert view_of(rois, search_face_px) == View(shrink, None)
+    assert shrink_for([Roi(500, 500, size, 0) for size in sizes_px], search_face_px) == shrink
 
 
 @given(st.lists(ROIS, min_size=1, max_size=4))
-def test_every_crop_lies_in_the_rows_with_enough_pixels(rois: list[Roi]) -> None:
-    shrink, rows_px = view_of(rois)
-    assert rows_px is not None
-    assert rows_px >= 1
-    for x, y, size_px, angle in rois:
-        assert shrink == 1 or size_px / shrink >= CROP_PX
-        half = size_px / 2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-        turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-        assert (half @ turn.T + [x, y])[:, 1].max() < max(rows_px, 1)
+def test_every_crop_has_enough_pixels(rois: list[Roi]) -> None:
+    shrink = shrink_for(rois, None)
+    assert all(shrink == 1 or roi.size_px / shrink >= CROP_PX for roi in rois)
 
 
 class Recorder:
