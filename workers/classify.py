@@ -192,7 +192,8 @@ class EventMaker:
             )
         rows = {place: place for place in due} | {p: row for row, p in enumerate(again, start=len(faces))}
         with metrics.stage_duration_seconds.labels(NAME, "explain").time():
-            events = [self._event(face, own[row], classified, row) for row, face in enumerate(faces)]
+            told = _Told(_rounded(classified.probabilities), _rounded(classified.attributions))
+            events = [self._event(face, own[row], classified, told, row) for row, face in enumerate(faces)]
         unbiased = with_bias(classified.probabilities[list(rows.values())], -self._bias)
         return Classified(events, dict(zip(rows, unbiased, strict=True)))
 
@@ -212,14 +213,17 @@ class EventMaker:
         )
 
     def _event(
-        self, face: Face, own: NDArray[np.float32] | None, classified: Classification, row: int
+        self,
+        face: Face,
+        own: NDArray[np.float32] | None,
+        classified: Classification,
+        told: "_Told",
+        row: int,
     ) -> EmotionEvent:
         classifier, message = self._classifier, face.landmarks
         target = emotions.EMOTIONS[int(classified.target[row])]
-        probabilities = dict(
-            zip(emotions.EMOTIONS, (round(float(p), 6) for p in classified.probabilities[row]), strict=True)
-        )
-        confidence = probabilities[target]
+        probabilities = Probabilities(*told.probabilities[row])
+        confidence: float = getattr(probabilities, target)
         abstained = self._abstention(face, confidence)
         why = explanation.explain(
             classifier.landmark_set,
@@ -241,7 +245,7 @@ class EventMaker:
             emotion=None if abstained else target,
             confidence=confidence,
             abstained=abstained,
-            probabilities=Probabilities(**probabilities),
+            probabilities=probabilities,
             explanation=Explanation(
                 method="integrated-gradients",
                 target=target,
@@ -254,7 +258,7 @@ class EventMaker:
                 ],
                 regions=why.regions,
                 text=why.text,
-                attributions=[round(float(a), 6) for a in classified.attributions[row]],
+                attributions=told.attributions[row],
                 actions=[
                     FacialAction(action.name, action.au, round(action.strength, 3), round(action.share, 6))
                     for action in why.actions
@@ -262,6 +266,19 @@ class EventMaker:
             ),
             model=Model(classifier.name, classifier.version, classifier.landmark_set.id),
         )
+
+
+class _Told(NamedTuple):
+    """What events say of a batch, with six decimals."""
+
+    probabilities: list[list[float]]  # [B, 8]
+    attributions: list[list[float]]  # [B, K]
+
+
+def _rounded(values: NDArray[np.float32]) -> list[list[float]]:
+    """All at once: one by one, this would cost as much as the network."""
+    rounded: list[list[float]] = np.round(values.astype(np.float64), 6).tolist()
+    return rounded
 
 
 def _operating_point(classifier: Classifier, name: str) -> OperatingPoint:

@@ -193,12 +193,28 @@ def camera(
         _print_json(outcomes)
 
 
-@app.command(epilog="Example: MIEN_METRICS_PORT=9101 mien landmarks")
-def landmarks() -> None:
+@app.command(epilog="Example: MIEN_METRICS_PORT=9101 mien landmarks --processes 2")
+def landmarks(
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=64,
+            help="How many processes share the partitions, each with one thread for the networks; /metrics "
+            "of the second is on the next port, and so on.",
+        ),
+    ] = 1,
+) -> None:
     """Find the faces in frames and publish each as 128 points."""
-    from workers import landmarks as landmarks_
+    if processes == 1:
+        from workers import landmarks as landmarks_
 
-    _run_stage(landmarks_.run)
+        _run_stage(landmarks_.run)
+        return
+    from workers import processes as processes_
+
+    code = processes_.run(_start(), "landmarks", processes)
+    raise typer.Exit(code)
 
 
 @app.command(epilog="Example: MIEN_METRICS_PORT=9102 mien classify")
