@@ -127,10 +127,9 @@ def show(results: dict[str, Any], console: Console) -> None:
             _add_details(table, library)
     console.print(table)
     for name, findings in _by_table(results["findings"]).items():
-        columns = findings[0]["figures"]
-        table = Table("", *(Column(column, justify="right") for column in columns), title=name)
+        table = Table(title=name, title_justify="left", show_header=False)
         for finding in findings:
-            table.add_row(finding["case"], *(_plain(value) for value in finding["figures"].values()))
+            table.add_row(finding["case"], _plain(finding["figures"]))
         console.print(table)
     console.print(
         "Of one frame (classify: one face): medians of the rounds, and in brackets their 10th to 90th "
