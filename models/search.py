@@ -38,6 +38,10 @@ HEAD = 2.6
 """What a known face moves is looked away from: its box, so many times as large."""
 
 
+_DARK = 16.0
+"""Grey levels below which a cell does not tell how bright the light is."""
+
+
 class Pace(NamedTuple):
     """How much a camera is searched. Times are µs."""
 
@@ -185,9 +189,13 @@ def _changes(
     known_xyxy_px: Iterable[NDArray[np.float32]],
     change: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The cells as they are now and when they changed; those of known heads stay as they were."""
+    """The cells as they are now and when they changed; those of known heads stay as they were.
+
+    Light that swings, or a camera that sets its exposure anew, changes all cells by one factor: what they
+    are held against is brought to today's light first.
+    """
     grey = _grey(picture_rgb, shrink)
-    differs = np.abs(grey - search.grey) >= change
+    differs = np.abs(grey - _in_light_of(search.grey, grey)) >= change
     width, height = search.size_px
     for box in known_xyxy_px:
         x0, y0, x1, y1 = box.tolist()
@@ -196,6 +204,15 @@ def _changes(
         if head is not None:
             differs[_cells(head)] = False
     return np.where(differs, grey, search.grey), np.where(differs, now_us, search.changed_us)
+
+
+def _in_light_of(before: NDArray[np.float32], now: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The cells of a former picture, as bright as half of them are now; those never seen stay as they are."""
+    lit = before >= _DARK
+    if not lit.any():
+        return before
+    factor = np.median(now[lit] / before[lit])
+    return np.asarray(np.minimum(before * factor, 255), np.float32)
 
 
 def _grey(picture_rgb: Picture, shrink: int) -> NDArray[np.float32]:

@@ -158,7 +158,8 @@ def test_only_tiles_that_changed_are_searched() -> None:
 def test_how_much_change_counts(by: int, searched: bool) -> None:
     grey = np.full((480, 640, 3), 64, np.uint8)
     state, now_us = rested(grey)
-    brighter = grey + np.uint8(by)
+    brighter = grey.copy()
+    brighter[100:200, 100:200] += np.uint8(by)
     _, looks = sweep([brighter] * 10, before=state, start_us=now_us)
     assert any(looks) is searched
 
@@ -166,8 +167,33 @@ def test_how_much_change_counts(by: int, searched: bool) -> None:
 def test_slow_changes_add_up() -> None:
     grey = np.full((480, 640, 3), 64, np.uint8)
     state, now_us = rested(grey)
-    _, looks = sweep([grey + np.uint8(i) for i in range(15)], before=state, start_us=now_us)
+    pictures = [grey.copy() for _ in range(15)]
+    for i, picture in enumerate(pictures):
+        picture[100:200, 100:200] += np.uint8(i)
+    _, looks = sweep(pictures, before=state, start_us=now_us)
     assert any(looks)
+
+
+@pytest.mark.parametrize("light", [0.5, 0.9, 1.1, 1.5])
+def test_light_that_changes_everywhere_is_no_change_but_a_face_in_it_is(light: float) -> None:
+    picture = noise((640, 480)) // 2 + np.uint8(40)
+    state, now_us = rested(picture)
+    lit = (picture * light).clip(0, 255).astype(np.uint8)
+    _, looks = sweep([picture, lit] * 5, before=state, start_us=now_us)
+    assert not any(looks)
+    newcomer = lit.copy()
+    newcomer[100:160, 300:350] = 220
+    _, looks = sweep([newcomer] * 10, before=state, start_us=now_us)
+    looked = {tile for due in looks for tile in due}
+    assert looked
+    assert all(x0 < 366 and x1 > 284 and y0 < 176 and y1 > 84 for x0, y0, x1, y1 in looked)
+
+
+def test_a_dark_room_tells_no_light() -> None:
+    state, now_us = rested(np.zeros((480, 640, 3), np.uint8))
+    lit = np.full((480, 640, 3), 90, np.uint8)
+    _, looks = sweep([lit] * 10, before=state, start_us=now_us)
+    assert {tile for due in looks for tile in due} == set(tiles(640, 480, 40))
 
 
 def test_the_sensors_noise_is_no_change() -> None:
