@@ -114,6 +114,11 @@ class KafkaServer:
         return self._given_data_dir or self._work() / "data"
 
     @property
+    def pid(self) -> int:
+        """The node's process, to measure it; 0 if it does not run."""
+        return self._process.pid if self._process else 0
+
+    @property
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

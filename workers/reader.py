@@ -21,7 +21,7 @@ NAME = "camera"
 FILE_FPS = 10.0
 """For pictures that have no rate of their own."""
 RECONNECT_BASE_S, RECONNECT_CAP_S = 0.5, 30.0
-READY_MAX = 8
+READY_MAX = 16
 """Ready JPEGs of a lossless file that wait at once; of decoded pictures, which are much larger, one."""
 
 log = logs.get("mien.camera")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aiokafka.partitioner import DefaultPartitioner
 from rich.console import Console
 
 from models import network
@@ -167,12 +168,39 @@ def test_process_figures_are_read_from_proc() -> None:
     assert bench_pipeline.peak_rss_mib("Name:\tx\nVmHWM:\t  2560 kB\nVmRSS:\t  1 kB\n") == 2.5
 
 
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.25, 0.05), (0.5, 0.1), (0.75, 0.35), (0.9, 0.44), (1.0, 0.5)]
+)
+def test_a_quantile_is_read_off_a_histogram(share: float, expected: float) -> None:
+    counts = {0.1: 10, 0.2: 10, 0.5: 20, float("inf"): 20}
+    assert bench_pipeline.quantile(counts, share) == pytest.approx(expected)
+
+
+def test_what_is_beyond_the_last_bound_counts_as_that_bound() -> None:
+    assert bench_pipeline.quantile({0.1: 0, 0.5: 0, float("inf"): 9}, 0.5) == 0.5
+    assert np.isnan(bench_pipeline.quantile({0.1: 0, float("inf"): 0}, 0.5))
+
+
+def test_the_cameras_of_the_bench_use_all_partitions() -> None:
+    ids = bench_pipeline.cameras(4)
+    assert sorted(DefaultPartitioner()(i.encode(), [0, 1, 2, 3], [0, 1, 2, 3]) for i in ids) == [0, 1, 2, 3]
+
+
+def test_a_process_and_those_that_it_started_are_measured() -> None:
+    code = "import subprocess, sys; p = subprocess.Popen(['cat'], stdin=-1); print(p.pid); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-uc", code], stdin=-1, stdout=-1, text=True) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        assert bench_pipeline.children_of(parent.pid) == [child]
+        parent.communicate("")
+
+
 def test_a_paused_chain_stands_still_and_goes_on(tmp_path: Path) -> None:
     def state() -> str:
         _, _, rest = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")
         return rest.split()[0]
 
-    chain = bench_pipeline.MeasuredChain({}, tmp_path)
+    chain = bench_pipeline.MeasuredChain(bench_pipeline.Servers("none", {}, {}), tmp_path)
     process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     chain._children["cat"] = Child(process, tmp_path / "log")
     try:
