@@ -23,7 +23,7 @@ from streams.landmarks import Landmarks
 from streams.settings import Settings
 from workers import landmarks as worker_
 from workers import stage
-from workers.landmarks import EVICT_AFTER_US, Faces, LandmarksWorker, _hand_over, is_stale
+from workers.landmarks import EVICT_AFTER_US, SENT_TOGETHER, Faces, LandmarksWorker, _hand_over, is_stale
 from workers.messages import Message
 
 SET = LandmarkSet("three", np.array([0, 33, 263], np.int32))
@@ -187,6 +187,27 @@ async def test_the_box_is_in_fractions_of_width_and_height(
     x0, y0, x1, y1 = engine.faces[0].box_xyxy_px / (320, 240, 320, 240)
     box = sent(outlet)[0].face
     assert (box.x, box.y, box.w, box.h) == pytest.approx((x0, y0, x1 - x0, y1 - y0), abs=1e-6)
+
+
+async def test_faces_are_sent_in_the_order_of_the_frames_while_the_thread_works_on_the_next(
+    worker: LandmarksWorker, outlet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent_before: list[int] = []  # by frame: how many messages were out when its turn came
+    of = worker._faces.of
+
+    def waits_for_the_first_ones(frame: Frame, *resumed: Any) -> list[Landmarks]:
+        deadline_s = time.monotonic() + 10
+        while frame.seq >= SENT_TOGETHER and not outlet.sent and time.monotonic() < deadline_s:
+            time.sleep(0.005)
+        sent_before.append(len(outlet.sent))
+        return of(frame, *resumed)
+
+    monkeypatch.setattr(worker._faces, "of", waits_for_the_first_ones)
+    await worker.handle([message(seq=seq) for seq in range(5)])
+
+    assert [one.frame_seq for one in sent(outlet)] == [0, 1, 2, 3, 4]
+    assert sent_before[:SENT_TOGETHER] == [0] * SENT_TOGETHER
+    assert all(sent_before[SENT_TOGETHER:])
 
 
 async def test_a_stale_live_frame_is_dropped_before_it_is_decoded(
