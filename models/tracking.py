@@ -299,10 +299,10 @@ def _is_off(face: DetectedFace, roi: Roi) -> bool:
 def _cost(track_: Track, face: DetectedFace, now_us: int) -> float:
     """How badly a face's place agrees with a track, in face sizes; infinite if its size is another.
 
-    A lost face may also have stayed where it was last seen, or be back there.
+    A lost face may also have stayed where and as large as it was last seen, or be so again.
     """
     at, last, predicted = _Place.of(face.box_xyxy_px), _Place.of(track_.box_xyxy_px), _predict(track_, now_us)
-    ratio = abs(math.log(at.size_px / predicted.size_px))
+    ratio = min(abs(math.log(at.size_px / place.size_px)) for place in (predicted, last))
     if ratio > math.log(SIZE_RATIO):
         return math.inf
     return min(_distance(at, predicted), _distance(at, last)) + ratio

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models import tracking
 from models.canonical import CANONICAL
 from models.faces import DetectedFace, Detection, Picture, Roi, Tile, box_xyxy_px
 from models.search import FACES_ACROSS, Pace
@@ -529,3 +530,15 @@ def test_a_fast_camera_that_was_away_for_seconds_has_new_people() -> None:
     (after,) = track(engine, tracker, PICTURE, START_US + 10 * FRAME_US + 5_000_000)
 
     assert after.subject_id not in before
+
+
+@pytest.mark.parametrize(("grown_to_px", "same"), [(90, True), (110, True), (170, False)])
+def test_a_lost_face_may_be_as_large_as_it_was_seen_not_only_as_it_was_to_become(
+    grown_to_px: float, same: bool
+) -> None:
+    """A mesh that slips off its face grows before it is lost; the face itself is then found at its size."""
+    box = np.array([100, 100, 100 + grown_to_px, 100 + grown_to_px], np.float32)
+    lost = Track("cam:a", Roi(0, 0, 1, 0), box, 0, velocity=(0.0, 0.0, 0.9))
+    there = np.array([120, 120, 180, 180], np.float32)
+    found = DetectedFace(np.zeros((468, 3), np.float32), there, 1.0)
+    assert math.isfinite(tracking._cost(lost, found, 400_000)) is same
