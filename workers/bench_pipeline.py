@@ -43,7 +43,7 @@ PARTITIONS = 4  # as many as the embedded broker has
 LATENCY_SHARE = 0.7
 SIZE_PX = (640, 480)
 CHAIN_ROUND_S = 2.0
-"""Longer than the second between two commits, by which a lossless camera is held back."""
+"""Longer than the time between two commits, by which a lossless camera is held back."""
 LOOP_ROUND_S = 1.0
 """Shorter than the time after which Kafka gives up a member that is paused."""
 WARM_UP_S = {"embedded": 3.0, "Apache Kafka": 20.0}

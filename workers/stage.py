@@ -3,7 +3,7 @@
 A stage is a function from a batch of messages to nothing. When it returns, everything it sent is
 delivered, and only then is the batch acknowledged. So the order is, for every message:
 
-    1. read   2. work   3. send and wait for the delivery   4. acknowledge   5. commit (Faust, each second)
+    1. read   2. work   3. send and wait for the delivery   4. acknowledge   5. commit (Faust, twice a second)
 
 A worker killed at any point repeats at most what it had not committed; event ids are deterministic
 and the state is fenced, so a repetition changes nothing.
