@@ -21,7 +21,7 @@ from streams.settings import Settings
 from streams.topics import Topic
 
 COMMIT_INTERVAL_S = 0.5
-GATHER_FROM_PER_S, GATHER_MS, GATHER_BYTES = 50.0, 50, 1024 * 1024
+GATHER_FROM_PER_S, GATHER_MS, GATHER_BYTES = 50.0, 50, 128 * 1024
 """From so many messages a second on, Kafka is to answer a fetch only after so long, or with so many bytes:
 fewer and larger batches cost a fraction of what each message by itself does. Slower streams do not wait.
 """
