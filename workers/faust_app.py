@@ -110,6 +110,11 @@ class _Transport(Transport):  # type: ignore[misc]
                 message.value = batch
                 yield message.tp, message
 
+        def on_buffer_full(self, tp: TP) -> None:
+            """Nothing: that a batch waits keeps us from reading on. Faust would leave the partition out of the
+            next fetch, and wait a second for the other ones, though they may be empty.
+            """
+
         async def _seek_back(self) -> None:
             try:
                 await self.perform_seek()

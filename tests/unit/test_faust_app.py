@@ -75,6 +75,15 @@ def test_the_last_offset_of_each_partition_is_acknowledged_and_nothing_beyond() 
     assert {tp: consumer._new_offset(tp) for tp in consumer._acked} == {TP("t", 0): 7, TP("t", 1): 91}
 
 
+def test_a_partition_whose_batch_waits_is_not_left_out_of_the_next_fetch() -> None:
+    consumer: Any = object.__new__(_Transport.Consumer)
+    consumer.app = SimpleNamespace(in_recovery=False)
+    consumer._active_partitions, consumer._buffered_partitions = {TP("t", 0), TP("t", 1)}, set()
+    consumer.on_buffer_full(TP("t", 0))
+
+    assert consumer._get_active_partitions() == {TP("t", 0), TP("t", 1)}
+
+
 @pytest.mark.parametrize(("batch", "interval_s"), [(1, 0.1), (1, 0.01), (5, 0.05), (64, 0.2)])
 def test_the_pace_is_what_came_in_the_last_second(batch: int, interval_s: float) -> None:
     pace = Pace(now_s=0.0)
