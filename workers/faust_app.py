@@ -111,7 +111,7 @@ class _Transport(Transport):  # type: ignore[misc]
                 yield message.tp, message
 
         def on_buffer_full(self, tp: TP) -> None:
-            """Nothing: that a batch waits keeps us from reading on. Faust would leave the partition out of the
+            """Nothing: a batch that waits stops the reading. Faust would leave the partition out of the
             next fetch, and wait a second for the other ones, though they may be empty.
             """
 
