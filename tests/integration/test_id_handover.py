@@ -12,7 +12,7 @@ from streams import landmarks
 from workers.camera import NAME as CAMERA
 
 FPS = 5
-FRAMES = 150
+FRAMES = 100
 
 
 def subjects(chain: Chain) -> dict[int, str]:

@@ -17,9 +17,10 @@ from workers import processes
 WAIT_S = 20.0  # only ever reached by a test that fails
 
 UNTIL_TERM = (
-    "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); print(1); signal.pause()"
+    "import os, signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+    "os.write(1, b'1\\n'); signal.pause()"
 )
-"""A child that says it is there, and ends well when it is told to."""
+"""A child that says it is there, by one write that no other child's can part, and ends well when told to."""
 STUBBORN_CODE = UNTIL_TERM.replace("sys.exit(0)", "sys.exit(3)")
 FAILS = "import sys; sys.exit({})"
 
