@@ -152,7 +152,9 @@ def camera(
     width: Annotated[
         int, typer.Option(min=64, max=7680, help="Wider pictures are scaled down, in px.")
     ] = 1280,
-    quality: Annotated[int, typer.Option(min=10, max=100, help="JPEG quality.")] = 85,
+    quality: Annotated[
+        int, typer.Option(min=10, max=100, help="JPEG quality; ready JPEGs go as they are.")
+    ] = 85,
     lossless: Annotated[
         bool, typer.Option("--lossless", help="Files only: send every frame, and wait for slow workers.")
     ] = False,
