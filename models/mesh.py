@@ -1,7 +1,7 @@
 """The face engine: MediaPipe's networks driven directly by LiteRT. The only file that imports ai_edge_litert.
 
 Two networks, read from the folder of the mediapipe wheel (Apache-2.0) without importing mediapipe: the
-full-range face detector (faces from about 1/12 of the picture's width) and the 468-point face landmark
+full-range face detector (faces from about a ninth of the picture's width) and the 468-point face landmark
 network. Crop, rotation and un-projection are those of MediaPipe's face_landmark_front graph, so the landmarks
 are those of its FaceMesh (`models.reference`).
 """

@@ -24,8 +24,7 @@ Picture: TypeAlias = NDArray[np.uint8]
 RefusedReason: TypeAlias = Literal["not-a-jpeg", "not-a-picture", "corrupt", "too-large"]
 
 MAX_SIDE_PX = 32_766
-"""OpenCV warps no picture with a longer side (its coordinates are signed 16-bit); inside MediaPipe that ends
-the process."""
+"""OpenCV warps no picture with a longer side (its coordinates are signed 16-bit)."""
 
 # What Pillow's decoders raise on broken files, apart from UnidentifiedImageError.
 _PILLOW_ERRORS = (

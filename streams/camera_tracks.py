@@ -7,27 +7,19 @@ It keeps ids when partitions move, but no frame needs it. So the timeouts are sh
 without it.
 """
 
-import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from streams import subjects
+from streams import quick_redis
 from streams.frames import MAX_TIME_US
 from streams.landmarks import SubjectId
+from streams.quick_redis import QuickStore
 from streams.settings import Settings
 
 SCHEMA = "mien.camera-tracks/1"
-TIMEOUT_S = 0.5
-"""Frames wait meanwhile."""
 
 
 class TrackRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -57,12 +49,8 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(CameraTracks)
 
 
-class CameraTracksStore:
-    """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer in `TIMEOUT_S`."""
-
-    def __init__(self, client: Redis, settings: Settings) -> None:
-        self._client = client
-        self._settings = settings
+class CameraTracksStore(QuickStore):
+    """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer soon."""
 
     async def read(self, camera_id: str) -> CameraTracks | None:
         """None if nothing is known, or only what another release wrote."""
@@ -77,32 +65,14 @@ class CameraTracksStore:
                 pipe.set(tracks_key(camera_id), _encoder.encode(record), ex=ttl_s)
             await pipe.execute()
 
-    async def ping(self) -> None:
-        async with self._in_time():
-            await self._client.ping()
 
-    @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                yield
-        except TimeoutError as exc:
-            late = RedisTimeoutError(f"no answer within {TIMEOUT_S} s")
-            raise subjects.unavailable(self._settings, late) from exc
-        except (RedisError, OSError) as exc:
-            error = exc if isinstance(exc, RedisError) else RedisConnectionError(str(exc))
-            raise subjects.unavailable(self._settings, error) from exc
-
-
-@asynccontextmanager
-async def connect(settings: Settings) -> AsyncIterator[CameraTracksStore]:
+def connect(settings: Settings) -> AbstractAsyncContextManager[CameraTracksStore]:
     """Connects when it is first used.
 
     Raises:
         SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
     """
-    async with subjects.client(settings, timeout_s=TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as client:
-        yield CameraTracksStore(client, settings)
+    return quick_redis.connect(CameraTracksStore, settings)
 
 
 def _decoded(value: bytes) -> CameraTracks | None:

@@ -6,29 +6,21 @@ subject's other keys (``streams.subjects``) and expires ``subject_ttl_s`` after 
 It makes an answer better, but none needs it. So the timeouts are short, and whoever asks goes on without it.
 """
 
-import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from streams import subjects
+from streams import quick_redis
 from streams.frames import MAX_TIME_US
 from streams.landmarks import MAX_COORDINATE, pack_points
+from streams.quick_redis import QuickStore
 from streams.settings import Settings
 
 SCHEMA = "mien.neutral-face/1"
-TIMEOUT_S = 0.5
-"""Frames wait meanwhile."""
 
 
 class NeutralFace(msgspec.Struct, frozen=True, array_like=True, tag=SCHEMA):
@@ -67,12 +59,8 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(NeutralFace)
 
 
-class NeutralFaceStore:
-    """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer in `TIMEOUT_S`."""
-
-    def __init__(self, client: Redis, settings: Settings) -> None:
-        self._client = client
-        self._settings = settings
+class NeutralFaceStore(QuickStore):
+    """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer soon."""
 
     async def read(self, subject_ids: Sequence[str]) -> dict[str, NeutralFace]:
         """Those that are known. What is no :class:`NeutralFace`, but another release's, is not known."""
@@ -93,32 +81,14 @@ class NeutralFaceStore:
                 pipe.set(neutral_key(subject_id), _encoder.encode(face), ex=self._settings.subject_ttl_s)
             await pipe.execute()
 
-    async def ping(self) -> None:
-        async with self._in_time():
-            await self._client.ping()
 
-    @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                yield
-        except TimeoutError as exc:
-            late = RedisTimeoutError(f"no answer within {TIMEOUT_S} s")
-            raise subjects.unavailable(self._settings, late) from exc
-        except (RedisError, OSError) as exc:
-            error = exc if isinstance(exc, RedisError) else RedisConnectionError(str(exc))
-            raise subjects.unavailable(self._settings, error) from exc
-
-
-@asynccontextmanager
-async def connect(settings: Settings) -> AsyncIterator[NeutralFaceStore]:
+def connect(settings: Settings) -> AbstractAsyncContextManager[NeutralFaceStore]:
     """Connects when it is first used.
 
     Raises:
         SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
     """
-    async with subjects.client(settings, timeout_s=TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as client:
-        yield NeutralFaceStore(client, settings)
+    return quick_redis.connect(NeutralFaceStore, settings)
 
 
 def _decoded(value: bytes) -> NeutralFace | None:
