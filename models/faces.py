@@ -67,6 +67,8 @@ class DetectedFace(NamedTuple):
     """float32 ``[4]``: the landmarks' bounding box. It may reach over the picture's border."""
     presence: float
     """The mesh network's own belief that its crop shows a face, 0 to 1."""
+    sharpness: float
+    """Of the face in that crop (`quality.sharpness`)."""
 
 
 class FaceEngine(Protocol):

@@ -4,7 +4,7 @@ There is no truth in here, only agreement: a face whose undegraded picture gets 
 smaller, blurred or turned. If it then gets a sure answer at all, it must be the same one; an unsure one is
 not given anyway (`low-confidence`). The limit of a quality measure is where the share of same answers among
 those given falls below what is asked for. Everything is read the way the landmarks worker reads it:
-`faces.find_faces`, `align`, `quality`.
+`faces.find_faces`, `align`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from models.classifier import Classifier
 from models.faces import DetectedFace, FaceEngine, find_faces, iou
 from models.head_turn import turned
 from models.pictures import Picture
-from models.quality import inter_ocular_px, quality
+from models.quality import inter_ocular_px
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -193,14 +193,13 @@ def read(
     aligned = align.align(face.landmarks_px[None])
     yaw, pitch, _ = align.pose_deg(aligned.rotation)[0].tolist()
     answer = classifier.classify(classifier.landmark_set.take(aligned.points))
-    measured = quality(picture_rgb, face)
     return face, Reading(
         emotion=int(answer.target[0]),
         confidence=float(answer.probabilities[0].max()),
         points=aligned.points[0],
         attributions=answer.attributions[0],
-        inter_ocular_px=measured.inter_ocular_px,
-        sharpness=measured.sharpness,
+        inter_ocular_px=inter_ocular_px(face.landmarks_px),
+        sharpness=face.sharpness,
         yaw_deg=yaw,
         pitch_deg=pitch,
     )

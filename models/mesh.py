@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from models import detector
 from models.faces import CROP_PX, DetectedFace, Detection, Picture, Roi, Tile, box_xyxy_px
 from models.native_stderr import native_stderr_held_back
+from models.quality import sharpness
 
 MIN_PRESENCE: Final = 0.5
 """Below this the crop shows no face (FaceMesh's own default)."""
@@ -67,7 +68,7 @@ class LiteRtEngine:
 
     def _mesh_one(self, picture_rgb: Picture, roi: Roi) -> DetectedFace | None:
         a, b, x_px, y_px = _crop_to_picture(roi)
-        crop = cv2.warpAffine(
+        crop: Picture = cv2.warpAffine(  # type: ignore[assignment]
             picture_rgb,
             np.array([[a, -b, x_px], [b, a, y_px]]),
             (CROP_PX, CROP_PX),
@@ -75,14 +76,17 @@ class LiteRtEngine:
             borderMode=cv2.BORDER_REPLICATE,
         )
         np.multiply(crop, _UNIT, out=self._mesh.input())
-        points, presence_logit = self._mesh.run()
+        flat_points, presence_logit = self._mesh.run()
         presence = 1 / (1 + math.exp(-presence_logit.item()))
         if presence < MIN_PRESENCE:
             return None
         # z has the crop's scale too, and no direction.
         to_picture = np.array([[a, b, 0], [-b, a, 0], [0, 0, roi.size_px / CROP_PX]], dtype=np.float32)
-        landmarks_px = points.reshape(468, 3) @ to_picture + np.array([x_px, y_px, 0], dtype=np.float32)
-        return DetectedFace(landmarks_px, box_xyxy_px(landmarks_px), presence)
+        points = flat_points.reshape(468, 3)
+        landmarks_px = points @ to_picture + np.array([x_px, y_px, 0], dtype=np.float32)
+        return DetectedFace(
+            landmarks_px, box_xyxy_px(landmarks_px), presence, sharpness(crop, box_xyxy_px(points))
+        )
 
     def close(self) -> None:
         """Frees both networks."""

@@ -338,6 +338,8 @@ def _assign(
     """
     if not tracks or not faces:
         return {}
+    if len(tracks) == len(faces) == 1:
+        return {0: 0} if _cost(tracks[0], faces[0], now_us) <= reach_faces else {}
     costs = np.array([[_cost(t, face, now_us) for t in tracks] for face in faces])
     in_reach = costs <= reach_faces
     if in_reach.sum(axis=0).max() > 1 or in_reach.sum(axis=1).max() > 1:

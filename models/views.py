@@ -70,8 +70,7 @@ class ShrunkEngine:
 
     def _face_in_frame(self, face: DetectedFace) -> DetectedFace:
         shift_px = np.array([self._shift_px, self._shift_px, 0], dtype=np.float32)
-        return DetectedFace(
-            face.landmarks_px * np.float32(self._shrink) + shift_px,
-            face.box_xyxy_px * np.float32(self._shrink) + np.float32(self._shift_px),
-            face.presence,
+        return face._replace(
+            landmarks_px=face.landmarks_px * np.float32(self._shrink) + shift_px,
+            box_xyxy_px=face.box_xyxy_px * np.float32(self._shrink) + np.float32(self._shift_px),
         )

@@ -17,7 +17,7 @@ from streams.frames import Frame, new_traceparent
 from streams.settings import Settings
 from workers import loading, output
 from workers.classify import EventMaker
-from workers.landmarks import to_message
+from workers.landmarks import to_messages
 from workers.subjects import top_regions
 
 CAMERA_ID = "explain"
@@ -42,16 +42,8 @@ def run(settings: Settings, image: Path, out: Path | None) -> list[EmotionEvent]
     with LiteRtEngine() as engine:
         found = find_faces(engine, picture, max_faces=settings.max_faces)
     frame = _frame(picture)
-    messages = [
-        to_message(
-            frame,
-            picture,
-            TrackedFace(f"{CAMERA_ID}:{number}", face),
-            landmark_set,
-            size_px=(picture.shape[1], picture.shape[0]),
-        )
-        for number, face in enumerate(found, start=1)
-    ]
+    tracked = [TrackedFace(f"{CAMERA_ID}:{number}", face) for number, face in enumerate(found, start=1)]
+    messages = to_messages(frame, tracked, landmark_set, size_px=(picture.shape[1], picture.shape[0]))
     explained = events.of([events.check(message) for message in messages]) if messages else []
     if out is not None:
         drawn = annotate(

@@ -2,7 +2,9 @@
 
 For each frame: too old? → decode → find and follow faces → align → measure pose and quality → send. Where a
 camera's faces are is handed over to the next worker that gets its partition (``workers.hand_over``).
-Everything that computes runs in one thread beside the event loop.
+
+Three threads, which compute outside Python's lock for most of their time: one finds faces, one decodes the
+next frame of the batch meanwhile, and the event loop sends the last one's faces.
 """
 
 import asyncio
@@ -12,7 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import zip_longest
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from models import align, quality
 from models.faces import FaceEngine, Picture, box_xyxy_px
@@ -57,13 +62,13 @@ async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Hand
     landmark_set = loading.load_landmark_set(settings)
     loop = asyncio.get_running_loop()
     async with _hand_over(settings) as hand_over:
-        with ThreadPoolExecutor(1, thread_name_prefix="faces") as thread:
-            engine = await loop.run_in_executor(thread, LiteRtEngine)
+        with ThreadPoolExecutor(1, "decode") as decoder, ThreadPoolExecutor(1, "faces") as finder:
+            engine = await loop.run_in_executor(finder, LiteRtEngine)
             faces = Faces(engine, landmark_set, settings)
             try:
-                yield LandmarksWorker(settings, outlet, faces, thread, hand_over).handle
+                yield LandmarksWorker(settings, outlet, faces, finder, decoder, hand_over).handle
             finally:
-                await loop.run_in_executor(thread, engine.close)
+                await loop.run_in_executor(finder, engine.close)
 
 
 @asynccontextmanager
@@ -91,49 +96,67 @@ class LandmarksWorker:
         settings: Settings,
         outlet: Outlet,
         faces: "Faces",
-        thread: ThreadPoolExecutor,
+        finder: ThreadPoolExecutor,
+        decoder: ThreadPoolExecutor,
         hand_over: HandOver | None = None,
     ) -> None:
         self._settings = settings
         self._outlet = outlet
         self._faces = faces
-        self._thread = thread
+        self._finder = finder
+        self._decoder = decoder
         self._hand_over = hand_over
 
     async def handle(self, batch: Sequence[Message]) -> None:
-        """The thread gets all frames at once: while some frames' faces are sent, it works on the next."""
-        begun: list[tuple[Message, Frame, Future[_Found]]] = []
+        """The threads get all frames at once: while some frames' faces are sent, they work on the next."""
+        begun: list[tuple[Message, _Work]] = []
         for message in batch:
             try:
                 if work := await self._begin(message):
-                    begun.append((message, *work))
+                    begun.append((message, work))
             except InputRefused as exc:
                 await self._outlet.refuse(message, exc)
+        self._finder.submit(self._find_all, [work for _, work in begun])
         deliveries: list[Awaitable[Any]] = []
         for start in range(0, len(begun), SENT_TOGETHER):
             together = begun[start : start + SENT_TOGETHER]
-            done = [asyncio.wrap_future(found) for _, _, found in together]
-            await asyncio.gather(*done, return_exceptions=True)
-            for message, frame, found in together:
+            await asyncio.gather(
+                *(asyncio.wrap_future(work.found) for _, work in together), return_exceptions=True
+            )
+            for message, work in together:
                 try:
-                    deliveries += await self._send(message, frame, found.result())
+                    deliveries += await self._send(message, work.frame, work.found.result())
                 except InputRefused as exc:
-                    metrics.frames_total.labels(NAME, frame.camera_id, exc.reason).inc()
+                    metrics.frames_total.labels(NAME, work.frame.camera_id, exc.reason).inc()
                     await self._outlet.refuse(message, exc)
         await asyncio.gather(*deliveries)
 
-    async def _begin(self, message: Message) -> "tuple[Frame, Future[_Found]] | None":
-        """Hands a frame to the thread; None if it is too old."""
+    async def _begin(self, message: Message) -> "_Work | None":
+        """None if the frame is too old."""
         frame = frames.decode(message.key, message.value, message.headers)
         if is_stale(frame, time.time_ns() // 1000, self._settings.max_frame_age_ms):
             metrics.frames_total.labels(NAME, frame.camera_id, "stale").inc()
             return None
         resumed = await self._hand_over.meet(frame.camera_id) if self._hand_over else ()
-        return frame, self._thread.submit(self._find, frame, resumed)
+        return _Work(frame, resumed, Future())
 
-    def _find(self, frame: Frame, resumed: Sequence[Track]) -> "_Found":
-        """In the thread."""
-        return _Found(self._faces.of(frame, resumed), *self._faces.known(frame.camera_id))
+    def _find_all(self, works: Sequence["_Work"]) -> None:
+        """In its thread, one frame after the other. The next one is decoded meanwhile, but no more than that:
+        pictures are large.
+        """
+        following: Future[Decoded] | None = None
+        for work, after in zip_longest(works, works[1:]):
+            ahead = following
+            following = self._decoder.submit(self._faces.decode, after.frame) if after else None
+            if not work.found.set_running_or_notify_cancel():
+                continue
+            try:
+                # A picture that cannot be decoded is refused by `of`, after it has taken up the tracks.
+                decoded = ahead.result() if ahead and not ahead.exception() else None
+                faces = self._faces.of(work.frame, work.resumed, decoded)
+                work.found.set_result(_Found(faces, *self._faces.known(work.frame.camera_id)))
+            except Exception as exc:  # noqa: BLE001  whoever waits for the frame gets it
+                work.found.set_exception(exc)
 
     async def _send(self, message: Message, frame: Frame, found: "_Found") -> list[Awaitable[Any]]:
         if self._hand_over:
@@ -149,6 +172,14 @@ class LandmarksWorker:
         return deliveries
 
 
+class _Work(NamedTuple):
+    """A frame to find faces in, the tracks that another worker left, and what will come of it."""
+
+    frame: Frame
+    resumed: Sequence[Track]
+    found: "Future[_Found]"
+
+
 class _Found(NamedTuple):
     """Of one frame, and what its camera's tracker knew after it."""
 
@@ -162,8 +193,21 @@ def is_stale(frame: Frame, now_us: int, max_frame_age_ms: int) -> bool:
     return frame.source == "live" and now_us - frame.captured_at_us > max_frame_age_ms * 1000
 
 
+class Decoded(NamedTuple):
+    """A frame's picture."""
+
+    picture_rgb: Picture
+    size_px: tuple[int, int]
+    """The frame's width and height …"""
+    shrink: int
+    """… of which so many px, across and down, are one of the picture."""
+
+
 class Faces:
-    """Frame in, faces as messages out; keeps a small tracker for each camera. For one thread."""
+    """Frame in, faces as messages out; keeps a small tracker for each camera.
+
+    For one thread, and another that decodes frames before their turn.
+    """
 
     def __init__(self, engine: FaceEngine, landmark_set: LandmarkSet, settings: Settings) -> None:
         self._engine = engine
@@ -171,41 +215,60 @@ class Faces:
         self._settings = settings
         self._cameras: dict[str, _Camera] = {}
 
-    def of(self, frame: Frame, resumed: Sequence[Track] = ()) -> list[Landmarks]:
-        """The faces of a frame; `resumed` are tracks of its camera that another worker left.
+    def decode(self, frame: Frame) -> Decoded:
+        """The picture of a frame, as small as the camera's faces allow by what is known of them now.
 
         Raises:
             BadPicture: if the JPEG is corrupt, too large or none at all.
         """
-        settings = self._settings
-        camera = self._camera(frame)
-        if resumed:
-            camera.tracker.resume(resumed, frame.captured_at_us)
-        shrink = shrink_of_next(camera.tracker)
+        camera = self._cameras.get(frame.camera_id)
+        shrink = shrink_of_next(camera.tracker) if camera else 1
         with metrics.stage_duration_seconds.labels(NAME, "decode").time():
             try:
                 size_px = jpeg_size_px(frame.jpeg)
-                picture = decode_jpeg(
+                picture_rgb = decode_jpeg(
                     frame.jpeg,
-                    max_bytes=settings.max_frame_bytes,
-                    max_pixels=settings.max_frame_pixels,
+                    max_bytes=self._settings.max_frame_bytes,
+                    max_pixels=self._settings.max_frame_pixels,
                     shrink=shrink,
                 )
             except PictureRefused as exc:
                 raise BadPicture(
                     f"Frame {frame.seq} of camera {frame.camera_id}: {exc}", reason=exc.reason
                 ) from exc
+        return Decoded(picture_rgb, size_px, shrink)
+
+    def of(
+        self, frame: Frame, resumed: Sequence[Track] = (), decoded: Decoded | None = None
+    ) -> list[Landmarks]:
+        """The faces of a frame; `resumed` are tracks of its camera that another worker left.
+
+        A picture that was decoded before its turn, for faces that are others by now, is decoded again: what
+        is found does not depend on who was faster.
+
+        Raises:
+            BadPicture: as `decode`.
+        """
+        settings = self._settings
+        camera = self._camera(frame)
+        if resumed:
+            camera.tracker.resume(resumed, frame.captured_at_us)
+        if decoded is None or decoded.shrink != shrink_of_next(camera.tracker):
+            decoded = self.decode(frame)
+        picture_rgb, size_px, shrink = decoded
         with metrics.stage_duration_seconds.labels(NAME, "faces").time():
             tracked = track(
-                self._engine, camera.tracker, picture, frame.captured_at_us, size_px=size_px, shrink=shrink
+                self._engine,
+                camera.tracker,
+                picture_rgb,
+                frame.captured_at_us,
+                size_px=size_px,
+                shrink=shrink,
             )
             if settings.smooth_landmarks:
                 tracked = camera.smooth(tracked, frame.captured_at_us)
         with metrics.stage_duration_seconds.labels(NAME, "align").time():
-            return [
-                to_message(frame, picture, face, self._landmark_set, size_px=size_px, shrink=shrink)
-                for face in tracked
-            ]
+            return to_messages(frame, tracked, self._landmark_set, size_px=size_px)
 
     def known(self, camera_id: str) -> tuple[int, tuple[Track, ...]]:
         """The newest frame's time in µs, and whom the camera's tracker may see again."""
@@ -258,36 +321,37 @@ class _Camera:
         ]
 
 
-def to_message(
-    frame: Frame,
-    picture: Picture,
-    tracked: TrackedFace,
-    landmark_set: LandmarkSet,
-    *,
-    size_px: tuple[int, int],
-    shrink: int = 1,
-) -> Landmarks:
-    """One tracked face as it goes to Kafka. `size_px` is the frame's, `shrink` how far the picture is."""
-    face = tracked.face
+def to_messages(
+    frame: Frame, tracked: Sequence[TrackedFace], landmark_set: LandmarkSet, *, size_px: tuple[int, int]
+) -> list[Landmarks]:
+    """The tracked faces of a frame as they go to Kafka. `size_px` is the frame's width and height."""
+    if not tracked:
+        return []
     width, height = size_px
-    alignment = align.align(face.landmarks_px[None])
-    yaw, pitch, roll = align.pose_deg(alignment.rotation)[0].tolist()
-    x0, y0, x1, y1 = (face.box_xyxy_px / (width, height, width, height)).clip(0, 1).tolist()
-    measured = quality.quality(picture, face, shrink)
-    return Landmarks(
-        camera_id=frame.camera_id,
-        frame_seq=frame.seq,
-        captured_at_us=frame.captured_at_us,
-        subject_id=tracked.subject_id,
-        face=FaceBox(x0, y0, x1 - x0, y1 - y0),
-        pose=Pose(yaw, pitch, roll),
-        quality=Quality(measured.inter_ocular_px, measured.sharpness, face.presence),
-        landmark_set=landmark_set.id,
-        points=landmarks.pack_points(landmark_set.take(alignment.points)[0]),
-        transform=Transform(
-            scale_px=float(alignment.scale[0]),
-            rotation=alignment.rotation[0].ravel().tolist(),
-            translation_px=alignment.translation_px[0].tolist(),
-        ),
-        traceparent=frame.traceparent,
-    )
+    alignment = align.align(np.stack([face.landmarks_px for _, face in tracked]))
+    poses_deg = align.pose_deg(alignment.rotation).tolist()
+    points = landmark_set.take(alignment.points)
+    whole = np.array([width, height, width, height], np.float32)
+    boxes = np.stack([face.box_xyxy_px for _, face in tracked]) / whole
+    return [
+        Landmarks(
+            camera_id=frame.camera_id,
+            frame_seq=frame.seq,
+            captured_at_us=frame.captured_at_us,
+            subject_id=subject_id,
+            face=FaceBox(x0, y0, x1 - x0, y1 - y0),
+            pose=Pose(*pose_deg),
+            quality=Quality(quality.inter_ocular_px(face.landmarks_px), face.sharpness, face.presence),
+            landmark_set=landmark_set.id,
+            points=landmarks.pack_points(points[place]),
+            transform=Transform(
+                scale_px=float(alignment.scale[place]),
+                rotation=alignment.rotation[place].ravel().tolist(),
+                translation_px=alignment.translation_px[place].tolist(),
+            ),
+            traceparent=frame.traceparent,
+        )
+        for place, ((subject_id, face), pose_deg, (x0, y0, x1, y1)) in enumerate(
+            zip(tracked, poses_deg, boxes.clip(0, 1).tolist(), strict=True)
+        )
+    ]

@@ -1,5 +1,6 @@
 """`mien landmarks` with a fake engine: which frames are decoded, refused or dropped, and what is sent."""
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +17,22 @@ from models.faces import DetectedFace, Detection, Picture, Roi, box_xyxy_px
 from models.landmark_set import LandmarkSet
 from models.pictures import encode_jpeg
 from models.search import Pace
-from models.tracking import shrink_of_next
+from models.tracking import Track, shrink_of_next
 from streams import frames, landmarks, metrics
 from streams.frames import Frame, new_traceparent
 from streams.landmarks import Landmarks
 from streams.settings import Settings
 from workers import landmarks as worker_
 from workers import stage
-from workers.landmarks import EVICT_AFTER_US, SENT_TOGETHER, Faces, LandmarksWorker, _hand_over, is_stale
+from workers.landmarks import (
+    EVICT_AFTER_US,
+    SENT_TOGETHER,
+    Decoded,
+    Faces,
+    LandmarksWorker,
+    _hand_over,
+    is_stale,
+)
 from workers.messages import Message
 
 SET = LandmarkSet("three", np.array([0, 33, 263], np.int32))
@@ -33,10 +42,10 @@ JPEG = encode_jpeg(NOISE)
 
 def face_at(x_px: float, y_px: float = 120.0, scale_px: float = 40.0) -> DetectedFace:
     points = (CANONICAL * scale_px + [x_px, y_px, 0]).astype(np.float32)
-    return DetectedFace(points, box_xyxy_px(points), 0.9)
+    return DetectedFace(points, box_xyxy_px(points), 0.9, 0.05)
 
 
-WHOLE = {"min_face_px": 30}
+WHOLE: dict[str, Any] = {"min_face_px": 30}
 """Settings with which frames are decoded at their full size: so small a face is searched for in them."""
 
 
@@ -44,7 +53,7 @@ def shrunk(face: DetectedFace, n: float) -> DetectedFace:
     """The face in a picture where one px is the middle of n x n of the frame's."""
     xy = np.float32((n - 1) / 2)
     landmarks_px = (face.landmarks_px - [xy, xy, 0]).astype(np.float32) / np.float32(n)
-    return DetectedFace(landmarks_px, box_xyxy_px(landmarks_px), face.presence)
+    return DetectedFace(landmarks_px, box_xyxy_px(landmarks_px), face.presence, face.sharpness / n)
 
 
 class FakeEngine:
@@ -93,9 +102,9 @@ def engine() -> FakeEngine:
 
 @pytest.fixture
 def worker(engine: FakeEngine, outlet: Any) -> Iterator[LandmarksWorker]:
-    with ThreadPoolExecutor(1) as thread:
+    with ThreadPoolExecutor(1) as decoder, ThreadPoolExecutor(1) as finder:
         settings = Settings(**WHOLE)
-        yield LandmarksWorker(settings, outlet, Faces(engine, SET, settings), thread)
+        yield LandmarksWorker(settings, outlet, Faces(engine, SET, settings), finder, decoder)
 
 
 def sent(outlet: Any) -> list[Landmarks]:
@@ -128,7 +137,7 @@ async def test_a_face_becomes_a_message_that_leads_back_to_the_picture(
     assert (one.pose.yaw, one.pose.pitch, one.pose.roll) == pytest.approx((0, 0, 0), abs=0.01)
     assert one.quality.inter_ocular_px == pytest.approx(40, abs=0.01)
     assert one.quality.presence == pytest.approx(0.9)
-    assert one.quality.sharpness > 0
+    assert one.quality.sharpness == 0.05
 
 
 async def test_the_points_are_aligned_and_the_sets_own(
@@ -383,10 +392,10 @@ async def test_the_next_worker_goes_on_with_the_ids(engine: FakeEngine, outlet: 
 
     async def subject(seq: int, settings: Settings) -> str:
         outlet.sent.clear()
-        with ThreadPoolExecutor(1) as thread:
+        with ThreadPoolExecutor(1) as decoder, ThreadPoolExecutor(1) as finder:
             async with _hand_over(settings) as hand_over:
                 faces = Faces(engine, SET, settings)
-                worker = LandmarksWorker(settings, outlet, faces, thread, hand_over)
+                worker = LandmarksWorker(settings, outlet, faces, finder, decoder, hand_over)
                 await worker.handle([message(seq=seq)])
         return sent(outlet)[0].subject_id
 
@@ -396,6 +405,116 @@ async def test_the_next_worker_goes_on_with_the_ids(engine: FakeEngine, outlet: 
     nowhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     assert await subject(4, nowhere) != first
     assert await subject(5, settings) == first
+
+
+class WatchedFaces(Faces):
+    """Says which frames were decoded."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        super().__init__(engine, SET, Settings(**WHOLE))
+        self.decoded: list[int] = []
+        self.second = threading.Event()
+
+    def decode(self, frame: Frame) -> Decoded:
+        decoded = super().decode(frame)
+        self.decoded.append(frame.seq)
+        if frame.seq == 2:
+            self.second.set()
+        return decoded
+
+
+class PatientEngine(FakeEngine):
+    """Looks at the first frame until the second one is decoded."""
+
+    watched: WatchedFaces
+    decoded_at_first_look: Sequence[int] = ()
+
+    def detect(
+        self, picture_rgb: Picture, tile_xyxy_px: tuple[int, int, int, int] | None = None
+    ) -> list[Detection]:
+        if not self.decoded_at_first_look:
+            assert self.watched.second.wait(10), "the next frame is not decoded meanwhile"
+            self.decoded_at_first_look = list(self.watched.decoded)
+        return super().detect(picture_rgb, tile_xyxy_px)
+
+
+async def test_the_next_frame_is_decoded_meanwhile_and_no_more(outlet: Any) -> None:
+    engine = PatientEngine(face_at(160))
+    faces = engine.watched = WatchedFaces(engine)
+    with ThreadPoolExecutor(1) as decoder, ThreadPoolExecutor(1) as finder:
+        worker = LandmarksWorker(Settings(**WHOLE), outlet, faces, finder, decoder)
+        await worker.handle([message(seq=seq) for seq in (1, 2, 3, 4)])
+
+    assert sorted(engine.decoded_at_first_look) == [1, 2]
+    assert [one.frame_seq for one in sent(outlet)] == [1, 2, 3, 4]
+    assert sorted(faces.decoded) == [1, 2, 3, 4]
+
+
+class NearingFaces(Faces):
+    """The only face of frame n has the n-th distance between its eyes."""
+
+    APART_PX = (150, 110, 110, 150, 150, 290, 290, 150)
+
+    def __init__(self) -> None:
+        self.engine = FakeEngine(frame_width_px=1280)
+        super().__init__(self.engine, SET, Settings(max_faces=1))
+
+    def of(
+        self, frame: Frame, resumed: Sequence[Track] = (), decoded: Decoded | None = None
+    ) -> list[Landmarks]:
+        self.engine.faces = (face_at(640, 480, self.APART_PX[frame.seq]),)
+        return super().of(frame, resumed, decoded)
+
+
+async def test_a_batch_is_answered_as_its_frames_one_by_one(outlet: Any) -> None:
+    """Also where a face comes so near that the frame decoded meanwhile is too small or too large for it."""
+    jpeg = encode_jpeg(np.full((960, 1280, 3), 90, np.uint8))
+    trace = new_traceparent()
+    encoded = [
+        frames.encode(Frame("lobby", n, 10**15 + n * 10**5, (1280, 960), "file", trace, jpeg))
+        for n in range(len(NearingFaces.APART_PX))
+    ]
+    messages = [Message(*one, "mien.frames", 0, n) for n, one in enumerate(encoded)]
+
+    async def answers(batch: int) -> list[Landmarks]:
+        outlet.sent.clear()
+        with ThreadPoolExecutor(1) as decoder, ThreadPoolExecutor(1) as finder:
+            worker = LandmarksWorker(Settings(max_faces=1), outlet, NearingFaces(), finder, decoder)
+            for start in range(0, len(messages), batch):
+                await worker.handle(messages[start : start + batch])
+        return sent(outlet)
+
+    one_by_one = await answers(1)
+    shrunk_by = [0.05 / one.quality.sharpness for one in one_by_one]  # what the fake engine makes of it
+    assert shrunk_by == pytest.approx([2, 2, 1, 1, 2, 2, 4, 4])
+    assert await answers(4) == one_by_one
+
+
+async def test_a_broken_frame_costs_neither_the_others_nor_the_ids(engine: FakeEngine, outlet: Any) -> None:
+    """It is the first of its camera, whose subject another worker left."""
+    taken_up = Faces(engine, SET, Settings(**WHOLE))
+    (before,) = taken_up.of(Frame("lobby", 0, now_us() - 100_000, (320, 240), "live", "", JPEG))
+
+    class LeftTracks:
+        async def meet(self, camera_id: str) -> Sequence[Track]:
+            _, tracks = tracks_of.pop(camera_id, (0, ()))
+            return tracks
+
+        def note(self, *_: Any) -> None: ...
+
+    tracks_of = {"lobby": taken_up.known("lobby")}
+    with ThreadPoolExecutor(1) as decoder, ThreadPoolExecutor(1) as finder:
+        faces = Faces(engine, SET, Settings(**WHOLE))
+        hand_over: Any = LeftTracks()
+        worker = LandmarksWorker(Settings(**WHOLE), outlet, faces, finder, decoder, hand_over)
+        await worker.handle(
+            [message(camera_id="door"), message(JPEG[:500], seq=1), message(seq=2), message(seq=3)]
+        )
+
+    (dead,) = outlet.refused
+    assert dead[1].reason == "corrupt"
+    assert [one.frame_seq for one in sent(outlet) if one.camera_id == "lobby"] == [2, 3]
+    assert {one.subject_id for one in sent(outlet) if one.camera_id == "lobby"} == {before.subject_id}
 
 
 @pytest.mark.parametrize("smooth", [False, True])

@@ -205,6 +205,25 @@ def test_a_picture_at_half_its_size_gives_the_same_landmarks_in_px_of_the_frame(
     assert found.roi.center_x_px == pytest.approx(roi.center_x_px, abs=0.1 * roi.size_px)
 
 
+@pytest.mark.parametrize("face_px", [90, 140, 220])
+def test_a_blurred_face_is_less_sharp_however_large_it_is(engine: LiteRtEngine, face_px: int) -> None:
+    sharp = scene((320, 240, face_px, False))
+    pictures = [sharp, *(cv2.GaussianBlur(sharp, (0, 0), share * face_px) for share in (0.01, 0.02, 0.04))]
+    values = [find_faces(engine, np.asarray(picture, np.uint8))[0].sharpness for picture in pictures]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > 0.01
+    assert values[-1] < 0.0026
+
+
+@pytest.mark.parametrize("tilt_deg", [-40, 25])
+def test_a_tilted_head_is_as_sharp(engine: LiteRtEngine, tilt_deg: int) -> None:
+    picture = scene((320, 240, 140, False))
+    turn = cv2.getRotationMatrix2D((320, 240), tilt_deg, 1)
+    tilted = np.asarray(cv2.warpAffine(picture, turn, (640, 480), flags=cv2.INTER_CUBIC), np.uint8)
+    (upright,), (turned,) = (find_faces(engine, p) for p in (picture, tilted))
+    assert turned.sharpness == pytest.approx(upright.sharpness, rel=0.25)
+
+
 @pytest.mark.parametrize("spec", [None, ModuleSpec("mediapipe", None, origin="/elsewhere/__init__.py")])
 def test_without_mediapipes_wheel_it_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, spec: ModuleSpec | None

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from models.canonical import CANONICAL
 from models.degrade import moved
-from models.faces import DetectedFace, Picture, box_xyxy_px
-from models.quality import Quality, inter_ocular_px, quality, sharpness
+from models.faces import Picture
+from models.quality import inter_ocular_px, sharpness
 
 BOX = np.array([50, 50, 250, 250], dtype=np.float32)
 
@@ -46,30 +46,22 @@ def test_motion_in_any_direction_is_a_blur(angle_deg: float) -> None:
 
 @given(st.integers(0, 20))
 def test_it_is_at_most_the_variance_of_the_laplacian(seed: int) -> None:
-    picture = np.asarray(cv2.GaussianBlur(texture(seed, side=600), (0, 0), 6), dtype=np.uint8)
-    whole = np.array([0, 0, 600, 600], dtype=np.float32)
-    grey = cv2.resize(picture[..., 0], (128, 128), interpolation=cv2.INTER_AREA).astype(np.float32)
+    picture = np.asarray(cv2.GaussianBlur(texture(seed, side=128), (0, 0), 1.5), dtype=np.uint8)
+    whole = np.array([0, 0, 128, 128], dtype=np.float32)
+    grey = picture[..., 0].astype(np.float32)
     laplacian = float(cv2.Laplacian(grey / grey.std(), cv2.CV_32F).var())
     assert 0.5 * laplacian < sharpness(picture, whole) < 1.05 * laplacian
 
 
-def test_the_size_of_the_face_does_not_matter() -> None:
-    picture = texture()
-    larger = np.asarray(cv2.resize(picture, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
-    assert sharpness(larger, BOX * 3) == pytest.approx(sharpness(picture, BOX), rel=0.15)
+@pytest.mark.parametrize("size", [(3, 200), (200, 3)])
+def test_the_least_area_has_a_value(size: tuple[int, int]) -> None:
+    assert sharpness(texture()[: size[0], : size[1]], np.array([0, 0, 200, 200], np.float32)) > 0
 
 
 def test_light_and_contrast_do_not_matter() -> None:
     picture = texture()
     dim = (picture * 0.4 + 10).round().astype(np.uint8)
     assert sharpness(dim, BOX) == pytest.approx(sharpness(picture, BOX), rel=0.1)
-
-
-def test_noise_finer_than_the_fixed_size_does_not_count() -> None:
-    large = np.asarray(cv2.resize(texture(), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
-    noise = np.random.default_rng(1).normal(0, 6, large.shape[:2])[:, :, None]
-    noisy = np.clip(large + noise, 0, 255).astype(np.uint8)
-    assert sharpness(noisy, BOX * 4) == pytest.approx(sharpness(large, BOX * 4), rel=0.25)
 
 
 def test_only_the_face_counts() -> None:
@@ -94,20 +86,3 @@ def test_a_box_over_the_border_is_cut() -> None:
     over = np.array([-100, -100, 250, 250], dtype=np.float32)
     inside = np.array([0, 0, 250, 250], dtype=np.float32)
     assert sharpness(texture(), over) == sharpness(texture(), inside)
-
-
-def test_quality_holds_both() -> None:
-    landmarks = CANONICAL * np.float32(100) + np.array([150, 150, 0], dtype=np.float32)
-    face = DetectedFace(landmarks, box_xyxy_px(landmarks), 1.0)
-    measured = quality(texture(), face)
-    assert measured == Quality(inter_ocular_px(landmarks), sharpness(texture(), face.box_xyxy_px))
-
-
-def test_a_face_in_a_picture_at_half_its_size_has_the_quality_of_its_frame() -> None:
-    frame = np.asarray(cv2.GaussianBlur(texture(side=1200), (0, 0), 4), dtype=np.uint8)
-    half = np.asarray(cv2.resize(frame, (600, 600), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    landmarks = CANONICAL * np.float32(400) + np.array([600, 600, 0], dtype=np.float32)
-    face = DetectedFace(landmarks, box_xyxy_px(landmarks), 1.0)
-    whole, shrunk = quality(frame, face), quality(half, face, shrink=2)
-    assert shrunk.inter_ocular_px == whole.inter_ocular_px
-    assert shrunk.sharpness == pytest.approx(whole.sharpness, rel=0.2)

@@ -38,7 +38,7 @@ def face_at(x: float, y: float, size_px: float = SIZE_PX) -> DetectedFace:
     points = CANONICAL * (size_px / (box[2] - box[0]))
     middle = (box_xyxy_px(points)[:2] + box_xyxy_px(points)[2:]) / 2
     landmarks = (points - [*middle, 0] + [x, y, 0]).astype(np.float32)
-    return DetectedFace(landmarks, box_xyxy_px(landmarks), 1.0)
+    return DetectedFace(landmarks, box_xyxy_px(landmarks), 1.0, 0.1)
 
 
 def as_detection(face: DetectedFace) -> Detection:
@@ -292,7 +292,7 @@ def test_two_that_come_back_between_their_places_are_told_apart_by_their_shapes(
             landmarks = face_at(x, y).landmarks_px.copy()
             top, height = landmarks[:, 1].min(), np.ptp(landmarks[:, 1])
             landmarks[:, 1] = top + height * ((landmarks[:, 1] - top) / height) ** powers[person]
-            return DetectedFace(landmarks, box_xyxy_px(landmarks), 1.0)
+            return DetectedFace(landmarks, box_xyxy_px(landmarks), 1.0, 0.1)
 
     for order in (["ann", "bob"], ["bob", "ann"]):  # in which they are found
         engine, tracker = TwoShapes(), camera()
@@ -540,5 +540,5 @@ def test_a_lost_face_may_be_as_large_as_it_was_seen_not_only_as_it_was_to_become
     box = np.array([100, 100, 100 + grown_to_px, 100 + grown_to_px], np.float32)
     lost = Track("cam:a", Roi(0, 0, 1, 0), box, 0, velocity=(0.0, 0.0, 0.9))
     there = np.array([120, 120, 180, 180], np.float32)
-    found = DetectedFace(np.zeros((468, 3), np.float32), there, 1.0)
+    found = DetectedFace(np.zeros((468, 3), np.float32), there, 1.0, 0.1)
     assert math.isfinite(tracking._cost(lost, found, 400_000)) is same

@@ -74,7 +74,7 @@ class Recorder:
 
 def _face(roi: Roi) -> DetectedFace:
     landmarks_px = (CANONICAL * roi.size_px + [roi.center_x_px, roi.center_y_px, 0]).astype(np.float32)
-    return DetectedFace(landmarks_px, box_xyxy_px(landmarks_px), 0.8)
+    return DetectedFace(landmarks_px, box_xyxy_px(landmarks_px), 0.8, 0.1)
 
 
 def test_crops_go_in_and_faces_come_out_in_px_of_the_frame() -> None:
