@@ -39,9 +39,10 @@ _JVM_OPTIONS = (
     "-Xms64m",
     "-Xmx384m",
     "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",  # the fast compiler only: starts sooner
     "-Dorg.apache.logging.log4j.level=INFO",  # of log4j's built-in configuration, which writes to stdout
 )
+_SHORT_LIVED = "-XX:TieredStopAtLevel=1"
+"""Of Java's two compilers only the fast one: it starts sooner, and a request costs more for ever."""
 _STOP_TIMEOUT_S = 20.0
 
 
@@ -54,6 +55,7 @@ class KafkaServer:
         A kept ``data_dir`` keeps the SCRAM credentials of its first start.
     tls: clients must use TLS and trust the certificate at ``ca_path``, made anew for 127.0.0.1 and localhost.
     partitions: of topics created without saying how many.
+    short_lived: for tests, which end before Java's slow compiler has paid off.
 
     On Linux the child also dies with the *thread* that started it (PR_SET_PDEATHSIG), so call ``start``
     from one that lives as long as the server is needed.
@@ -67,6 +69,7 @@ class KafkaServer:
         sasl: tuple[str, str] | None = None,
         tls: bool = False,
         partitions: int = 4,
+        short_lived: bool = False,
         lib_dir: Path = DEFAULT_LIB_DIR,
         ready_timeout_s: float = 60.0,
     ) -> None:
@@ -79,6 +82,7 @@ class KafkaServer:
         self._sasl = sasl
         self._tls = tls
         self._partitions = partitions
+        self._jvm_options = (*_JVM_OPTIONS, *((_SHORT_LIVED,) if short_lived else ()))
         self._lib_dir = lib_dir
         self._ready_timeout_s = ready_timeout_s
         self._ports: tuple[int, int, int] | None = None
@@ -192,7 +196,7 @@ class KafkaServer:
         if self._tls and not self.ca_path.exists():
             self._make_certificate()
         config = self._write_properties(self._ports)
-        jvm = [java, *_JVM_OPTIONS, "-cp", f"{self._lib_dir.resolve()}/*"]
+        jvm = [java, *self._jvm_options, "-cp", f"{self._lib_dir.resolve()}/*"]
         if not (self.data_dir / "meta.properties").exists():
             self._format(jvm, config)
         with self.log_path.open("ab") as log:

@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     min_inter_ocular_px: float = Field(16.0, ge=0, description="smaller faces abstain: small-face")
     max_yaw_deg: float = Field(21.0, ge=0, description="faces turned further abstain: extreme-pose")
     max_pitch_deg: float = Field(24.0, ge=0, description="the same up and down")
-    min_sharpness: float = Field(0.0026, ge=0, description="less sharp faces abstain: blurred")
+    min_sharpness: float = Field(0.0039, ge=0, description="less sharp faces abstain: blurred")
     explanation_landmarks: int = Field(10, ge=1, description="how many top landmarks an event lists")
 
     # Subjects

@@ -59,14 +59,14 @@ def lib_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def kafka(lib_dir: Path) -> Iterator[KafkaServer]:
-    with KafkaServer(lib_dir=lib_dir) as server:
+    with KafkaServer(short_lived=True, lib_dir=lib_dir) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def secure_kafka(lib_dir: Path) -> Iterator[KafkaServer]:
     """With SASL over TLS."""
-    with KafkaServer(lib_dir=lib_dir, sasl=SASL, tls=True) as server:
+    with KafkaServer(short_lived=True, lib_dir=lib_dir, sasl=SASL, tls=True) as server:
         yield server
 
 

@@ -66,7 +66,7 @@ def test_no_stage_that_dies_or_is_stopped_loses_or_repeats_anything(
 @pytest.fixture
 def own_kafka(lib_dir: Path) -> Iterator[KafkaServer]:
     """One that may be killed."""
-    with KafkaServer(lib_dir=lib_dir) as server:
+    with KafkaServer(short_lived=True, lib_dir=lib_dir) as server:
         yield server
 
 

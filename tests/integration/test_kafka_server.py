@@ -74,7 +74,7 @@ async def read_in_group(server: KafkaServer) -> bytes:
 
 async def test_messages_and_offsets_outlive_a_kill_and_nothing_outlives_stop(lib_dir: Path) -> None:
     large = b"x" * 4_000_000
-    with KafkaServer(lib_dir=lib_dir, partitions=1) as server:
+    with KafkaServer(short_lived=True, lib_dir=lib_dir, partitions=1) as server:
         address, data_dir = server.bootstrap, server.data_dir
         await create(server, "letters")
         await send(server, [b"a", large])
@@ -156,12 +156,12 @@ def test_a_port_in_use_is_named(lib_dir: Path) -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(KafkaServerUnavailable, match=f"port {port} .*in use"):
-            KafkaServer(port=port, lib_dir=lib_dir).start()
+            KafkaServer(port=port, short_lived=True, lib_dir=lib_dir).start()
 
 
 def test_a_server_that_cannot_start_shows_its_log(lib_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "meta.properties").write_text("version=1\nnode.id=99\ncluster.id=AAAAAAAAAAAAAAAAAAAAAA\n")
-    server = KafkaServer(lib_dir=lib_dir, data_dir=tmp_path)
+    server = KafkaServer(short_lived=True, lib_dir=lib_dir, data_dir=tmp_path)
     with pytest.raises(KafkaServerUnavailable, match=r"(?s)ended at once.*99"):
         server.start()
     assert not server.alive

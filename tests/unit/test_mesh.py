@@ -212,7 +212,7 @@ def test_a_blurred_face_is_less_sharp_however_large_it_is(engine: LiteRtEngine, 
     values = [find_faces(engine, np.asarray(picture, np.uint8))[0].sharpness for picture in pictures]
     assert values == sorted(values, reverse=True)
     assert values[0] > 0.01
-    assert values[-1] < 0.0026
+    assert values[-1] < 0.0039
 
 
 @pytest.mark.parametrize("tilt_deg", [-40, 25])
