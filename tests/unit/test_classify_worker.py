@@ -236,7 +236,7 @@ async def test_what_is_no_landmarks_message_is_refused(
         ({"pose": Pose(-21.1, 0, 0)}, {}, "extreme-pose"),
         ({"pose": Pose(0, 24.1, 0)}, {}, "extreme-pose"),
         ({"pose": Pose(0, 24.1, 0)}, {"max_pitch_deg": 60}, None),
-        ({"quality": Quality(16.0, 0.0026, 1.0), "pose": Pose(21.0, -24.0, 0)}, {}, None),
+        ({"quality": Quality(16.0, 0.0039, 1.0), "pose": Pose(21.0, -24.0, 0)}, {}, None),
         ({"pose": Pose(0, 0, 170.0)}, {}, None),
     ],
     ids=str,
