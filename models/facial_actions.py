@@ -9,6 +9,8 @@ tightened and sucked in) as 24, AU 16 (lower lip lowered) as 25. Sideways jaws, 
 eyes look are not measured.
 """
 
+import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
@@ -215,30 +217,38 @@ class ShownAction(NamedTuple):
         return f"{self.action.noun}s" if self.action.paired else self.action.noun
 
 
-def shown(landmark_set: LandmarkSet, displacement: F32, *, own_baseline: bool = False) -> list[ShownAction]:
-    """The actions that stand out from what neutral faces show as well, in the order of `ACTIONS`.
+def shown(
+    landmark_set: LandmarkSet, displacements: F32, own_baseline: Sequence[bool]
+) -> list[list[ShownAction]]:
+    """For each of B faces the actions that stand out from what neutral faces show as well, as in `ACTIONS`.
 
-    `displacement` [K, 3] is points − baseline in the canonical face frame; `own_baseline`: the baseline is
-    the subject's own neutral face, not the population's. Raises ValueError for another shape.
+    `displacements` [B, K, 3] is points − baseline in the canonical face frame; `own_baseline` [B]: the
+    baseline is the subject's own neutral face, not the population's. Raises ValueError for another shape.
     """
-    if np.shape(displacement) != (len(landmark_set), 3):
-        raise ValueError(
-            f"displacement must have shape [{len(landmark_set)}, 3], not {list(np.shape(displacement))}"
-        )
+    b, k = len(own_baseline), len(landmark_set)
+    if displacements.shape != (b, k, 3):
+        raise ValueError(f"displacements must have shape {[b, k, 3]}, not {list(displacements.shape)}")
     measures = _measures(landmark_set)
-    sides = (measures.matrix @ np.ravel(displacement)).reshape(-1, 2)
-    least = _LEAST_SUBJECT if own_baseline else _LEAST_POPULATION
+    sides = (measures.matrix @ displacements.reshape(b, 3 * k, 1)).reshape(b, len(ACTIONS), 2).tolist()
+    return [
+        _standing_out(each, measures.nearness, _LEAST_SUBJECT if own else _LEAST_POPULATION)
+        for each, own in zip(sides, own_baseline, strict=True)
+    ]
+
+
+def _standing_out(sides: list[list[float]], nearness: F32, least: list[float]) -> list[ShownAction]:
+    """Of one face, from what is measured of each action on the right and on the left."""
     found: list[ShownAction] = []
-    for i in (sides.max(axis=1) >= least).nonzero()[0].tolist():
-        right, left = sides[i].tolist()
+    for i, (right, left) in enumerate(sides):
+        if right < least[i] and left < least[i]:
+            continue
         weaker, stronger = min(right, left), max(right, left)
         row = _BOTH if weaker >= _ONE_SIDED * stronger else int(left > right)
         measured = (right + left) / 2 if row == _BOTH else stronger
         tilted = weaker < -_ONE_SIDED * stronger  # the sides went opposite ways: no muscle does that
-        if least[i] <= measured < np.inf and not tilted:
+        if least[i] <= measured < math.inf and not tilted:
             side = None if row == _BOTH else _SIDES[row]
-            strength = measured / ACTIONS[i].full
-            found.append(ShownAction(ACTIONS[i], side, strength, measures.nearness[i, row]))
+            found.append(ShownAction(ACTIONS[i], side, measured / ACTIONS[i].full, nearness[i, row]))
     superfluous = {au for action in found for au in _SUPERSEDES.get(action.action.au, ())}
     return [action for action in found if action.action.au not in superfluous]
 
@@ -247,9 +257,11 @@ _SIDES: Final[tuple[Side, Side]] = ("right", "left")
 _OUTWARDS: Final = {"right": -1, "left": 1}
 _BOTH: Final = 2
 _MIDLINE: Final = 1e-3
-_FLOOR: Final = np.array([_LEAST_STRENGTH_OF.get(a.au, _LEAST_STRENGTH) * a.full for a in ACTIONS])
-_LEAST_SUBJECT: Final = np.maximum(_FLOOR, [action.least_subject for action in ACTIONS])
-_LEAST_POPULATION: Final = np.maximum(_FLOOR, [action.least_population for action in ACTIONS])
+_FLOOR: Final = [_LEAST_STRENGTH_OF.get(action.au, _LEAST_STRENGTH) * action.full for action in ACTIONS]
+_LEAST_SUBJECT: Final = [max(f, action.least_subject) for f, action in zip(_FLOOR, ACTIONS, strict=True)]
+_LEAST_POPULATION: Final = [
+    max(f, action.least_population) for f, action in zip(_FLOOR, ACTIONS, strict=True)
+]
 
 
 class _Measures(NamedTuple):

@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import abstention, explanation
+from models.canonical import REGION
 from models.classifier import Classification, Classifier
 from models.evaluation import with_bias
 from models.operating_points import OperatingPoint
 from streams import emotions, landmarks, metrics, neutral_faces
 from streams.emotions import (
     AttributedLandmark,
+    Emotion,
     EmotionEvent,
     Explanation,
     FacialAction,
@@ -145,6 +147,8 @@ class EventMaker:
 
     def __init__(self, classifier: Classifier, settings: Settings) -> None:
         self._classifier = classifier
+        self._model = Model(classifier.name, classifier.version, classifier.landmark_set.id)
+        self._index_and_region = [(i, REGION[i]) for i in classifier.landmark_set.indices.tolist()]
         self._top = settings.explanation_landmarks
         point = _operating_point(classifier, settings.operating_point)
         self._bias = point.bias
@@ -180,20 +184,20 @@ class EventMaker:
         """One event a face, in the same order, compared with the subject's own neutral face [K, 3] where
         there is one; and what is said of the faces at the places `due` under the population's baseline.
         """
-        population = self._classifier.population_baseline
+        b, population = len(faces), self._classifier.population_baseline
         again = [place for place in due if own[place] is not None]
-        points = [face.points for face in faces]
-        baselines = [population if mine is None else mine for mine in own]
+        points = np.array([face.points for face in faces] + [faces[place].points for place in again])
+        baselines = np.array(
+            [population if mine is None else mine for mine in own] + [population] * len(again)
+        )
         with metrics.stage_duration_seconds.labels(NAME, "classify").time():
-            classified = self._classifier.classify(
-                np.stack(points + [points[place] for place in again]),
-                np.stack(baselines + [population] * len(again)),
-                self._bias,
-            )
-        rows = {place: place for place in due} | {p: row for row, p in enumerate(again, start=len(faces))}
+            classified = self._classifier.classify(points, baselines, self._bias)
         with metrics.stage_duration_seconds.labels(NAME, "explain").time():
-            told = _Told(_rounded(classified.probabilities), _rounded(classified.attributions))
-            events = [self._event(face, own[row], classified, told, row) for row, face in enumerate(faces)]
+            told = self._told(points[:b], baselines[:b], [mine is not None for mine in own], classified)
+            events = [self._event(*each) for each in zip(faces, told, strict=True)]
+        if not due:
+            return Classified(events, {})
+        rows = {place: place for place in due} | {p: row for row, p in enumerate(again, start=b)}
         unbiased = with_bias(classified.probabilities[list(rows.values())], -self._bias)
         return Classified(events, dict(zip(rows, unbiased, strict=True)))
 
@@ -212,28 +216,42 @@ class EventMaker:
             sharpness=message.quality.sharpness,
         )
 
-    def _event(
+    def _told(
         self,
-        face: Face,
-        own: NDArray[np.float32] | None,
+        points: NDArray[np.float32],
+        baselines: NDArray[np.float32],
+        own: Sequence[bool],
         classified: Classification,
-        told: "_Told",
-        row: int,
-    ) -> EmotionEvent:
-        classifier, message = self._classifier, face.landmarks
-        target = emotions.EMOTIONS[int(classified.target[row])]
-        probabilities = Probabilities(*told.probabilities[row])
-        confidence: float = getattr(probabilities, target)
-        abstained = self._abstention(face, confidence)
-        why = explanation.explain(
-            classifier.landmark_set,
-            classified.attributions[row],
-            face.points,
-            classifier.population_baseline if own is None else own,
-            target,
+    ) -> "list[_Told]":
+        """For each face; `classified` may have more rows, after theirs."""
+        b = len(points)
+        targets = [emotions.EMOTIONS[target] for target in classified.target[:b].tolist()]
+        whys = explanation.explain(
+            self._classifier.landmark_set,
+            classified.attributions[:b],
+            points,
+            baselines,
+            targets,
+            own,
             top=self._top,
-            baseline_of="population" if own is None else "subject",
         )
+        each = zip(
+            targets,
+            own,
+            _rounded(classified.probabilities[:b]),
+            _rounded(classified.attributions[:b]),
+            classified.score_change[:b].tolist(),
+            classified.completeness_error[:b].tolist(),
+            whys,
+            strict=True,
+        )
+        return [_Told(*one) for one in each]
+
+    def _event(self, face: Face, told: "_Told") -> EmotionEvent:
+        message, why = face.landmarks, told.why
+        probabilities = Probabilities(*told.probabilities)
+        confidence: float = getattr(probabilities, told.target)
+        abstained = self._abstention(face, confidence)
         return EmotionEvent(
             event_id=emotions.event_id(message.camera_id, message.frame_seq, message.subject_id),
             camera_id=message.camera_id,
@@ -242,42 +260,47 @@ class EventMaker:
             captured_at=emotions.time_of(message.captured_at_us),
             face=message.face,
             pose=message.pose,
-            emotion=None if abstained else target,
+            emotion=None if abstained else told.target,
             confidence=confidence,
             abstained=abstained,
             probabilities=probabilities,
             explanation=Explanation(
                 method="integrated-gradients",
-                target=target,
-                baseline="population" if own is None else "subject",
-                score_change=float(classified.score_change[row]),
-                completeness_error=float(classified.completeness_error[row]),
+                target=told.target,
+                baseline="subject" if told.own_baseline else "population",
+                score_change=told.score_change,
+                completeness_error=told.completeness_error,
                 landmarks=[
-                    AttributedLandmark(point.index, point.region, round(point.attribution, 6))
-                    for point in why.landmarks
+                    AttributedLandmark(*self._index_and_region[place], told.attributions[place])
+                    for place in why.strongest
                 ],
                 regions=why.regions,
                 text=why.text,
-                attributions=told.attributions[row],
+                attributions=told.attributions,
                 actions=[
-                    FacialAction(action.name, action.au, round(action.strength, 3), round(action.share, 6))
-                    for action in why.actions
+                    FacialAction(name, au, round(strength, 3), round(share, 6))
+                    for name, au, strength, share in why.actions
                 ],
             ),
-            model=Model(classifier.name, classifier.version, classifier.landmark_set.id),
+            model=self._model,
         )
 
 
 class _Told(NamedTuple):
-    """What events say of a batch, with six decimals."""
+    """What an event says of a face. Probabilities and attributions have six decimals."""
 
-    probabilities: list[list[float]]  # [B, 8]
-    attributions: list[list[float]]  # [B, K]
+    target: Emotion
+    own_baseline: bool
+    probabilities: list[float]  # [8]
+    attributions: list[float]  # [K]
+    score_change: float
+    completeness_error: float
+    why: explanation.Explanation
 
 
 def _rounded(values: NDArray[np.float32]) -> list[list[float]]:
-    """All at once: one by one, this would cost as much as the network."""
-    rounded: list[list[float]] = np.round(values.astype(np.float64), 6).tolist()
+    """With six decimals."""
+    rounded: list[list[float]] = values.astype(np.float64).round(6).tolist()
     return rounded
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from models import facial_actions
 from models.align import align
 from models.canonical import CANONICAL, MIRROR, POINTS
-from models.facial_actions import ACTIONS, ShownAction, shown
+from models.facial_actions import ACTIONS, ShownAction
 from models.landmark_set import ALL, LandmarkSet
 
 F32 = NDArray[np.float32]
@@ -45,6 +46,12 @@ def aligned(displacement: F32) -> F32:
 def posed(shape: str, weight: float = 1.0) -> F32:
     one = SHAPES[shape]
     return aligned(weight * (one + mirrored(one) if shape in PAIRED else one))
+
+
+def shown(landmark_set: LandmarkSet, displacement: F32, *, own_baseline: bool = False) -> list[ShownAction]:
+    """Of one face, [K, 3]."""
+    (actions,) = facial_actions.shown(landmark_set, displacement[None], [own_baseline])
+    return actions
 
 
 def names(actions: list[ShownAction]) -> list[str]:
@@ -203,5 +210,15 @@ def test_strength_is_positive_and_finite_for_whatever_points(moved: F32) -> None
 
 
 def test_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"displacement must have shape \[468, 3\], not \[128, 3\]"):
+    with pytest.raises(ValueError, match=r"displacements must have shape \[1, 468, 3\], not \[1, 128, 3\]"):
         shown(ALL, np.zeros((128, 3), np.float32))
+
+
+def test_each_of_many_faces_shows_what_it_shows_alone() -> None:
+    moved = np.stack([posed("mouthSmile"), posed("browInnerUp", 0.5), posed("browInnerUp", 0.5)])
+    own = [False, True, False]
+    alone = [shown(ALL, one, own_baseline=mine) for one, mine in zip(moved, own, strict=True)]
+    for many, one in zip(facial_actions.shown(ALL, moved, own), alone, strict=True):
+        assert [(a.name, a.strength) for a in many] == [(a.name, a.strength) for a in one]
+    assert [len(one) for one in alone] == [2, 1, 0]
+    assert facial_actions.shown(ALL, moved[:0], []) == []
