@@ -128,7 +128,7 @@ def _servers(settings: Settings) -> Iterator[Servers]:
             pids = {"redis": int(client.info("server")["process_id"])}
         try:
             fetch_jars()
-            kafka = stack.enter_context(KafkaServer(partitions=PARTITIONS))
+            kafka = stack.enter_context(KafkaServer(partitions=PARTITIONS, short_lived=True))
         except KafkaServerUnavailable as exc:
             address = stack.enter_context(embedded.broker(*settings.topics))
             waits = {"kafka_fetch_max_wait_ms": embedded.FETCH_MAX_WAIT_MS}
