@@ -247,7 +247,7 @@ def _follow(
     """The tracks whose face is still about where it was to be."""
     rois = []
     for t in tracks:
-        now, then = _predict(t, now_us), _Place.of(t.box_xyxy_px)
+        now, then = _places(t, now_us)
         rois.append(
             Roi(
                 t.roi.center_x_px + now.x_px - then.x_px,
@@ -257,7 +257,11 @@ def _follow(
             )
         )
     meshes = _mesh(engine, picture_rgb, rois)
-    pairs = [(_cost(t, face, now_us), face) for t, face in zip(tracks, meshes, strict=True) if face]
+    pairs = [
+        (_cost(_Place.of(face.box_xyxy_px), *_places(t, now_us)), face)
+        for t, face in zip(tracks, meshes, strict=True)
+        if face
+    ]
     # Two crops may end on one face, when people pass each other: the mesh that agrees best stands for it.
     pairs.sort(key=lambda pair: pair[0])
     faces: list[DetectedFace] = []
@@ -296,13 +300,17 @@ def _is_off(face: DetectedFace, roi: Roi) -> bool:
     return math.hypot(at.x_px - roi.center_x_px, at.y_px - roi.center_y_px) > OFF_FACES * at.size_px
 
 
-def _cost(track_: Track, face: DetectedFace, now_us: int) -> float:
-    """How badly a face's place agrees with a track, in face sizes; infinite if its size is another.
+def _places(track_: Track, now_us: int) -> tuple[_Place, _Place]:
+    """Where a track is expected, and where it was last."""
+    return _predict(track_, now_us), _Place.of(track_.box_xyxy_px)
+
+
+def _cost(at: _Place, predicted: _Place, last: _Place) -> float:
+    """How badly a face's place agrees with a track's, in face sizes; infinite if its size is another.
 
     A lost face may also have stayed where and as large as it was last seen, or be so again.
     """
-    at, last, predicted = _Place.of(face.box_xyxy_px), _Place.of(track_.box_xyxy_px), _predict(track_, now_us)
-    ratio = min(abs(math.log(at.size_px / place.size_px)) for place in (predicted, last))
+    ratio = min(abs(math.log(at.size_px / predicted.size_px)), abs(math.log(at.size_px / last.size_px)))
     if ratio > math.log(SIZE_RATIO):
         return math.inf
     return min(_distance(at, predicted), _distance(at, last)) + ratio
@@ -338,10 +346,13 @@ def _assign(
     """
     if not tracks or not faces:
         return {}
-    if len(tracks) == len(faces) == 1:
-        return {0: 0} if _cost(tracks[0], faces[0], now_us) <= reach_faces else {}
-    costs = np.array([[_cost(t, face, now_us) for t in tracks] for face in faces])
+    places = [_places(t, now_us) for t in tracks]
+    costs = np.array(
+        [[_cost(at, *place) for place in places] for at in (_Place.of(f.box_xyxy_px) for f in faces)]
+    )
     in_reach = costs <= reach_faces
+    if costs.size == 1:
+        return {0: 0} if in_reach[0, 0] else {}
     if in_reach.sum(axis=0).max() > 1 or in_reach.sum(axis=1).max() > 1:
         shapes = [_shape(face) for face in faces]
         costs += [[_shape_cost(t.shape, shape) for t in tracks] for shape in shapes]

@@ -541,4 +541,7 @@ def test_a_lost_face_may_be_as_large_as_it_was_seen_not_only_as_it_was_to_become
     lost = Track("cam:a", Roi(0, 0, 1, 0), box, 0, velocity=(0.0, 0.0, 0.9))
     there = np.array([120, 120, 180, 180], np.float32)
     found = DetectedFace(np.zeros((468, 3), np.float32), there, 1.0, 0.1)
-    assert math.isfinite(tracking._cost(lost, found, 400_000)) is same
+    assert (
+        math.isfinite(tracking._cost(tracking._Place.of(found.box_xyxy_px), *tracking._places(lost, 400_000)))
+        is same
+    )
