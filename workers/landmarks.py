@@ -36,9 +36,9 @@ from workers.hand_over import HandOver
 from workers.messages import Handler, Message, Outlet
 
 NAME = "landmarks"
-BATCH_MAX = 4
-"""Frames in hand at once: enough to overlap deliveries, few enough to stay fresh."""
-SENT_TOGETHER = 2
+BATCH_MAX = 5
+"""Frames in hand at once: enough to overlap deliveries, few enough to stay fresh and to hold in memory."""
+SENT_TOGETHER = 3
 """Frames whose faces go to Kafka in one request, which costs about as much for one as for all."""
 EVICT_AFTER_US = 60_000_000
 """A camera that was quiet for so long is forgotten."""
