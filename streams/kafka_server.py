@@ -55,7 +55,7 @@ class KafkaServer:
         A kept ``data_dir`` keeps the SCRAM credentials of its first start.
     tls: clients must use TLS and trust the certificate at ``ca_path``, made anew for 127.0.0.1 and localhost.
     partitions: of topics created without saying how many.
-    short_lived: for tests, which end before Java's slow compiler has paid off.
+    short_lived: for tests and benchmarks, which end before Java's slow compiler has paid off.
 
     On Linux the child also dies with the *thread* that started it (PR_SET_PDEATHSIG), so call ``start``
     from one that lives as long as the server is needed.

@@ -114,8 +114,8 @@ def unpack_points(landmarks: Landmarks, n_points: int) -> NDArray[np.float32]:
     if len(raw) != n_points * 12:
         raise BadMessage(f"points has {len(raw)} bytes; {n_points}×3 float32 are {n_points * 12}")
     points = np.frombuffer(raw, dtype="<f4").reshape(n_points, 3).astype(np.float32)
-    if not (np.abs(points) <= MAX_COORDINATE).all():
-        if not np.isfinite(points).all():
-            raise BadMessage("points holds values that are not finite numbers")
+    if not np.isfinite(points).all():
+        raise BadMessage("points holds values that are not finite numbers")
+    if np.abs(points).max(initial=0) > MAX_COORDINATE:
         raise BadMessage(f"points holds values beyond {MAX_COORDINATE:g} inter-ocular distances")
     return points

@@ -3,8 +3,8 @@
 For each frame: too old? → decode → find and follow faces → align → measure pose and quality → send. Where a
 camera's faces are is handed over to the next worker that gets its partition (``workers.hand_over``).
 
-Three threads, which compute outside Python's lock for most of their time: one finds faces, one decodes the
-next frame of the batch meanwhile, and the event loop sends the last one's faces.
+Three threads: one finds faces, one decodes the next frame of the batch meanwhile (both mostly outside
+Python's lock), and the event loop sends the faces of the last ones.
 """
 
 import asyncio
