@@ -47,12 +47,12 @@ format: setup ## Format the code
 
 kafka: setup ## Run a real Apache Kafka (KRaft) on localhost:9092 until Ctrl-C; fetched through Maven once
 	.ci/install-debian openjdk-17-jre-headless:java maven:mvn
-	$(BIN)/python -m streams.kafka_server
+	$(BIN)/python -m streams.local.kafka_server
 
 # What the integration tests run against. Where it cannot be had, they say so and skip; in CI they fail.
 servers: setup
 	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat prometheus:promtool
-	$(BIN)/python -m streams.kafka_server --fetch-only || test -z "$${CI:-}"
+	$(BIN)/python -m streams.local.kafka_server --fetch-only || test -z "$${CI:-}"
 
 lock: setup ## Pin all dependencies again, with hashes and without any registry's address
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

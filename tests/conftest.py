@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from streams import embedded, emotions, landmarks
-from streams.emotions import EmotionEvent, Explanation, Model, Probabilities
 from streams.errors import InputRefused
-from streams.frames import Headers
-from streams.landmarks import FaceBox, Landmarks, Pose, Quality, Transform
+from streams.local import embedded_servers
+from streams.messages import emotion_event, landmarks_message
+from streams.messages.emotion_event import EmotionEvent, Explanation, Model, Probabilities
+from streams.messages.frame_message import Headers
+from streams.messages.landmarks_message import FaceBox, Landmarks, Pose, Quality, Transform
 from streams.topics import Topic
 
 UNIT = Path(__file__).with_name("unit")
@@ -32,7 +33,7 @@ def _no_settings_from_outside(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """A real redis-server, one for all tests; use subject ids of your own, or flush it."""
-    with embedded.redis_server() as url:
+    with embedded_servers.redis_server() as url:
         yield url
 
 
@@ -44,7 +45,7 @@ class Sent(NamedTuple):
 
 
 class RecordingOutlet:
-    """Stands for ``workers.messages.Outlet``: keeps what was sent and refused, and can be told to fail."""
+    """Stands for ``stages.handler.Outlet``: keeps what was sent and refused, and can be told to fail."""
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
@@ -90,7 +91,7 @@ def make_landmarks() -> Callable[..., Landmarks]:
             "pose": Pose(3.1, -8.0, 0.4),
             "quality": Quality(64.0, 0.05, 0.98),
             "landmark_set": "two-points",
-            "points": landmarks.pack_points(np.zeros((2, 3), np.float32)),
+            "points": landmarks_message.pack_points(np.zeros((2, 3), np.float32)),
             "transform": Transform(64.0, [1.0, 0, 0, 0, 1, 0, 0, 0, 1], [320.0, 240.0, 0.0]),
             "traceparent": "",
         }
@@ -107,14 +108,14 @@ def make_event() -> Callable[..., EmotionEvent]:
         camera_id = changes.get("camera_id", "lobby-1")
         frame_seq = changes.get("frame_seq", 7)
         subject_id = changes.get("subject_id", "lobby-1:7k3f")
-        probabilities = dict.fromkeys(emotions.EMOTIONS, 0.0) | (p or {"happiness": 0.9, "neutral": 0.1})
+        probabilities = dict.fromkeys(emotion_event.EMOTIONS, 0.0) | (p or {"happiness": 0.9, "neutral": 0.1})
         top = max(probabilities, key=probabilities.__getitem__)
         fields = {
-            "event_id": emotions.event_id(camera_id, frame_seq, subject_id),
+            "event_id": emotion_event.event_id(camera_id, frame_seq, subject_id),
             "camera_id": camera_id,
             "subject_id": subject_id,
             "frame_seq": frame_seq,
-            "captured_at": emotions.time_of(1_764_000_000_123_456),
+            "captured_at": emotion_event.time_of(1_764_000_000_123_456),
             "face": FaceBox(0.41, 0.22, 0.12, 0.18),
             "pose": Pose(3.1, -8.0, 0.4),
             "emotion": top,
@@ -127,7 +128,7 @@ def make_event() -> Callable[..., EmotionEvent]:
                 baseline="population",
                 score_change=6.0,
                 completeness_error=2e-6,
-                landmarks=[emotions.AttributedLandmark(61, "mouth corner, right", 4.0)],
+                landmarks=[emotion_event.AttributedLandmark(61, "mouth corner, right", 4.0)],
                 regions={"mouth": 0.75, "cheeks": 0.25},
                 text="Mouth corners raised.",
                 attributions=[4.0, 2.0],

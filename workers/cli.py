@@ -100,7 +100,7 @@ def demo(
 
     The broker and Redis are embedded, unless MIEN_KAFKA_BOOTSTRAP_SERVERS and MIEN_REDIS_URL name others.
     """
-    from workers import demo as demo_
+    from workers.local import demo as demo_
 
     loaded = settings.load()
     logs.configure("warning", loaded.log_format)
@@ -174,8 +174,8 @@ def camera(
     as_json: JsonOption = False,
 ) -> None:
     """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them."""
-    from workers import camera as camera_
-    from workers.reader import Options
+    from workers.camera import camera as camera_
+    from workers.camera.reading_thread import Options
 
     loaded = _start()
     options = Options(
@@ -209,11 +209,11 @@ def landmarks(
 ) -> None:
     """Find the faces in frames and publish each as 128 points."""
     if processes == 1:
-        from workers import landmarks as landmarks_
+        from workers.stages import landmarks as landmarks_
 
         _run_stage(landmarks_.run)
         return
-    from workers import processes as processes_
+    from workers.local import stage_processes as processes_
 
     code = processes_.run(_start(), "landmarks", processes)
     raise typer.Exit(code)
@@ -222,7 +222,7 @@ def landmarks(
 @app.command(epilog="Example: MIEN_METRICS_PORT=9102 mien classify")
 def classify() -> None:
     """Turn landmarks into explained emotion events."""
-    from workers import classify as classify_
+    from workers.stages import classify as classify_
 
     _run_stage(classify_.run)
 
@@ -230,7 +230,7 @@ def classify() -> None:
 @app.command(epilog="Example: MIEN_METRICS_PORT=9103 mien state")
 def state() -> None:
     """Keep the rolling state of each subject in Redis."""
-    from workers import state as state_
+    from workers.stages import state as state_
 
     _run_stage(state_.run)
 
@@ -242,7 +242,7 @@ def subjects(
     as_json: JsonOption = False,
 ) -> None:
     """Show the subjects in view: emotion, since when, how sure, and what explains it."""
-    from workers import subjects as subjects_
+    from workers.commands import subjects as subjects_
 
     loaded = _start()
     subjects_.run(loaded, camera_id=camera_id, watch=watch, as_json=as_json)
@@ -257,7 +257,7 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Explain the faces in one picture, without any server."""
-    from workers import explain as explain_
+    from workers.commands import explain as explain_
 
     found = explain_.run(_start(), image, out)
     if as_json:
@@ -275,7 +275,7 @@ def extract(
     as_json: JsonOption = False,
 ) -> None:
     """Find the faces in labelled pictures once, and keep their landmarks for training and evaluation."""
-    from workers import extract as extract_
+    from workers.commands import extract as extract_
 
     extracted = extract_.run(folder, out, _start(), Console(stderr=True))
     if as_json:
@@ -296,7 +296,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a classifier, choose its landmarks, and export it with the attribution inside."""
-    from workers import train as train_
+    from workers.commands import train as train_
 
     train_.run(_start(), data, out, config, Console(stderr=True))
 
@@ -315,8 +315,8 @@ def export(
     ] = None,
 ) -> None:
     """Write a trained network as ONNX, with the attribution inside the graph; or check such a file."""
-    from workers import export as export_
-    from workers import train as train_
+    from workers.commands import check_model as export_
+    from workers.commands import train as train_
 
     loaded = _start()
     if check:
@@ -364,9 +364,9 @@ def evaluate(
 
     Of a file that the model was trained on only the held-out part is taken. docs/evaluation.md explains all.
     """
-    from models.data_set_evaluation import Options
-    from workers import evaluate as evaluate_
-    from workers import evaluation_tables
+    from models.judging.evaluation_report import Options
+    from workers.commands import evaluate as evaluate_
+    from workers.commands import evaluation_tables
 
     options = Options(
         neutral=neutral,
@@ -411,8 +411,8 @@ def select(
 
     Points are chosen by training faces only and scored on held-out ones. Random sets are the control.
     """
-    from models.selection_curve import Plan
-    from workers import select as select_
+    from models.judging.selection_curve import Plan
+    from workers.commands import select as select_
 
     try:
         numbers = tuple(int(size) for size in sizes.split(","))
@@ -457,7 +457,7 @@ def limits(
     What is found belongs into MIEN_MIN_INTER_OCULAR_PX, MIEN_MIN_SHARPNESS, MIEN_MAX_YAW_DEG and
     MIEN_MAX_PITCH_DEG; docs/limits.md tells how it is measured.
     """
-    from workers import limits as limits_
+    from workers.commands import limits as limits_
 
     loaded = _start()
     if model is not None:
@@ -480,7 +480,7 @@ def reproduce(
 
     CK+ is handed out by its makers to researchers who ask; Mien does not have it.
     """
-    from workers import reproduce as reproduce_
+    from workers.commands import reproduce as reproduce_
 
     report = reproduce_.run(_start(), ck_plus, folds=folds, steps=steps, console=Console(stderr=True))
     if as_json:
@@ -494,13 +494,13 @@ def show_settings(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/settings.md.")] = False,
 ) -> None:
     """Show every MIEN_… variable, its default and its meaning."""
-    from streams import catalog
+    from streams.messages import schemas
 
     if markdown:
-        print(catalog.settings_markdown(), end="")
+        print(schemas.settings_markdown(), end="")
         return
     table = Table(Column("variable", no_wrap=True), "default", "meaning")
-    for row in catalog.settings_rows():
+    for row in schemas.settings_rows():
         table.add_row(*row)
     Console().print(table)
 
@@ -512,16 +512,16 @@ def schemas(
     ] = None,
 ) -> None:
     """Print the JSON Schemas of all messages, and the AsyncAPI document of all topics."""
-    from streams import catalog
+    from streams.messages import schemas
 
-    documents = catalog.documents(settings.load())
+    documents = schemas.documents(settings.load())
     if out is None:
         print(json.dumps(documents, indent=2))
         return
-    from workers import output
+    from workers.commands import output_files
 
     for name, document in documents.items():
-        output.write_text(out / name, json.dumps(document, indent=2) + "\n")
+        output_files.write_text(out / name, json.dumps(document, indent=2) + "\n")
         print(out / name)
 
 
@@ -541,7 +541,7 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Measure this machine: each stage beside the bare library loop, in the same run."""
-    from workers import bench as bench_
+    from workers.bench import bench as bench_
 
     loaded = settings.load()
     logs.configure("warning", loaded.log_format)

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from models.animate import Animation
-from models.pictures import encode_jpeg
-from models.scripts import find_script
-from streams import embedded
+from models.faces.pictures import encode_jpeg
+from models.staged.animate import Animation
+from models.staged.expression_scripts import find_script
 from streams.errors import KafkaServerUnavailable, RedisUnavailable
-from streams.kafka_jars import fetch_jars, tool
-from streams.kafka_server import KafkaServer
+from streams.local import embedded_servers
+from streams.local.kafka_jars import fetch_jars, tool
+from streams.local.kafka_server import KafkaServer
 
 sys.path.append(str(Path(__file__).parent))  # for harness.py: tests are no package
 from harness import Chain
@@ -73,7 +73,7 @@ def secure_kafka(lib_dir: Path) -> Iterator[KafkaServer]:
 @pytest.fixture(scope="session")
 def redis_server_url() -> Iterator[str]:
     try:
-        with embedded.redis_server() as url:
+        with embedded_servers.redis_server() as url:
             yield url
     except RedisUnavailable as error:
         lacks(error)

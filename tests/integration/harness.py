@@ -15,9 +15,9 @@ import redis
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.children import die_with_parent, free_ports
+from streams.local.child_process import die_with_parent, free_ports
 from streams.settings import Settings, child_environment
-from workers import scrape
+from workers.local import metrics_scrape
 
 DEADLINE_S = 90.0
 """How long the tests wait for what must come; generous, because the processors are shared."""
@@ -71,19 +71,21 @@ class Process:
 
     def is_ready(self) -> bool:
         assert self.running, f"ended with {self.popen.returncode}:\n{self.err}"
-        return scrape.get(self.port, "/readyz")[0] == 200
+        return metrics_scrape.get(self.port, "/readyz")[0] == 200
 
     def wait_ready(self) -> "Process":
         eventually(self.is_ready, lambda: f"ready; its log:\n{self.err}")
         return self
 
     def totals(self, metric: str, label: str) -> Counter[str]:
-        return scrape.totals(self.port, metric, label)
+        return metrics_scrape.totals(self.port, metric, label)
 
     def partitions(self) -> set[int]:
         """Those whose lag it watches: its assignment, a moment ago."""
         return {
-            int(s.labels["partition"]) for s in scrape.samples(self.port) if s.name == "mien_consumer_lag"
+            int(s.labels["partition"])
+            for s in metrics_scrape.samples(self.port)
+            if s.name == "mien_consumer_lag"
         }
 
     def wait(self, deadline_s: float = DEADLINE_S) -> int:

@@ -13,8 +13,8 @@ from confluent_kafka.admin import ConfigResource
 from conftest import command, unique_prefix
 from harness import STAGES, Chain, Process, eventually
 
-from streams.kafka_server import KafkaServer
-from workers import scrape
+from streams.local.kafka_server import KafkaServer
+from workers.local import metrics_scrape
 
 NAMESPACE = uuid.UUID("6d69656e-0000-5000-8000-656d6f74696f")
 """Written out again: other programs rely on the ids."""
@@ -159,7 +159,8 @@ def test_promtool_accepts_the_metrics_and_the_probes_answer(running: Running, na
     promtool = command("promtool")
     status, text = eventually(
         lambda: (
-            (page := scrape.get(process.port, "/metrics"))[1].count("mien_frame_age_seconds_bucket{") and page
+            (page := metrics_scrape.get(process.port, "/metrics"))[1].count("mien_frame_age_seconds_bucket{")
+            and page
         ),
         "ages of frames",
     )
@@ -177,9 +178,9 @@ def test_promtool_accepts_the_metrics_and_the_probes_answer(running: Running, na
     assert own[name] in text
     if name != "camera":
         assert "mien_consumer_lag{" in text
-    assert scrape.get(process.port, "/healthz") == (200, "ok\n")
-    assert scrape.get(process.port, "/readyz") == (200, "ok\n")
-    assert scrape.get(process.port, "/elsewhere")[0] == 404
+    assert metrics_scrape.get(process.port, "/healthz") == (200, "ok\n")
+    assert metrics_scrape.get(process.port, "/readyz") == (200, "ok\n")
+    assert metrics_scrape.get(process.port, "/elsewhere")[0] == 404
 
 
 def test_sigterm_ends_the_camera_with_its_summary(running: Running) -> None:

@@ -12,9 +12,9 @@ import pytest
 import redis
 from harness import STAGES, Chain, Process, assert_nothing_lost, eventually
 
-from streams.children import die_with_parent, free_ports
-from streams.embedded import redis_server_binary
-from streams.kafka_server import KafkaServer
+from streams.local.child_process import die_with_parent, free_ports
+from streams.local.embedded_servers import redis_server_binary
+from streams.local.kafka_server import KafkaServer
 
 FPS = 8
 PICTURES = 118  # there and back: the face does not jump when it starts again

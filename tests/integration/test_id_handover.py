@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from harness import Chain, eventually
 
-from streams import landmarks
-from workers.camera import NAME as CAMERA
+from streams.messages import landmarks_message
+from workers.camera.camera import NAME as CAMERA
 
 FPS = 5
 FRAMES = 100
@@ -19,7 +19,7 @@ def subjects(chain: Chain) -> dict[int, str]:
     """Frame → subject; fails if a frame was given two."""
     found: dict[int, set[str]] = defaultdict(set)
     for message in chain.tail("landmarks").poll():
-        face = landmarks.decode(message.value())
+        face = landmarks_message.decode(message.value())
         found[face.frame_seq].add(face.subject_id)
     assert all(len(ids) == 1 for ids in found.values()), found
     return {seq: next(iter(ids)) for seq, ids in sorted(found.items())}

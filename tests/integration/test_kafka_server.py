@@ -16,9 +16,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError
 
-from streams.children import free_ports
 from streams.errors import KafkaServerUnavailable
-from streams.kafka_server import KafkaServer
+from streams.local.child_process import free_ports
+from streams.local.kafka_server import KafkaServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -170,7 +170,7 @@ def test_a_server_that_cannot_start_shows_its_log(lib_dir: Path, tmp_path: Path)
 def test_the_foreground_entry_leaves_no_child_behind(lib_dir: Path, tmp_path: Path) -> None:
     (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
-    entry = [sys.executable, "-m", "streams.kafka_server", "--port", str(port), "--lib", str(lib_dir)]
+    entry = [sys.executable, "-m", "streams.local.kafka_server", "--port", str(port), "--lib", str(lib_dir)]
     environment = os.environ | {"TMPDIR": str(tmp_path)}  # a killed parent cannot clear up
     for number, status in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 0)):
         with subprocess.Popen(

@@ -7,8 +7,8 @@ import pytest
 from conftest import SASL, unique_prefix
 from harness import Chain, eventually
 
-from streams.children import free_ports
-from streams.kafka_server import KafkaServer
+from streams.local.child_process import free_ports
+from streams.local.kafka_server import KafkaServer
 
 COMMANDS = {
     "camera": ["camera", "--id", "a", "--source", "demo:calm"],

@@ -57,9 +57,9 @@ def test_streams_and_models_know_nothing_of_the_others(path: Path) -> None:
 @pytest.mark.parametrize(
     ("library", "only"),
     [
-        ("ai_edge_litert", "models/mesh.py"),
-        ("mediapipe", "models/reference.py"),
-        ("onnxruntime", "models/classifier.py"),
+        ("ai_edge_litert", "models/faces/litert_engine.py"),
+        ("mediapipe", "models/judging/facemesh_reference.py"),
+        ("onnxruntime", "models/emotion/classifier.py"),
     ],
 )
 def test_one_file_imports_it(library: str, only: str) -> None:
@@ -78,10 +78,10 @@ def test_one_file_reads_the_environment() -> None:
         "import workers.cli",
         "import json, workers as w",
         "from workers import stage",
-        "from workers.stage import run",
+        "from workers.stages.stage import run",
         "def f():\n    from workers import stage",
         "if TYPE_CHECKING:\n    import workers",
-        "importlib.import_module('workers.stage')",
+        "importlib.import_module('workers.stages.stage')",
         "__import__('workers')",
     ],
 )

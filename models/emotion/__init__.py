@@ -1,0 +1,1 @@
+"""What names an expression and explains it."""

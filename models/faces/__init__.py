@@ -1,0 +1,1 @@
+"""What sees a face: engine, tracking, alignment, quality."""

@@ -1,0 +1,1 @@
+"""The lab: what measures the model and the engine."""

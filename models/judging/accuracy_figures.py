@@ -1,0 +1,184 @@
+"""How good the answers are: figures of probabilities against labels.
+
+Every figure is None where it means nothing (no such face, nobody answered). All means "over classes" are over
+the classes that have labelled faces: a class nobody shows has no recall.
+"""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.training.calibration import expected_calibration_error
+from models.training.network import softmax
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+
+RELIABILITY_BINS: Final = 15
+_LEAST_PROBABILITY: Final = 1e-30  # what a probability that float32 rounded to 0 counts as in a logarithm
+_LEAST_IN_LOSS: Final = 1e-6  # likewise in the log loss: one sure mistake must not be all of it
+
+
+class ClassFigures(msgspec.Struct, frozen=True):
+    """One class against all others, which an answer names or does not name."""
+
+    faces: int
+    recall: float | None
+    precision: float | None
+    f1: float | None
+    one_vs_rest_accuracy: float
+    auc: float | None  # area under the ROC curve of the class's probability; ties count half
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """What is left when answers below a confidence are withheld."""
+
+    min_confidence: float
+    coverage: float  # the share of the faces with an answer
+    accuracy: float | None  # of those
+
+
+class ReliabilityBin(msgspec.Struct, frozen=True):
+    faces: int
+    confidence: float | None  # mean of its faces
+    accuracy: float | None
+
+
+class Figures(msgspec.Struct, frozen=True):
+    faces: int
+    accuracy: float
+    balanced_accuracy: float  # mean recall
+    macro_f1: float
+    expected_calibration_error: float
+    log_loss: float  # mean of -log of the label's probability, which counts as 1e-6 at least
+    by_class: dict[str, ClassFigures]
+    confusion: list[list[int]]  # a row for each true class, a column for each answer
+    answered: Answered  # at the operating point's threshold
+    coverage_curve: list[Answered]  # at 0, 0.01, … 1
+    reliability: list[ReliabilityBin]
+
+
+def figures(probabilities: F32, label: I32, classes: tuple[str, ...], min_confidence: float) -> Figures:
+    """Figures of probabilities [N, C] against labels [N]; the answer is the most probable class.
+
+    Raises ValueError when there is no face, or the shapes or labels do not fit the classes.
+    """
+    if probabilities.shape != (len(label), len(classes)):
+        raise ValueError(
+            f"expected probabilities [{len(label)}, {len(classes)}], not {list(probabilities.shape)}"
+        )
+    if not len(label):
+        raise ValueError("there is no face to evaluate")
+    if label.min() < 0 or label.max() >= len(classes):
+        raise ValueError(f"labels must lie in 0 to {len(classes) - 1}: leave faces without a majority out")
+    matrix = confusion_matrix(probabilities.argmax(axis=1), label, len(classes))
+    by_class = {
+        name: _class_figures(matrix, index, probabilities[:, index], label)
+        for index, name in enumerate(classes)
+    }
+    recalls = [figure.recall for figure in by_class.values() if figure.recall is not None]
+    f1s = [figure.f1 for figure in by_class.values() if figure.f1 is not None]
+    return Figures(
+        faces=len(label),
+        accuracy=float(np.trace(matrix) / len(label)),
+        balanced_accuracy=float(np.mean(recalls)),
+        macro_f1=float(np.mean(f1s)),
+        expected_calibration_error=expected_calibration_error(probabilities, label, RELIABILITY_BINS),
+        log_loss=_log_loss(probabilities, label),
+        by_class=by_class,
+        confusion=matrix.tolist(),
+        answered=answered(probabilities, label, min_confidence),
+        coverage_curve=[answered(probabilities, label, hundredths / 100) for hundredths in range(101)],
+        reliability=reliability(probabilities, label),
+    )
+
+
+def _log_loss(probabilities: F32, label: I32) -> float:
+    chosen = probabilities[np.arange(len(label)), label].astype(np.float64)
+    return float(-np.log(np.maximum(chosen, _LEAST_IN_LOSS)).mean())
+
+
+def confusion_matrix(answer: NDArray[np.int64], label: I32, classes: int) -> NDArray[np.int64]:
+    """Counts [C, C]: a row for each true class, a column for each answer."""
+    counts = np.bincount(label.astype(np.int64) * classes + answer, minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(np.int64)
+
+
+def auc(score: F32, positive: NDArray[np.bool_]) -> float | None:
+    """Area under the ROC curve: how often a positive outscores a negative, a tie counting half.
+
+    The Mann-Whitney statistic with mid-ranks. None when one of the two kinds is missing.
+    """
+    ones, zeros = int(positive.sum()), int((~positive).sum())
+    if not ones or not zeros:
+        return None
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place]
+    return float((rank[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
+def answered(probabilities: F32, label: I32, min_confidence: float) -> Answered:
+    """Coverage and accuracy when answers less probable than `min_confidence` are withheld."""
+    given = probabilities.max(axis=1) >= min_confidence
+    right = (probabilities.argmax(axis=1) == label)[given]
+    return Answered(min_confidence, float(given.mean()), float(right.mean()) if len(right) else None)
+
+
+def reliability(probabilities: F32, label: I32) -> list[ReliabilityBin]:
+    """Mean confidence and accuracy in bins of equal width, those of the expected calibration error."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == label
+    which = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
+    bins = []
+    for number in range(RELIABILITY_BINS):
+        inside = which == number
+        faces = int(inside.sum())
+        bins.append(
+            ReliabilityBin(faces, float(confidence[inside].mean()), float(right[inside].mean()))
+            if faces
+            else ReliabilityBin(0, None, None)
+        )
+    return bins
+
+
+def log_odds(probabilities: F32) -> F32:
+    """The logits [N, C] that softmax made these probabilities of, shifted so that each row adds up to 0."""
+    z = np.log(np.maximum(probabilities, _LEAST_PROBABILITY), dtype=np.float32)
+    centred: F32 = z - z.mean(axis=1, keepdims=True)
+    return centred
+
+
+def with_bias(probabilities: F32, bias: F32) -> F32:
+    """The probabilities [N, C] after a bias [C] is added to the logits; -inf rules a class out."""
+    return softmax(log_odds(probabilities) + bias)
+
+
+def only(present: NDArray[np.bool_]) -> F32:
+    """The bias [C] that rules out the classes which are not present [C]."""
+    return np.where(present, 0, -np.inf).astype(np.float32)
+
+
+def even_prior_bias(probabilities: F32, present: NDArray[np.bool_]) -> F32:
+    """The bias [C] that makes the classes present [C] equally likely beforehand, and rules out the others.
+
+    The mean over the faces' probabilities [N, C] counts as the prior and is divided by: the correction of
+    M. Saerens, P. Latinne and C. Decaestecker (Neural Computation 14, 2002) to an even prior. Labels only
+    tell which classes there are.
+    """
+    prior = with_bias(probabilities, only(present)).mean(axis=0, dtype=np.float64)
+    bias = np.where(present, -np.log(np.maximum(prior, _LEAST_PROBABILITY)), -np.inf)
+    return bias.astype(np.float32)
+
+
+def _class_figures(matrix: NDArray[np.int64], index: int, score: F32, label: I32) -> ClassFigures:
+    hits = int(matrix[index, index])
+    faces, named, total = int(matrix[index].sum()), int(matrix[:, index].sum()), int(matrix.sum())
+    return ClassFigures(
+        faces=faces,
+        recall=hits / faces if faces else None,
+        precision=hits / named if named else None,
+        f1=2 * hits / (faces + named) if faces else None,
+        one_vs_rest_accuracy=(total - faces - named + 2 * hits) / total,
+        auc=auc(score, label == index),
+    )

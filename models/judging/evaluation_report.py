@@ -1,0 +1,298 @@
+"""Everything that `mien evaluate` reports about one classifier on one data set."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.emotion.classifier import Classification, Classifier
+from models.emotion.operating_points import ACCURATE
+from models.judging.accuracy_figures import Figures, even_prior_bias, figures, only, with_bias
+from models.judging.attribution_curves import AttributionQuality, attribution_quality
+from models.samples.dataset import EMOTIONS, NO_MAJORITY, Samples
+from models.samples.own_neutral import own_baselines
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+Neutral = Literal["own", "own-mean", "population"]
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how far it is and how far it goes."""
+
+PRESENT_ONLY = "_present_classes"  # added to an operating point's name when absent classes are ruled out
+EVEN = "even_present_classes"
+_CHUNK = 512  # faces classified at once
+
+
+class NothingLeft(ValueError):
+    """None of a data set's faces can be evaluated."""
+
+
+class Options(NamedTuple):
+    neutral: Neutral = "population"
+    operating_point: str = ACCURATE  # what robustness is measured at
+    noises: tuple[float, ...] = (0.001, 0.002)  # of the landmarks, in inter-ocular distances
+    curve_faces: int = 500  # whose attributions are held against random order, at most
+    random_orders: int = 3
+    seed: int = 0
+
+
+class Robustness(msgspec.Struct, frozen=True):
+    """What a small change of the points costs, in percentage points."""
+
+    change: str
+    noise: float | None  # standard deviation of each coordinate, in inter-ocular distances
+    accuracy: float
+    accuracy_change_points: float
+    balanced_accuracy_change_points: float
+    same_answer: float  # share of the faces
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """Faces of the part that are not evaluated."""
+
+    without_majority: int  # nothing that more than half of the judges saw
+    without_own_neutral: int  # no other neutral face of the same person; 0 unless own neutrals are wanted
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    data_set: str
+    part: Literal["held-out", "all", "pooled"]
+    neutral: Neutral
+    faces: int
+    left_out: LeftOut
+    classes_present: list[str]
+    operating_points: dict[str, Figures]
+    population: dict[str, Figures] | None  # the same faces against the population's neutral face
+    recall_gain: dict[str, dict[str, float]] | None  # of own over population, by operating point and class
+    completeness_error_max: float
+    robustness: list[Robustness]
+    attribution: AttributionQuality | None
+    mean_attributions: dict[str, list[float]]  # by answer, one number a landmark
+
+
+class Answers(NamedTuple):
+    """What was answered, to be pooled with the answers on other data sets."""
+
+    label: I32  # [N]
+    probabilities: F32  # [N, C]
+    against_population: F32 | None  # [N, C], where `probabilities` are against own neutral faces
+
+
+def evaluate(
+    classifier: Classifier,
+    samples: Samples,
+    *,
+    held_out: bool,
+    options: Options,
+    progress: Progress = lambda _what, _done, _total: None,
+) -> tuple[Evaluation, Answers]:
+    """Evaluate on one file's samples, which have the classifier's landmarks; `held_out`: on that part only.
+
+    Raises NothingLeft when no face is left, ValueError for a model of other emotions or points.
+    """
+    name = samples.sources[0]
+    if classifier.emotions != EMOTIONS:
+        raise ValueError(f"the model knows {classifier.emotions}, the data is labelled with {EMOTIONS}")
+    part = samples.validation if held_out else np.ones(len(samples), np.bool_)
+    chosen = part & (samples.label != NO_MAJORITY)
+    without_majority = int((part & ~chosen).sum())
+    baseline = np.broadcast_to(classifier.population_baseline, samples.points.shape)
+    without_own = 0
+    if options.neutral != "population":
+        drawn_to = classifier.population_baseline if options.neutral == "own" else None
+        baseline, known = own_baselines(samples, drawn_to)
+        without_own = int((chosen & ~known).sum())
+        chosen &= known
+    if not chosen.any():
+        why = (
+            "it holds none"
+            if not len(samples)
+            else "no person has another neutral face"
+            if without_own
+            else "none has a majority label"
+            if part.any()
+            else "the model was trained on this data, and none of it is held out"
+        )
+        raise NothingLeft(f"{name}: no face is left to evaluate: {why}")
+    points, baseline, label = samples.points[chosen], baseline[chosen], samples.label[chosen]
+
+    result = _classify(classifier, points, baseline, progress)
+    against_population = None
+    if options.neutral != "population":
+        population = np.broadcast_to(classifier.population_baseline, points.shape)
+        against_population = _classify(classifier, points, population, progress).probabilities
+    answers = Answers(label, result.probabilities, against_population)
+    compared = _compared(classifier, answers)
+    bias = bias_of(classifier, options.operating_point)
+    rng = np.random.default_rng(options.seed)
+    sample = np.sort(rng.permutation(len(points))[: options.curve_faces])
+    evaluation = Evaluation(
+        data_set=name,
+        part="held-out" if held_out else "all",
+        neutral=options.neutral,
+        faces=len(label),
+        left_out=LeftOut(without_majority, without_own),
+        completeness_error_max=float(result.completeness_error.max()),
+        robustness=_robustness(
+            classifier, points, baseline, label, result.probabilities, bias, options, progress
+        ),
+        attribution=attribution_quality(
+            lambda p, b: _classify(classifier, p, b).probabilities,
+            points[sample],
+            baseline[sample],
+            result.attributions[sample],
+            result.target[sample],
+            random_orders=options.random_orders,
+            seed=options.seed,
+            progress=lambda done, total: progress("attribution against random order", done, total),
+        )
+        if len(sample)
+        else None,
+        mean_attributions=_mean_attributions(classifier.emotions, result),
+        classes_present=compared.classes_present,
+        operating_points=compared.operating_points,
+        population=compared.population,
+        recall_gain=compared.recall_gain,
+    )
+    return evaluation, answers
+
+
+def pooled(classifier: Classifier, parts: Sequence[tuple[Evaluation, Answers]]) -> Evaluation:
+    """The figures of several data sets together; what needs the points is told by data set only."""
+    evaluations, answers = zip(*parts, strict=True)
+    against = [a.against_population for a in answers if a.against_population is not None]
+    together = Answers(
+        np.concatenate([a.label for a in answers]),
+        np.concatenate([a.probabilities for a in answers]),
+        np.concatenate(against) if against else None,
+    )
+    compared = _compared(classifier, together)
+    return Evaluation(
+        data_set="pooled",
+        part="pooled",
+        neutral=evaluations[0].neutral,
+        faces=len(together.label),
+        left_out=LeftOut(
+            sum(e.left_out.without_majority for e in evaluations),
+            sum(e.left_out.without_own_neutral for e in evaluations),
+        ),
+        completeness_error_max=max(e.completeness_error_max for e in evaluations),
+        robustness=[],
+        attribution=None,
+        mean_attributions={},
+        classes_present=compared.classes_present,
+        operating_points=compared.operating_points,
+        population=compared.population,
+        recall_gain=compared.recall_gain,
+    )
+
+
+def operating_points(classifier: Classifier, probabilities: F32, label: I32) -> dict[str, Figures]:
+    """Figures at the artifact's operating points; at the same without the classes that no label names; and at
+    one for which all classes present are equally likely beforehand."""
+    classes = classifier.emotions
+    present = np.isin(np.arange(len(classes)), label)
+    points = {name: (point.bias, point.min_confidence) for name, point in classifier.operating_points.items()}
+    accurate = points[ACCURATE][1]
+    points |= {
+        name + PRESENT_ONLY: (bias + only(present), threshold) for name, (bias, threshold) in points.items()
+    }
+    points[EVEN] = (even_prior_bias(probabilities, present), accurate)
+    return {
+        name: figures(with_bias(probabilities, bias), label, classes, threshold)
+        for name, (bias, threshold) in points.items()
+    }
+
+
+def bias_of(classifier: Classifier, operating_point: str) -> F32:
+    """Raises ValueError when the artifact has no such operating point."""
+    if operating_point not in classifier.operating_points:
+        known = ", ".join(classifier.operating_points)
+        raise ValueError(f"the model has no operating point {operating_point!r}; it has {known}")
+    return classifier.operating_points[operating_point].bias
+
+
+def recall_gain(own: Mapping[str, Figures], population: Mapping[str, Figures]) -> dict[str, dict[str, float]]:
+    """Recall with own neutral faces minus recall with the population's, by operating point and class."""
+    return {
+        point: {
+            emotion: ours.recall - theirs.recall
+            for emotion, ours in figure.by_class.items()
+            if ours.recall is not None and (theirs := population[point].by_class[emotion]).recall is not None
+        }
+        for point, figure in own.items()
+    }
+
+
+class _Compared(NamedTuple):
+    classes_present: list[str]
+    operating_points: dict[str, Figures]
+    population: dict[str, Figures] | None
+    recall_gain: dict[str, dict[str, float]] | None
+
+
+def _compared(classifier: Classifier, answers: Answers) -> _Compared:
+    present = [name for index, name in enumerate(classifier.emotions) if (answers.label == index).any()]
+    ours = operating_points(classifier, answers.probabilities, answers.label)
+    if answers.against_population is None:
+        return _Compared(present, ours, None, None)
+    theirs = operating_points(classifier, answers.against_population, answers.label)
+    return _Compared(present, ours, theirs, recall_gain(ours, theirs))
+
+
+def _classify(
+    classifier: Classifier, points: F32, baseline: F32, progress: Progress | None = None
+) -> Classification:
+    parts = []
+    for start in range(0, len(points), _CHUNK):
+        end = min(start + _CHUNK, len(points))
+        parts.append(classifier.classify(points[start:end], baseline[start:end]))
+        if progress:
+            progress("classifying", end, len(points))
+    return Classification(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _robustness(
+    classifier: Classifier,
+    points: F32,
+    baseline: F32,
+    label: I32,
+    probabilities: F32,
+    bias: F32,
+    options: Options,
+    progress: Progress,
+) -> list[Robustness]:
+    rng = np.random.default_rng(options.seed)
+    changes: list[tuple[str, float | None, F32]] = [
+        (f"noise {noise:g}", noise, points + rng.normal(0, noise, points.shape).astype(np.float32))
+        for noise in options.noises
+    ]
+    changes.append(("float16", None, points.astype(np.float16).astype(np.float32)))
+    before = with_bias(probabilities, bias)
+    plain = figures(before, label, classifier.emotions, 0)
+    rows = []
+    for done, (change, noise, changed) in enumerate(changes, start=1):
+        after = with_bias(_classify(classifier, changed, baseline).probabilities, bias)
+        now = figures(after, label, classifier.emotions, 0)
+        rows.append(
+            Robustness(
+                change=change,
+                noise=noise,
+                accuracy=now.accuracy,
+                accuracy_change_points=100 * (now.accuracy - plain.accuracy),
+                balanced_accuracy_change_points=100 * (now.balanced_accuracy - plain.balanced_accuracy),
+                same_answer=float((after.argmax(axis=1) == before.argmax(axis=1)).mean()),
+            )
+        )
+        progress("changed points", done, len(changes))
+    return rows
+
+
+def _mean_attributions(emotions: Sequence[str], result: Classification) -> dict[str, list[float]]:
+    return {
+        emotion: result.attributions[result.target == index].mean(axis=0).tolist()
+        for index, emotion in enumerate(emotions)
+        if (result.target == index).any()
+    }

@@ -1,0 +1,1 @@
+"""The lab: from a trained network to the file that ships."""

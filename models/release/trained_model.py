@@ -1,0 +1,31 @@
+"""What training makes and an artifact holds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.emotion.operating_points import ACCURATE, OperatingPoint
+from models.faces.landmark_set import LandmarkSet
+from models.training.network import Network
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """All that an artifact holds. K points, C emotions."""
+
+    name: str
+    network: Network
+    landmark_set: LandmarkSet
+    emotions: tuple[str, ...]
+    population_baseline: F32  # [K, 3]: the mean neutral face of the training data
+    operating_points: dict[str, OperatingPoint]
+    trained_on: tuple[str, ...]  # names of the training files
+    split_seed: int  # decides which faces are held out, where a file does not say it itself
+
+    @property
+    def min_confidence(self) -> float:
+        """That of the operating point `accurate`."""
+        return self.operating_points[ACCURATE].min_confidence

@@ -1,0 +1,53 @@
+"""A trained model as an .npz file: what `mien train` leaves and `mien export` reads."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.emotion import operating_points
+from models.faces.landmark_set import LandmarkSet
+from models.release.trained_model import TrainedModel
+from models.training.network import Network
+
+_NETWORK = "network."
+
+
+def save(trained: TrainedModel, path: Path) -> None:
+    """Raises OSError when the file cannot be written."""
+    np.savez(
+        path,
+        name=trained.name,
+        landmark_set=trained.landmark_set.to_json(),
+        emotions=trained.emotions,
+        population_baseline=trained.population_baseline,
+        operating_points=operating_points.to_json(trained.operating_points),
+        trained_on=trained.trained_on,
+        split_seed=trained.split_seed,
+        **{_NETWORK + name: value for name, value in trained.network._asdict().items()},
+    )
+
+
+def load(path: Path) -> TrainedModel:
+    """Raises OSError when the file cannot be read, ValueError when `save` did not write it."""
+    try:
+        with path.open("rb") as file, np.load(file) as z:
+            emotions = tuple(z["emotions"].tolist())
+            return TrainedModel(
+                name=str(z["name"]),
+                network=Network(**{name: _scalar_or_array(z[_NETWORK + name]) for name in Network._fields}),
+                landmark_set=LandmarkSet.from_json(str(z["landmark_set"])),
+                emotions=emotions,
+                population_baseline=z["population_baseline"],
+                operating_points=operating_points.from_json(str(z["operating_points"]), len(emotions)),
+                trained_on=tuple(z["trained_on"].tolist()),
+                split_seed=int(z["split_seed"]),
+            )
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as exc:
+        raise ValueError(f"{path} is no file that `mien train` wrote: {exc}") from exc
+
+
+def _scalar_or_array(value: NDArray[np.float32]) -> Any:
+    return value.item() if value.ndim == 0 else value

@@ -1,0 +1,1 @@
+"""The lab: labelled faces for training and evaluation."""

@@ -1,0 +1,1 @@
+"""The lab: made-up pictures, for the demo, tests and benchmarks."""

@@ -1,0 +1,1 @@
+"""The lab: what makes the model."""

@@ -1,0 +1,1 @@
+"""Development servers: Kafka and Redis on this machine."""

@@ -1,0 +1,1 @@
+"""The contracts: what is written to each topic."""

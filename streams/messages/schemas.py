@@ -1,0 +1,137 @@
+"""The published contracts: JSON Schemas of all messages, and AsyncAPI 3 of all topics, from the types.
+
+`mien schemas --out docs/schemas` writes them; a test keeps the committed files in step.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streams.messages.emotion_event import CE_TYPE, EmotionEvent
+from streams.messages.frame_message import FrameHeaders
+from streams.messages.landmarks_message import SCHEMA, Landmarks
+from streams.settings import Settings, environment_name
+from streams.topics import Topic
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def documents(settings: Settings) -> dict[str, dict[str, Any]]:
+    """File name → document."""
+    return {
+        "frame-headers.schema.json": _schema(FrameHeaders, "Headers of a frame"),
+        "landmarks.schema.json": _schema(Landmarks, f"{SCHEMA}, encoded as MessagePack"),
+        "emotion.schema.json": _schema(EmotionEvent, f"Data of {CE_TYPE}"),
+        "asyncapi.json": _asyncapi(settings),
+    }
+
+
+class SettingRow(NamedTuple):
+    variable: str
+    default: str
+    meaning: str
+
+
+def settings_rows() -> list[SettingRow]:
+    """What each ``MIEN_…`` variable means, and its default."""
+    return [
+        SettingRow(
+            environment_name(name),
+            "" if field.default is None else str(field.default),
+            field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def settings_markdown() -> str:
+    """`docs/settings.md`."""
+    rows = "\n".join(f"| `{row.variable}` | `{row.default}` | {row.meaning} |" for row in settings_rows())
+    return (
+        "# Settings\n\nAll settings are environment variables; `mien settings` shows them. "
+        "This page is written by `mien settings --markdown`.\n\n"
+        "| variable | default | meaning |\n| --- | --- | --- |\n"
+        f"{rows.replace('| `` |', '| |')}\n"
+    )
+
+
+def _schema(kind: type, title: str) -> dict[str, Any]:
+    (reference,), components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    return {"$schema": _DIALECT, "title": title, **reference, "$defs": components}
+
+
+def _asyncapi(settings: Settings) -> dict[str, Any]:
+    """https://www.asyncapi.com/docs/reference/specification/v3.0.0"""
+    topics = settings.topics
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Mien", "version": "1", "description": "Streams of faces, explained."},
+        "defaultContentType": "application/json",
+        "channels": {
+            "frames": _channel(
+                topics.frames,
+                {
+                    "contentType": "image/jpeg",
+                    "headers": {"$ref": "./frame-headers.schema.json"},
+                    "bindings": _key("camera id"),
+                },
+            ),
+            "landmarks": _channel(
+                topics.landmarks,
+                {
+                    "contentType": "application/msgpack",
+                    "payload": {"$ref": "./landmarks.schema.json"},
+                    "bindings": _key("camera id"),
+                },
+            ),
+            "emotions": _channel(
+                topics.emotions,
+                {
+                    "payload": {"$ref": "./emotion.schema.json"},
+                    "headers": {
+                        "type": "object",
+                        "required": [
+                            "ce_specversion",
+                            "ce_id",
+                            "ce_source",
+                            "ce_type",
+                            "ce_time",
+                            "ce_subject",
+                        ],
+                        "properties": {"ce_type": {"const": CE_TYPE}, "ce_specversion": {"const": "1.0"}},
+                    },
+                    "bindings": _key("subject id"),
+                },
+            ),
+            "alerts": _channel(topics.alerts, {"description": "Nothing is published here yet."}),
+            "deadLetters": _channel(
+                topics.dead_letters,
+                {
+                    "description": "A refused message as it came, with dead-letter-… headers that say why.",
+                    "bindings": _key("as it came"),
+                },
+            ),
+        },
+    }
+
+
+def _channel(topic: Topic, message: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "address": topic.name,
+        "description": topic.holds,
+        "messages": {"message": message},
+        "bindings": {
+            "kafka": {
+                "partitions": topic.partitions,
+                "topicConfiguration": {
+                    "cleanup.policy": ["delete"],
+                    "retention.ms": topic.retention_ms,
+                    "max.message.bytes": topic.max_message_bytes,
+                },
+            }
+        },
+    }
+
+
+def _key(meaning: str) -> dict[str, Any]:
+    return {"kafka": {"key": {"type": "string", "description": meaning}}}

@@ -1,0 +1,1 @@
+"""Redis: what is kept of subjects and cameras."""

@@ -1,0 +1,100 @@
+"""Each subject's own neutral face in Redis: written and read by the classify workers.
+
+Key: ``mien:{subject}:neutral``, MessagePack of :class:`NeutralFace`. It lies in the hash slot of the
+subject's other keys (``subject_state``) and expires ``subject_ttl_s`` after it was last written or read.
+
+It makes an answer better, but none needs it. So the timeouts are short, and whoever asks goes on without it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.messages.frame_message import MAX_TIME_US
+from streams.messages.landmarks_message import MAX_COORDINATE, pack_points
+from streams.settings import Settings
+from streams.store import optional_store
+from streams.store.optional_store import QuickStore
+
+SCHEMA = "mien.neutral-face/1"
+
+
+class NeutralFace(msgspec.Struct, frozen=True, array_like=True, tag=SCHEMA):
+    """The mean of the readings of a neutral face; ``models.emotion.neutral_face`` says what they are."""
+
+    landmark_set: str
+    points: bytes
+    """K×3 little-endian float32 in the canonical face frame."""
+    weight: float
+    """Of the mean, at ``read_at_us``."""
+    readings: int
+    read_at_us: int
+
+
+def neutral_key(subject_id: str) -> str:
+    return f"mien:{{{subject_id}}}:neutral"
+
+
+def pack(
+    landmark_set: str, mean: NDArray[np.float32], weight: float, readings: int, read_at_us: int
+) -> NeutralFace:
+    """From the mean [K, 3]."""
+    return NeutralFace(landmark_set, pack_points(mean), weight, readings, read_at_us)
+
+
+def unpack_points(face: NeutralFace, landmark_set: str, n_points: int) -> NDArray[np.float32] | None:
+    """[n_points, 3] float32, read-only; None if it is of another landmark set or damaged."""
+    if face.landmark_set != landmark_set or len(face.points) != n_points * 12:
+        return None
+    points = np.frombuffer(face.points, dtype="<f4").reshape(n_points, 3).astype(np.float32)
+    points.setflags(write=False)
+    return points if (np.abs(points) <= MAX_COORDINATE).all() else None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(NeutralFace)
+
+
+class NeutralFaceStore(QuickStore):
+    """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer soon."""
+
+    async def read(self, subject_ids: Sequence[str]) -> dict[str, NeutralFace]:
+        """Those that are known. What is no :class:`NeutralFace`, but another release's, is not known."""
+        async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
+            for subject_id in subject_ids:
+                pipe.getex(neutral_key(subject_id), ex=self._settings.subject_ttl_s)
+            values = await pipe.execute()
+        faces = {
+            subject_id: _decoded(value)
+            for subject_id, value in zip(subject_ids, values, strict=True)
+            if value
+        }
+        return {subject_id: face for subject_id, face in faces.items() if face}
+
+    async def write(self, faces: Mapping[str, NeutralFace]) -> None:
+        async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
+            for subject_id, face in faces.items():
+                pipe.set(neutral_key(subject_id), _encoder.encode(face), ex=self._settings.subject_ttl_s)
+            await pipe.execute()
+
+
+def connect(settings: Settings) -> AbstractAsyncContextManager[NeutralFaceStore]:
+    """Connects when it is first used.
+
+    Raises:
+        SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
+    """
+    return optional_store.connect(NeutralFaceStore, settings)
+
+
+def _decoded(value: bytes) -> NeutralFace | None:
+    try:
+        face = _decoder.decode(value)
+    except msgspec.DecodeError:
+        return None
+    plausible = 0 < face.weight < math.inf and face.readings > 0 and 0 <= face.read_at_us <= MAX_TIME_US
+    return face if plausible else None

@@ -1,0 +1,60 @@
+"""Redis for what a stage can go on without: an answer soon, or ServiceUnavailable.
+
+The stores of own neutral faces and of camera tracks are made so.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from streams.settings import Settings
+from streams.store import subject_state
+
+TIMEOUT_S = 0.5
+"""Frames wait meanwhile."""
+
+
+class QuickStore:
+    """What such stores share; all methods raise ServiceUnavailable without an answer in `TIMEOUT_S`."""
+
+    def __init__(self, client: Redis, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+
+    async def ping(self) -> None:
+        async with self._in_time():
+            await self._client.ping()
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                yield
+        except TimeoutError as exc:
+            late = RedisTimeoutError(f"no answer within {TIMEOUT_S} s")
+            raise subject_state.unavailable(self._settings, late) from exc
+        except (RedisError, OSError) as exc:
+            error = exc if isinstance(exc, RedisError) else RedisConnectionError(str(exc))
+            raise subject_state.unavailable(self._settings, error) from exc
+
+
+Store = TypeVar("Store", bound=QuickStore)
+
+
+@asynccontextmanager
+async def connect(store: type[Store], settings: Settings) -> AsyncIterator[Store]:
+    """Connects when it is first used, and tries nothing twice.
+
+    Raises:
+        SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
+    """
+    async with subject_state.client(settings, timeout_s=TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as client:
+        yield store(client, settings)

@@ -1,0 +1,213 @@
+"""The rolling state of each subject in Redis: written by the state worker, read by `mien subjects`.
+
+Keys (one hash slot a subject; each expires ``subject_ttl_s`` after the last event):
+    mien:{subject}:state   hash: last frame, smoothed probabilities, dominant emotion, last event …
+    mien:{subject}:window  sorted set: the emotions of the last ``window_s`` seconds, by time
+(``mien:{subject}:neutral`` is the classify stage's: ``streams.store.neutral_face_store``)
+
+One Lua script applies one event (``subject_state.lua``); a batch goes over in one round trip.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
+
+from streams.errors import AccessDenied, RedisUnavailable, ServiceUnavailable, SettingsInvalid
+from streams.messages.emotion_event import EMOTIONS, EmotionEvent, Explanation, captured_at_us
+from streams.settings import Settings
+
+_LUA = Path(__file__).with_name("subject_state.lua").read_text()
+_LUA_SHA1 = hashlib.sha1(_LUA.encode(), usedforsecurity=False).hexdigest()  # by which Redis knows a script
+_NAMES = ",".join(EMOTIONS)
+_encoder = msgspec.json.Encoder()
+
+
+def state_key(subject_id: str) -> str:
+    return f"mien:{{{subject_id}}}:state"
+
+
+def window_key(subject_id: str) -> str:
+    return f"mien:{{{subject_id}}}:window"
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What is known of one subject now, as `mien subjects --json` prints it."""
+
+    subject_id: str
+    camera_id: str
+    frame_seq: int
+    first_seen_us: int
+    last_seen_us: int
+    events: int
+    abstained: int
+    dominant: str | None
+    """The emotion with the highest smoothed probability; null until one event did not abstain."""
+    since_us: int | None
+    probabilities: dict[str, float]
+    """Smoothed over time; empty until one event did not abstain."""
+    window: dict[str, int]
+    """How many events of the last ``window_s`` seconds named each emotion."""
+    last_emotion: str | None
+    last_confidence: float
+    last_explanation: Explanation
+
+
+class SubjectStore:
+    """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer."""
+
+    def __init__(self, client: Redis, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+
+    async def apply(self, events: Sequence[EmotionEvent]) -> list[bool]:
+        """Applies the events in order; for each, whether it changed the state (False: fenced as a replay)."""
+        if not events:
+            return []
+        calls = [self._call(event) for event in events]
+        try:
+            try:
+                return await self._run(calls)
+            except NoScriptError:  # a Redis that is new, or was restarted
+                await self._client.script_load(_LUA)
+                return await self._run(calls)
+        except RedisError as exc:
+            raise unavailable(self._settings, exc) from exc
+
+    async def _run(self, calls: Sequence[tuple[Any, ...]]) -> list[bool]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for call in calls:
+                pipe.evalsha(_LUA_SHA1, *call)
+            return [bool(changed) for changed in await pipe.execute()]
+
+    def _call(self, event: EmotionEvent) -> tuple[Any, ...]:
+        """The script's number of keys, keys and arguments."""
+        settings = self._settings
+        return (
+            2,
+            state_key(event.subject_id),
+            window_key(event.subject_id),
+            event.frame_seq,
+            captured_at_us(event),
+            event.camera_id,
+            event.emotion or "",
+            ",".join([f"{p:.6f}" for p in msgspec.structs.astuple(event.probabilities)]),
+            _NAMES,
+            settings.window_s * 1000,
+            settings.smoothing_s * 1000,
+            settings.subject_ttl_s,
+            _encoder.encode((event.emotion, event.confidence, event.explanation)),
+        )
+
+    async def subjects(self, camera_id: str | None = None) -> list[Subject]:
+        """All subjects that have not expired, of one camera or of all, the longest known first."""
+        found = [subject async for subject in self._scan(camera_id)]
+        return sorted(found, key=lambda subject: (subject.camera_id, subject.first_seen_us))
+
+    async def _scan(self, camera_id: str | None) -> AsyncIterator[Subject]:
+        pattern = state_key(f"{_glob_quoted(camera_id)}:*" if camera_id else "*")
+        try:
+            async for key in self._client.scan_iter(match=pattern, count=500):
+                subject_id = key.decode()[len("mien:{") : -len("}:state")]
+                async with self._client.pipeline(transaction=False) as pipe:
+                    pipe.hgetall(key)
+                    pipe.zrange(window_key(subject_id), 0, -1)
+                    fields, window = await pipe.execute()
+                if fields:  # else it expired between the two
+                    yield _subject(subject_id, fields, window)
+        except RedisError as exc:
+            raise unavailable(self._settings, exc) from exc
+
+    async def ping(self) -> Self:
+        try:
+            await self._client.ping()
+        except RedisError as exc:
+            raise unavailable(self._settings, exc) from exc
+        return self
+
+
+@asynccontextmanager
+async def connect(settings: Settings) -> AsyncIterator[SubjectStore]:
+    """Raises:
+    SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
+    """
+    async with client(settings, timeout_s=5) as redis_client:
+        yield SubjectStore(redis_client, settings)
+
+
+def client(settings: Settings, *, timeout_s: float, **options: Any) -> Redis:
+    """Does not connect yet. Timeouts are those of connecting and of each answer.
+
+    Raises:
+        SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
+    """
+    try:
+        made = Redis.from_url(
+            settings.redis_url, socket_connect_timeout=timeout_s, socket_timeout=timeout_s, **options
+        )
+        made.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # does not connect yet, but finds unknown options
+    except (ValueError, TypeError) as exc:
+        # Not the reason itself: it may quote a part of the password.
+        raise SettingsInvalid(
+            "MIEN_REDIS_URL is not a Redis URL, like redis://user:password@host:6379/0 "
+            "(rediss:// for TLS, unix:// for a socket; special signs in the password as %XX)"
+        ) from exc
+    return made
+
+
+def unavailable(settings: Settings, exc: RedisError) -> ServiceUnavailable:
+    """The error that says in the user's terms why Redis cannot be used. Never shows the password."""
+    parts = urlsplit(settings.redis_url)
+    where = f"Redis at {f'{parts.hostname}:{parts.port or 6379}' if parts.hostname else parts.path}"
+    denied = isinstance(exc, AuthenticationError | NoPermissionError) or (
+        isinstance(exc, ResponseError) and str(exc).startswith(("NOAUTH", "WRONGPASS"))
+    )
+    if denied:
+        return AccessDenied(
+            f"{where} refused the credentials: {exc}. Check the user and password in MIEN_REDIS_URL."
+        )
+    return RedisUnavailable(
+        f"{where} does not answer as it should: {exc}. Start redis-server or set MIEN_REDIS_URL."
+    )
+
+
+def _subject(subject_id: str, fields: dict[bytes, bytes], window: list[bytes]) -> Subject:
+    emotion, confidence, explanation = msgspec.json.decode(
+        fields[b"last_event"], type=tuple[str | None, float, Explanation]
+    )
+    dominant, since_us, smoothed = (fields.get(name) for name in (b"dominant", b"since_us", b"smoothed"))
+    values = map(float, smoothed.decode().split(",")) if smoothed else ()
+    return Subject(
+        subject_id=subject_id,
+        camera_id=fields[b"camera_id"].decode(),
+        frame_seq=int(fields[b"frame_seq"]),
+        first_seen_us=int(fields[b"first_seen_us"]),
+        last_seen_us=int(fields[b"last_seen_us"]),
+        events=int(fields[b"events"]),
+        abstained=int(fields.get(b"abstained", 0)),
+        dominant=dominant.decode() if dominant else None,
+        since_us=int(since_us) if since_us else None,
+        probabilities=dict(zip(EMOTIONS, values, strict=False)),
+        window=dict(Counter(entry.decode().partition(":")[2] for entry in window)),
+        last_emotion=emotion,
+        last_confidence=confidence,
+        last_explanation=explanation,
+    )
+
+
+def _glob_quoted(text: str) -> str:
+    return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)

@@ -1,0 +1,176 @@
+"""The image and the compose file, as far as they can be checked without a Docker engine."""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+
+from streams.settings import Settings
+from workers import cli
+
+ROOT = Path(__file__).parents[3]
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OWN = [name for name, service in SERVICES.items() if "build" in service]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("MIEN_")]:
+        monkeypatch.delenv(name)
+
+
+def instructions(name: str) -> list[str]:
+    """The arguments of every such instruction in the Dockerfile, continuation lines joined."""
+    joined = DOCKERFILE.replace("\\\n", " ")
+    return re.findall(rf"^{name}\s+(.*)$", joined, flags=re.MULTILINE)
+
+
+def copied() -> set[str]:
+    """What the image takes out of the repository."""
+    sources = [line.split()[:-1] for line in instructions("COPY") if not line.startswith("--from")]
+    return {source for line in sources for source in line}
+
+
+def is_pinned(image: str) -> bool:
+    """Whether an image reference names one release, as in ``redis:7.2.7-alpine``."""
+    return re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+[\w.-]*", image) is not None
+
+
+def test_everything_that_the_image_copies_exists_and_is_in_the_build_context() -> None:
+    ignore = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignore
+    assert {line[1:] for line in ignore if line.startswith("!")} == copied()
+    assert [source for source in copied() if not (ROOT / source).exists()] == []
+
+
+def test_the_image_holds_the_whole_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = {name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
+    files = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
+    assert packages | files | {"requirements.txt"} == copied()
+
+
+def test_the_image_is_pinned_small_and_without_root() -> None:
+    bases = [line.split()[0] for line in instructions("FROM")]
+    assert all(is_pinned(base) for base in bases)
+    assert all(re.match(r"python:3\.1[12]\.\d+-slim", base) for base in bases)  # requires-python
+    assert "apt-get" not in DOCKERFILE
+    final = DOCKERFILE.rpartition("\nFROM ")[2]
+    assert "pip install" not in final
+    assert re.search(r"^ARG UID=[1-9]\d{3,}$", final, flags=re.MULTILINE)
+    assert instructions("USER") == ["${UID}:${UID}"]
+    assert instructions("ENTRYPOINT") == ['["mien"]']
+
+
+def test_the_lock_is_installed_whole_by_hash_and_from_no_named_registry() -> None:
+    (lock, package) = (line for line in instructions("RUN") if "pip install" in line)
+    assert {"--no-deps", "--require-hashes", "--only-binary"} <= set(lock.split())
+    assert {"--no-deps", "--no-build-isolation"} <= set(package.split())
+    assert not re.search(r"https?://|index-url|--find-links", DOCKERFILE)
+
+
+def test_services_are_the_chain_and_what_it_stands_on() -> None:
+    assert set(SERVICES) == {"kafka", "redis", "prometheus", *OWN}
+    assert set(OWN) == {"topics", "camera-1", "camera-2", "landmarks", "classify", "state"}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_own_services_run_a_verb_with_settings_that_exist(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = SERVICES[name]
+    verb, *options = service["command"]
+    command = typer.main.get_command(cli.app).get_command(None, verb)  # type: ignore[attr-defined]
+    assert command is not None
+    command.make_context(verb, options)  # raises if an option does not exist or lacks
+    assert verb == name.partition("-")[0]
+
+    fields = {f"MIEN_{field.upper()}" for field in Settings.model_fields}
+    assert set(service["environment"]) <= fields  # an unknown one would be ignored in silence
+    for variable, value in service["environment"].items():
+        assert isinstance(value, str)
+        monkeypatch.setenv(variable, value)
+    Settings()
+
+
+def test_cameras_have_ids_of_their_own() -> None:
+    ids = [SERVICES[name]["command"][2] for name in OWN if name.startswith("camera-")]
+    assert len(set(ids)) == len(ids) == 2
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_images_are_pinned(name: str) -> None:
+    assert is_pinned(SERVICES[name]["image"])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_service_has_a_privilege_or_a_port_beyond_this_machine(name: str) -> None:
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service.get("read_only") is (None if name == "kafka" else True)
+    assert not {"privileged", "cap_add", "network_mode", "pid", "devices"} & set(service)
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_own_services_can_be_scaled_and_write_to_tmp_only(name: str) -> None:
+    service = SERVICES[name]
+    assert not {"container_name", "ports", "volumes"} & set(service)  # these allow one container only
+    assert service["tmpfs"] == ["/tmp"]  # noqa: S108
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_services_wait_for_what_they_need(name: str) -> None:
+    for other, how in SERVICES[name].get("depends_on", {}).items():
+        condition = how["condition"]
+        if condition == "service_healthy":
+            assert "healthcheck" in SERVICES[other]
+        else:
+            assert (other, condition) == ("topics", "service_completed_successfully")
+    needs = set(SERVICES[name].get("depends_on", {}))
+    if name in OWN:
+        assert needs >= ({"kafka"} if name == "topics" else {"topics"})
+        assert ("redis" in needs) == (name in ("classify", "state"))
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name != "topics"])
+def test_running_services_say_whether_they_are_well(name: str) -> None:
+    test = " ".join(SERVICES[name]["healthcheck"]["test"])
+    if name in OWN:
+        assert f"http://localhost:{SERVICES[name]['environment']['MIEN_METRICS_PORT']}/readyz" in test
+
+
+def test_stages_find_kafka_and_redis_where_they_are() -> None:
+    listeners = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    inside = dict(listener.split("://") for listener in listeners)["INSIDE"]
+    for name in OWN:
+        environment = SERVICES[name]["environment"]
+        assert environment["MIEN_KAFKA_BOOTSTRAP_SERVERS"] == inside
+        assert environment["MIEN_REDIS_URL"].startswith("redis://redis:6379/")
+
+
+def test_kafka_invents_no_topic_and_deletes_pictures_in_time() -> None:
+    environment = SERVICES["kafka"]["environment"]
+    assert environment["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+    retention_ms = Settings.model_fields["frames_retention_ms"].default
+    assert int(environment["KAFKA_LOG_RETENTION_CHECK_INTERVAL_MS"]) < retention_ms
+
+
+def test_prometheus_scrapes_every_stage_and_has_its_files() -> None:
+    prometheus = SERVICES["prometheus"]
+    files = [volume.split(":")[0] for volume in prometheus["volumes"] if volume.startswith("./")]
+    assert files
+    assert [file for file in files if not (ROOT / file).is_file()] == []
+    configuration = next(ROOT / file for file in files if file.endswith("prometheus.yaml"))
+    (scrape,) = yaml.safe_load(configuration.read_text())["scrape_configs"]
+    (dns,) = scrape["dns_sd_configs"]
+    assert set(dns["names"]) == set(OWN) - {"topics"}
+    assert {str(dns["port"])} == {SERVICES[name]["environment"]["MIEN_METRICS_PORT"] for name in OWN}
+    named = {volume.split(":")[0] for volume in prometheus["volumes"]} - set(files)
+    assert named <= set(COMPOSE["volumes"])

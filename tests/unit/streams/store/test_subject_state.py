@@ -1,0 +1,416 @@
+"""The rolling state of subjects in a real Redis, against a plain Python reference."""
+
+import math
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from redis.crc import key_slot
+
+from streams.errors import AccessDenied, RedisUnavailable, SettingsInvalid
+from streams.local import embedded_servers
+from streams.local.child_process import free_ports
+from streams.messages.emotion_event import EMOTIONS, EmotionEvent, time_of
+from streams.settings import Settings
+from streams.store import subject_state
+from streams.store.subject_state import Subject, SubjectStore, state_key, window_key
+from workers.commands import subjects as subjects_view
+
+Make = Callable[..., EmotionEvent]
+T0_US = 1_764_000_000_000_000
+_numbers = count()
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[SubjectStore]:
+    """On an empty Redis; window 60 s, smoothing 1 s."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+    async with subject_state.connect(Settings(redis_url=redis_url)) as store:
+        yield store
+
+
+@pytest.fixture
+def raw(redis_url: str) -> Iterator["redis.Redis[bytes]"]:
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def at(make_event: Make) -> Callable[..., EmotionEvent]:
+    """An event of frame ``seq``, ``seq`` seconds after T0 unless ``s`` says otherwise."""
+
+    def at(seq: int, *, s: float | None = None, **changes: Any) -> EmotionEvent:
+        us = T0_US + round((seq if s is None else s) * 1e6)
+        return make_event(frame_seq=seq, captured_at=time_of(us), **changes)
+
+    return at
+
+
+async def only(store: SubjectStore) -> Subject:
+    (subject,) = await store.subjects()
+    return subject
+
+
+async def test_the_first_event_is_the_state(store: SubjectStore, at: Make) -> None:
+    assert await store.apply([at(7, s=0, p={"happiness": 0.9, "neutral": 0.1})]) == [True]
+
+    subject = await only(store)
+    assert subject.subject_id == "lobby-1:7k3f"
+    assert subject.camera_id == "lobby-1"
+    assert subject.frame_seq == 7
+    assert subject.first_seen_us == subject.last_seen_us == subject.since_us == T0_US
+    assert (subject.events, subject.abstained) == (1, 0)
+    assert subject.dominant == subject.last_emotion == "happiness"
+    assert subject.probabilities == dict.fromkeys(EMOTIONS, 0.0) | {"happiness": 0.9, "neutral": 0.1}
+    assert subject.window == {"happiness": 1}
+    assert subject.last_confidence == 0.9
+    assert subject.last_explanation == at(7).explanation
+
+
+async def test_nothing_applied_is_nothing_done(store: SubjectStore) -> None:
+    assert await store.apply([]) == []
+    assert await store.subjects() == []
+
+
+@pytest.mark.parametrize("seq", [5, 4, 0])
+async def test_a_replayed_or_older_frame_changes_nothing(
+    store: SubjectStore, raw: Any, at: Make, seq: int
+) -> None:
+    await store.apply([at(5)])
+    before = (raw.hgetall(state_key("lobby-1:7k3f")), raw.zrange(window_key("lobby-1:7k3f"), 0, -1))
+
+    assert await store.apply([at(seq, s=99, p={"anger": 1.0})]) == [False]
+    assert (raw.hgetall(state_key("lobby-1:7k3f")), raw.zrange(window_key("lobby-1:7k3f"), 0, -1)) == before
+
+
+async def test_duplicates_within_a_batch_count_once(store: SubjectStore, at: Make) -> None:
+    assert await store.apply([at(1), at(1), at(2), at(1), at(2), at(3)]) == [
+        True,
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert (await only(store)).events == 3
+
+
+async def test_a_whole_replay_gives_the_same_state(store: SubjectStore, at: Make) -> None:
+    events = [at(seq, p={EMOTIONS[seq % 3]: 0.8, "fear": 0.2}) for seq in range(1, 20)]
+    await store.apply(events)
+    once = await only(store)
+
+    assert await store.apply(events) == [False] * len(events)
+    assert await only(store) == once
+
+
+async def test_frame_numbers_of_a_clock_in_ms_keep_their_order(store: SubjectStore, at: Make) -> None:
+    seq = 1_764_000_000_123
+
+    assert await store.apply([at(seq, s=0), at(seq, s=1), at(seq + 1, s=1), at(seq, s=2)]) == [
+        True,
+        False,
+        True,
+        False,
+    ]
+
+
+async def test_subjects_do_not_fence_each_other(store: SubjectStore, at: Make) -> None:
+    assert await store.apply([at(9), at(3, subject_id="lobby-1:aaaa")]) == [True, True]
+    assert {subject.frame_seq for subject in await store.subjects()} == {3, 9}
+
+
+def smoothed(steps: list[tuple[float, list[float]]], tau_s: float = 1.0) -> list[float]:
+    """Exponential smoothing over (time in s, probabilities), for uneven steps."""
+    (before_s, state), *rest = steps
+    for at_s, p in rest:
+        weight = 1 - math.exp(-(at_s - before_s) / tau_s)
+        state = [old + weight * (new - old) for old, new in zip(state, p, strict=True)]
+        before_s = at_s
+    return state
+
+
+shares = st.lists(st.floats(0, 1).map(lambda x: round(x, 6)), min_size=8, max_size=8)
+gaps_s = st.sampled_from([0.0, 0.001, 0.033, 0.1, 1.0, 7.5, 300.0])
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(gaps_s, shares), min_size=1, max_size=8))
+async def test_smoothing_follows_time_not_the_number_of_events(
+    store: SubjectStore, at: Make, steps: list[tuple[float, list[float]]]
+) -> None:
+    who = f"lobby-1:{next(_numbers)}"
+    times_s = [sum(gap for gap, _ in steps[: i + 1]) for i in range(len(steps))]
+    events = [
+        at(i, s=time_s, subject_id=who, p=dict(zip(EMOTIONS, p, strict=True)))
+        for i, (time_s, (_, p)) in enumerate(zip(times_s, steps, strict=True))
+    ]
+    await store.apply(events)
+
+    (subject,) = [subject for subject in await store.subjects() if subject.subject_id == who]
+    expected = smoothed([(time_s, p) for time_s, (_, p) in zip(times_s, steps, strict=True)])
+    # The state keeps six digits at each step.
+    assert list(subject.probabilities.values()) == pytest.approx(expected, abs=1e-6 * len(steps))
+
+
+async def test_a_step_of_one_time_constant_closes_63_percent_of_the_gap(
+    store: SubjectStore, at: Make
+) -> None:
+    await store.apply([at(1, s=0, p={"neutral": 1.0}), at(2, s=1, p={"happiness": 1.0, "neutral": 0.0})])
+
+    assert (await only(store)).probabilities["happiness"] == pytest.approx(1 - 1 / math.e, abs=1e-6)
+
+
+async def test_two_cameras_of_different_rate_smooth_alike(store: SubjectStore, at: Make) -> None:
+    for who, steps in (("lobby-1:slow", 2), ("lobby-1:fast", 20)):
+        await store.apply([at(0, s=0, subject_id=who, p={"neutral": 1.0})])
+        await store.apply(
+            [
+                at(i, s=2 * i / steps, subject_id=who, p={"fear": 1.0, "neutral": 0.0})
+                for i in range(1, steps + 1)
+            ]
+        )
+    slow, fast = await store.subjects()
+
+    assert slow.probabilities == pytest.approx(fast.probabilities, abs=1e-4)
+
+
+async def test_dominant_changes_when_the_smoothed_one_does_and_since_tells_when(
+    store: SubjectStore, at: Make
+) -> None:
+    dominant = []
+    for seq, (s, emotion) in enumerate(
+        [(0, "neutral"), (1, "neutral"), (1.1, "anger"), (1.2, "neutral"), (3, "anger"), (4, "anger")]
+    ):
+        await store.apply([at(seq, s=s, p={"neutral": 0.0, "happiness": 0.0, emotion: 1.0})])
+        subject = await only(store)
+        assert subject.since_us is not None
+        dominant.append((subject.dominant, (subject.since_us - T0_US) / 1e6, subject.last_emotion))
+
+    assert dominant == [
+        ("neutral", 0.0, "neutral"),
+        ("neutral", 0.0, "neutral"),
+        ("neutral", 0.0, "anger"),  # one odd frame changes nothing
+        ("neutral", 0.0, "neutral"),
+        ("anger", 3.0, "anger"),
+        ("anger", 3.0, "anger"),
+    ]
+
+
+async def test_an_abstained_event_is_seen_but_not_believed(store: SubjectStore, at: Make) -> None:
+    await store.apply([at(1, p={"neutral": 1.0})])
+    before = await only(store)
+    await store.apply([at(2, p={"anger": 1.0}, emotion=None, abstained="blurred")])
+    after = await only(store)
+
+    assert (after.events, after.abstained, after.frame_seq) == (2, 1, 2)
+    assert after.last_seen_us == before.last_seen_us + 1_000_000
+    assert after.last_emotion is None
+    assert (after.dominant, after.since_us) == (before.dominant, before.since_us)
+    assert after.probabilities == before.probabilities
+    assert after.window == before.window
+
+
+async def test_after_abstaining_smoothing_spans_the_whole_gap(store: SubjectStore, at: Make) -> None:
+    blind = [at(seq, s=seq / 10, emotion=None, abstained="blurred") for seq in range(1, 10)]
+    await store.apply([at(0, p={"neutral": 1.0}), *blind, at(10, s=1, p={"fear": 1.0, "neutral": 0.0})])
+
+    assert (await only(store)).probabilities["fear"] == pytest.approx(1 - 1 / math.e, abs=1e-6)
+
+
+async def test_a_subject_that_only_abstained_has_no_emotion_yet(store: SubjectStore, at: Make) -> None:
+    await store.apply([at(1, emotion=None, abstained="small-face")])
+    subject = await only(store)
+
+    assert (subject.dominant, subject.since_us, subject.last_emotion) == (None, None, None)
+    assert (subject.probabilities, subject.window) == ({}, {})
+
+
+async def test_the_window_holds_the_last_60_s(store: SubjectStore, at: Make) -> None:
+    await store.apply([at(seq, p={"anger": 1.0}) for seq in (0, 1, 2)])
+    await store.apply([at(30, p={"fear": 1.0}), at(60, p={"fear": 1.0})])
+    assert (await only(store)).window == {"anger": 2, "fear": 2}  # the one of 60 s ago has just gone
+
+    await store.apply([at(200, emotion=None, abstained="blurred")])
+    assert (await only(store)).window == {}
+
+
+async def test_equal_emotions_at_one_time_are_all_counted(store: SubjectStore, at: Make) -> None:
+    await store.apply([at(seq, s=1) for seq in (1, 2, 3)])
+
+    assert (await only(store)).window == {"happiness": 3}
+
+
+async def test_every_key_is_ours_expires_and_lies_in_its_subjects_slot(
+    store: SubjectStore, raw: Any, at: Make
+) -> None:
+    ids = ["lobby-1:7k3f", "lobby-1:aaaa", "yard:7k3f"]
+    await store.apply([at(1, subject_id=who) for who in ids])
+    await store.apply([at(2, subject_id=ids[0], emotion=None, abstained="blurred")])
+
+    keys = raw.keys("*")
+    assert sorted(keys) == sorted(
+        f"mien:{{{who}}}:{kind}".encode() for who in ids for kind in ("state", "window")
+    )
+    assert all(0 < raw.ttl(key) <= Settings().subject_ttl_s for key in keys)
+    assert all(raw.ttl(key) > Settings().subject_ttl_s - 60 for key in keys)
+    for who in ids:
+        assert key_slot(state_key(who).encode()) == key_slot(window_key(who).encode())
+
+
+async def test_each_event_renews_the_time_to_live(store: SubjectStore, raw: Any, at: Make) -> None:
+    await store.apply([at(1)])
+    for key in raw.keys("*"):
+        raw.expire(key, 5)
+    await store.apply([at(2)])
+
+    assert all(raw.ttl(key) > 5 for key in raw.keys("*"))
+
+
+async def test_a_replay_keeps_nobody_alive(store: SubjectStore, raw: Any, at: Make) -> None:
+    await store.apply([at(1)])
+    raw.expire(state_key("lobby-1:7k3f"), 5)
+    await store.apply([at(1)])
+
+    assert raw.ttl(state_key("lobby-1:7k3f")) <= 5
+
+
+async def test_subjects_of_one_camera_and_in_order(store: SubjectStore, at: Make) -> None:
+    for camera, name, s in [
+        ("b", "late", 9),
+        ("b", "early", 1),
+        ("a", "x", 5),
+        ("b.2", "y", 0),
+        ("bb", "z", 0),
+    ]:
+        await store.apply([at(1, s=s, camera_id=camera, subject_id=f"{camera}:{name}")])
+
+    assert [subject.subject_id for subject in await store.subjects("b")] == ["b:early", "b:late"]
+    assert [s.subject_id for s in await store.subjects()] == ["a:x", "b:early", "b:late", "b.2:y", "bb:z"]
+    assert await store.subjects("nowhere") == []
+
+
+@pytest.mark.parametrize("camera", ["*", "lobb?-1", "[a-z]", "a-c", "\\", "^a", "a]b"])
+async def test_a_camera_id_is_no_pattern(store: SubjectStore, at: Make, camera: str) -> None:
+    await store.apply([at(1, camera_id="lobby-1", subject_id="lobby-1:x")])
+    await store.apply([at(1, camera_id="b", subject_id="b:x")])
+    await store.apply([at(1, camera_id=camera, subject_id=f"{camera}:x")])
+
+    assert [subject.subject_id for subject in await store.subjects(camera)] == [f"{camera}:x"]
+
+
+async def test_others_keys_in_the_same_redis_are_left_alone(store: SubjectStore, raw: Any, at: Make) -> None:
+    raw.set("session:42", "theirs")
+    await store.apply([at(1)])
+
+    assert len(await store.subjects()) == 1
+    assert raw.get("session:42") == b"theirs"
+
+
+async def test_more_subjects_than_one_scan_returns(store: SubjectStore, at: Make) -> None:
+    await store.apply([at(1, subject_id=f"lobby-1:{n}") for n in range(700)])
+
+    assert len({subject.subject_id for subject in await store.subjects("lobby-1")}) == 700
+
+
+async def test_an_unreachable_redis_is_told_without_its_password(at: Make) -> None:
+    (port,) = free_ports(1)
+    url = f"redis://ann:hunter2@127.0.0.1:{port}/0"
+    async with subject_state.connect(Settings(redis_url=url)) as store:
+        for call in (store.ping(), store.apply([at(1)]), store.subjects()):
+            with pytest.raises(RedisUnavailable, match=f"127.0.0.1:{port}.*MIEN_REDIS_URL") as told:
+                await call
+            assert "hunter2" not in str(told.value)
+
+
+async def test_a_missing_socket_is_told_by_its_path() -> None:
+    async with subject_state.connect(Settings(redis_url="unix:///no/redis.sock")) as store:
+        with pytest.raises(RedisUnavailable, match=r"Redis at /no/redis\.sock"):
+            await store.ping()
+
+
+@pytest.fixture(scope="module")
+def locked_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A redis-server that wants the password hunter2."""
+    (port,) = free_ports(1)
+    folder: Path = tmp_path_factory.mktemp("redis")
+    command = [
+        embedded_servers.redis_server_binary(),
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+    ]
+    command += ["--requirepass", "hunter2", "--dir", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        deadline_s = time.monotonic() + 10
+        with redis.Redis(port=port, password="hunter2") as client:
+            while True:
+                try:
+                    client.ping()
+                    break
+                except redis.ConnectionError:
+                    assert time.monotonic() < deadline_s
+                    time.sleep(0.02)
+        yield port
+        process.terminate()
+
+
+@pytest.mark.parametrize("credentials", ["", ":wrong-one@", "ann:wrong-one@"])
+async def test_wrong_credentials_are_access_denied(locked_port: int, at: Make, credentials: str) -> None:
+    url = f"redis://{credentials}127.0.0.1:{locked_port}/0"
+    async with subject_state.connect(Settings(redis_url=url)) as store:
+        for call in (store.ping(), store.apply([at(1)]), store.subjects()):
+            with pytest.raises(AccessDenied, match=r"refused the credentials.*MIEN_REDIS_URL") as told:
+                await call
+            assert "wrong-one" not in str(told.value)
+
+
+async def test_the_right_password_is_enough(locked_port: int, at: Make) -> None:
+    async with subject_state.connect(
+        Settings(redis_url=f"redis://:hunter2@127.0.0.1:{locked_port}/0")
+    ) as store:
+        assert await store.apply([at(1)]) == [True]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:6379",
+        "http://ann:hunter2@localhost",
+        "redis://ann:hun/ter2@localhost:6379",
+        "redis://:hunter2@localhost:port/0",
+        "redis://:hunter2@localhost/0?colour=blue",
+        "redis://:hunter2@localhost/0?db=one",
+        "redis://:hunter2@[::1",
+    ],
+)
+async def test_a_url_that_is_none_is_a_wrong_setting_and_is_not_repeated(url: str) -> None:
+    with pytest.raises(SettingsInvalid, match="MIEN_REDIS_URL") as told:
+        async with subject_state.connect(Settings(redis_url=url)):
+            pass
+    assert "hun" not in str(told.value)
+
+
+@pytest.mark.parametrize(("baseline", "shown"), [("subject", "own"), ("population", "mean")])
+async def test_the_table_tells_which_neutral_face_a_subject_is_compared_with(
+    store: SubjectStore, at: Make, baseline: str, shown: str
+) -> None:
+    event = at(1)
+    await store.apply([replace(event, explanation=replace(event.explanation, baseline=baseline))])
+    table = subjects_view.table(await store.subjects(), 0)
+    (column,) = [column for column in table.columns if column.header == "neutral"]
+
+    assert list(column.cells) == [shown]

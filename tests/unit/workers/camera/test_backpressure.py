@@ -1,0 +1,79 @@
+"""A lossless camera waits while the landmarks workers are too many bytes behind: on the embedded broker."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streams import broker
+from streams.local import embedded_servers
+from streams.settings import Settings
+from workers.camera import backpressure
+from workers.camera.backpressure import UNREAD_BYTES_MAX, Backpressure
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def settings() -> Iterator[Settings]:
+    with embedded_servers.broker() as address:
+        yield Settings(kafka_bootstrap_servers=address, kafka_fetch_max_wait_ms=5)
+
+
+async def offsets_committed(settings: Settings, group: str, offsets: dict[int, int]) -> None:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers, group_id=group, enable_auto_commit=False
+    )
+    topic = settings.topics.frames.name
+    consumer.assign([TopicPartition(topic, partition) for partition in offsets])
+    await consumer.start()
+    try:
+        await consumer.commit({TopicPartition(topic, p): offset for p, offset in offsets.items()})
+    finally:
+        await consumer.stop()
+
+
+async def publish(settings: Settings, count: int) -> None:
+    producer = broker.producer(settings, max_message_bytes=MIB)
+    await producer.start()
+    try:
+        for _ in range(count):
+            await producer.send_and_wait(settings.topics.frames.name, b"x", partition=0)
+    finally:
+        await producer.stop()
+
+
+async def test_it_waits_for_the_group_and_goes_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backpressure, "POLL_S", 0.01)
+    await publish(settings, 8)
+    async with Backpressure.open(settings) as ahead:
+        for offset in range(UNREAD_BYTES_MAX // MIB):
+            ahead.sent(0, offset, MIB)
+        await asyncio.wait_for(ahead.wait_for_room(), 5)  # exactly as much as may be unread
+
+        ahead.sent(0, 3, MIB)
+        waiting = asyncio.ensure_future(ahead.wait_for_room())
+        await asyncio.sleep(0.2)
+        assert not waiting.done()  # nobody has read anything
+
+        await offsets_committed(settings, settings.group("landmarks"), {0: 1})
+        await asyncio.wait_for(waiting, 10)
+
+        ahead.sent(0, 4, MIB)
+        waiting = asyncio.ensure_future(ahead.wait_for_room())
+        await asyncio.sleep(0.2)
+        assert not waiting.done()  # one was read, and one more was sent
+        await offsets_committed(settings, settings.group("landmarks"), {0: 5})
+        await asyncio.wait_for(waiting, 10)
+
+
+async def test_another_groups_reading_does_not_count(settings: Settings) -> None:
+    other = Settings(**{**settings.model_dump(exclude_unset=True), "topic_prefix": "other"})
+    await offsets_committed(other, "somebody-else", {0: 100})
+    async with Backpressure.open(other) as ahead:
+        ahead.sent(0, 0, UNREAD_BYTES_MAX + 1)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ahead.wait_for_room(), 0.5)

@@ -1,0 +1,263 @@
+"""What becomes of a batch when its messages are bad, a service is away, or the code has a bug."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaTimeoutError, SaslAuthenticationFailed
+from faust.exceptions import ProducerSendError
+
+from streams import metrics
+from streams.errors import (
+    AccessDenied,
+    BadMessage,
+    BrokerUnavailable,
+    InputRefused,
+    MienError,
+    ModelUnusable,
+    RedisUnavailable,
+    SettingsInvalid,
+)
+from streams.health import Health
+from streams.settings import Settings
+from workers.stages.handler import Message, Outlet, message_of
+from workers.stages.retrying import Persistence
+
+CONNECTIONS = "model and connections"
+
+
+def message(value: bytes, offset: int = 0) -> Message:
+    return Message(b"key", value, [("seq", b"7")], "mien.frames", 2, offset)
+
+
+GOOD, BAD, ALSO_GOOD = message(b"good", 0), message(b"bad", 1), message(b"also good", 2)
+
+
+class Handler:
+    """Takes down its batches; raises what ``fails`` says of a batch."""
+
+    def __init__(self, fails: Callable[[Sequence[Message]], Exception | None]) -> None:
+        self.batches: list[list[Message]] = []
+        self.done: list[Message] = []
+        self._fails = fails
+
+    async def __call__(self, batch: Sequence[Message]) -> None:
+        self.batches.append(list(batch))
+        if error := self._fails(batch):
+            raise error
+        self.done += batch
+
+
+def first_times(*errors: Exception) -> Callable[[Sequence[Message]], Exception | None]:
+    left = list(errors)
+    return lambda _: left.pop(0) if left else None
+
+
+def on_bad(error: Exception) -> Callable[[Sequence[Message]], Exception | None]:
+    return lambda batch: error if BAD in batch else None
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.stages.retrying.RETRY_BASE_S", 0.0)
+
+
+@pytest.fixture
+def health() -> Health:
+    health = Health(CONNECTIONS)
+    health.meet(CONNECTIONS)
+    return health
+
+
+@pytest.fixture
+def stopping() -> asyncio.Event:
+    return asyncio.Event()
+
+
+@pytest.fixture
+def persistence(outlet: Any, health: Health, stopping: asyncio.Event) -> Persistence:
+    return Persistence(Settings(), "landmarks", outlet, health, stopping)
+
+
+async def test_a_good_batch_is_handled_once_and_whole(persistence: Persistence, outlet: Any) -> None:
+    handler = Handler(first_times())
+    await persistence.work_off(handler, [GOOD, ALSO_GOOD])
+
+    assert handler.batches == [[GOOD, ALSO_GOOD]]
+    assert outlet.refused == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RedisUnavailable("away"),
+        BrokerUnavailable("away"),
+        KafkaTimeoutError(),
+        ProducerSendError("Error while sending"),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+async def test_a_service_that_is_away_is_waited_for_and_nothing_is_refused(
+    persistence: Persistence, outlet: Any, health: Health, error: Exception
+) -> None:
+    ready: list[list[str]] = []
+    fails = first_times(error, error, error)
+
+    def watched(batch: Sequence[Message]) -> Exception | None:
+        ready.append(health.unmet)
+        return fails(batch)
+
+    handler = Handler(watched)
+    await persistence.work_off(handler, [GOOD, ALSO_GOOD])
+
+    assert handler.batches == [[GOOD, ALSO_GOOD]] * 4
+    assert ready == [[], [CONNECTIONS], [CONNECTIONS], [CONNECTIONS]]
+    assert health.unmet == []
+    assert outlet.refused == []
+
+
+@pytest.mark.parametrize("error", [ModelUnusable("gone"), AccessDenied("no"), SettingsInvalid("odd")])
+async def test_an_error_that_waiting_does_not_mend_ends_the_stage(
+    persistence: Persistence, outlet: Any, error: MienError
+) -> None:
+    handler = Handler(first_times(error))
+
+    with pytest.raises(type(error)):
+        await persistence.work_off(handler, [GOOD])
+    assert len(handler.batches) == 1
+    assert outlet.refused == []
+
+
+async def test_refused_credentials_of_kafka_end_the_stage(persistence: Persistence) -> None:
+    with pytest.raises(AccessDenied, match="MIEN_KAFKA_SASL"):
+        await persistence.work_off(Handler(first_times(SaslAuthenticationFailed("no"))), [GOOD])
+
+
+async def test_waiting_ends_when_the_stage_is_told_to_stop(
+    persistence: Persistence, stopping: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.stages.retrying.RETRY_BASE_S", 600.0)
+    monkeypatch.setattr("workers.stages.retrying.RETRY_CAP_S", 600.0)
+    handler = Handler(lambda _: RedisUnavailable("away"))
+    working = asyncio.ensure_future(persistence.work_off(handler, [GOOD]))
+    await asyncio.sleep(0.05)
+    assert not working.done()
+    stopping.set()
+
+    with pytest.raises(RedisUnavailable):  # not returned, so nothing is acknowledged
+        await working
+    assert handler.done == []
+
+
+async def test_only_the_bad_message_of_a_batch_is_refused(persistence: Persistence, outlet: Any) -> None:
+    error = BadMessage("odd")
+    handler = Handler(on_bad(error))
+    await persistence.work_off(handler, [GOOD, BAD, ALSO_GOOD])
+
+    assert handler.done == [GOOD, ALSO_GOOD]
+    assert outlet.refused == [(BAD, error)]
+
+
+async def test_a_bug_on_one_message_makes_it_a_dead_letter_and_the_stream_goes_on(
+    persistence: Persistence, outlet: Any
+) -> None:
+    handler = Handler(on_bad(KeyError("nose")))
+    await persistence.work_off(handler, [GOOD, BAD, ALSO_GOOD])
+
+    assert handler.done == [GOOD, ALSO_GOOD]
+    ((refused, error),) = outlet.refused
+    assert refused == BAD
+    assert error.reason == "internal-error"
+    assert "KeyError: 'nose'" in str(error)
+
+
+async def test_a_service_that_goes_away_while_isolating_costs_nothing(
+    persistence: Persistence, outlet: Any
+) -> None:
+    fails = first_times(BadMessage("odd"), RedisUnavailable("away"))
+    handler = Handler(lambda batch: fails(batch) or (BadMessage("odd") if BAD in batch else None))
+    await persistence.work_off(handler, [GOOD, BAD, ALSO_GOOD])
+
+    assert handler.done == [GOOD, ALSO_GOOD]
+    assert [refused for refused, _ in outlet.refused] == [BAD]
+
+
+@pytest.mark.parametrize(
+    "error", [KafkaTimeoutError(), ProducerSendError("away")], ids=lambda e: type(e).__name__
+)
+async def test_a_dead_letter_that_kafka_does_not_take_is_sent_again(
+    persistence: Persistence, outlet: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    fails = first_times(error, error)
+    refuse = outlet.refuse
+
+    async def sometimes(message: Message, why: InputRefused) -> None:
+        if failure := fails([message]):
+            raise failure
+        await refuse(message, why)
+
+    monkeypatch.setattr(outlet, "refuse", sometimes)
+    handler = Handler(on_bad(BadMessage("odd")))
+    await persistence.work_off(handler, [BAD])
+
+    assert [refused for refused, _ in outlet.refused] == [BAD]
+    assert handler.batches == [[BAD]]
+
+
+async def test_a_dead_letter_that_cannot_be_written_at_all_is_no_endless_loop(
+    persistence: Persistence, outlet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise TypeError("cannot encode")
+
+    monkeypatch.setattr(outlet, "refuse", broken)
+
+    with pytest.raises(TypeError, match="cannot encode"):
+        await persistence.work_off(Handler(on_bad(BadMessage("odd"))), [GOOD, BAD])
+
+
+class FakeProducer:
+    """What Outlet needs of aiokafka's producer."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, dict[str, Any]]] = []
+        self.delivered = False
+
+    async def send(self, topic: str, value: bytes, **message: Any) -> Any:
+        async def delivery() -> None:
+            self.delivered = True
+
+        self.sent.append((topic, {"value": value} | message))
+        return delivery()
+
+
+async def test_a_refused_message_is_in_the_dead_letters_when_refuse_returns() -> None:
+    producer: Any = FakeProducer()
+    outlet = Outlet(producer, "landmarks", Settings().topics.dead_letters)
+    counter = metrics.dead_letters_total.labels("landmarks", "bad-message")
+    before = counter._value.get()
+    await outlet.refuse(BAD, BadMessage("odd"))
+
+    ((topic, sent),) = producer.sent
+    assert topic == "mien.dead-letters"
+    assert (sent["key"], sent["value"]) == (BAD.key, BAD.value)
+    assert dict(sent["headers"]) == {
+        "seq": b"7",
+        "dead-letter-stage": b"landmarks",
+        "dead-letter-reason": b"bad-message",
+        "dead-letter-error": b"BadMessage: odd",
+        "dead-letter-topic": b"mien.frames",
+        "dead-letter-partition": b"2",
+        "dead-letter-offset": b"1",
+    }
+    assert producer.delivered
+    assert counter._value.get() == before + 1
+
+
+def test_a_message_is_what_aiokafka_gives() -> None:
+    pairs = (("seq", b"7"), ("seq", b"8"))
+    record = SimpleNamespace(key=b"k", value=b"v", headers=pairs, topic="t", partition=1, offset=2)
+
+    assert message_of(record) == Message(b"k", b"v", list(pairs), "t", 1, 2)

@@ -1,0 +1,212 @@
+"""Handing tracks over: what is written when, what is taken up, and a Redis that is away."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.faces.engine import Roi
+from models.faces.tracking import Track
+from streams import metrics
+from streams.errors import RedisUnavailable
+from streams.store.camera_track_store import CameraTracks
+from workers.stages import track_hand_over as module
+from workers.stages.track_hand_over import FORGET_S, IDLE_S, HandOver
+
+AT_US = 1_764_000_000_000_000
+
+
+def a_track(subject_id: str = "yard:a", seen_us: int = AT_US) -> Track:
+    box = np.array([70, 50, 130, 110], np.float32)
+    return Track(subject_id, Roi(100.0, 80.0, 90.0, 0.1), box, seen_us, (12.0, -3.0, 0.01))
+
+
+class FakeStore:
+    """A store that can be away, and counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.records: dict[str, CameraTracks] = {}
+        self.reads: list[str] = []
+        self.writes: list[dict[str, CameraTracks]] = []
+        self.pings = 0
+
+    def _check(self) -> None:
+        if self.away:
+            raise RedisUnavailable("away")
+
+    async def read(self, camera_id: str) -> CameraTracks | None:
+        self.reads.append(camera_id)
+        self._check()
+        return self.records.get(camera_id)
+
+    async def write(self, cameras: Mapping[str, CameraTracks]) -> None:
+        self._check()
+        self.writes.append(dict(cameras))
+        self.records.update(cameras)
+
+    async def ping(self) -> None:
+        self.pings += 1
+        self._check()
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    return FakeStore()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Moves the worker's clock on."""
+    now_s = [1000.0]
+    monkeypatch.setattr("workers.stages.track_hand_over.time.monotonic", lambda: now_s[0])
+
+    def forward(seconds: float) -> None:
+        now_s[0] += seconds
+
+    return forward
+
+
+def made(store: Any) -> HandOver:
+    return HandOver(store)
+
+
+async def test_the_next_worker_gets_what_the_last_one_knew(store: FakeStore) -> None:
+    first, second = made(store), made(store)
+    tracks = (a_track("yard:a"), a_track("yard:b", AT_US - 5))
+    assert await first.meet("yard") == ()
+    first.note("yard", AT_US, tracks)
+    await first.write()
+
+    taken = await second.meet("yard")
+    for was, now in zip(tracks, taken, strict=True):
+        assert np.array_equal(was.box_xyxy_px, now.box_xyxy_px)
+        assert now.box_xyxy_px.dtype == np.float32
+        assert now.roi == was.roi
+        assert now._replace(box_xyxy_px=was.box_xyxy_px) == was
+    assert await second.meet("hall") == ()
+    assert await second.meet("yard") == ()  # once is enough
+    assert store.reads == ["yard", "yard", "hall"]
+
+
+async def test_only_what_is_new_is_written(store: FakeStore) -> None:
+    hand_over = made(store)
+    hand_over.note("yard", AT_US, [a_track()])
+    hand_over.note("hall", AT_US, [])
+    await hand_over.write()
+    await hand_over.write()
+    assert [list(cameras) for cameras in store.writes] == [["yard"]]  # nobody is nothing to say
+    hand_over.note("yard", AT_US + 1, [])
+    await hand_over.write()
+    assert store.records["yard"] == CameraTracks(AT_US + 1, ())  # but that nobody is left, is
+    hand_over.note("yard", AT_US + 2, [])
+    await hand_over.write()
+    assert len(store.writes) == 2
+
+
+async def test_what_comes_while_it_writes_is_written_next(store: FakeStore) -> None:
+    hand_over = made(store)
+    hand_over.note("yard", AT_US, [a_track()])
+    write = store.write
+
+    async def slow(cameras: Mapping[str, CameraTracks]) -> None:
+        hand_over.note("yard", AT_US + 1, [a_track("yard:b")])
+        await write(cameras)
+
+    store.write = slow  # type: ignore[method-assign]
+    await hand_over.write()
+    store.write = write  # type: ignore[method-assign]
+    await hand_over.write()
+    assert store.records["yard"].captured_at_us == AT_US + 1
+
+
+async def test_a_camera_that_comes_back_is_asked_for_again(
+    store: FakeStore, clock: Callable[[float], None]
+) -> None:
+    mine, other = made(store), made(store)
+    await mine.meet("yard")
+    mine.note("yard", AT_US, [a_track("yard:a")])
+    await mine.write()
+    clock(IDLE_S + 0.1)
+    assert await mine.meet("yard") == ()  # what is there is our own
+    other.note("yard", AT_US + 9, [a_track("yard:b")])
+    await other.write()
+    clock(IDLE_S - 0.1)
+    assert await mine.meet("yard") == ()  # it was not away
+    clock(IDLE_S + 0.1)
+    assert [track.subject_id for track in await mine.meet("yard")] == ["yard:b"]
+
+
+async def test_without_redis_frames_go_on_and_wait_for_it_once(store: FakeStore) -> None:
+    def failures(operation: str) -> float:
+        return float(metrics.hand_over_failures_total.labels(operation)._value.get())
+
+    hand_over = made(store)
+    store.away = True
+    before = failures("read"), failures("write")
+    assert await hand_over.meet("yard") == await hand_over.meet("hall") == ()
+    assert store.reads == ["yard"]
+    await hand_over.write()
+    hand_over.note("yard", AT_US, [a_track()])
+    await hand_over.write()
+    assert (failures("read"), failures("write")) == (before[0] + 1, before[1] + 2)
+    assert store.pings == 1
+
+    store.away = False
+    await hand_over.write()
+    assert list(store.records) == ["yard"]
+    await hand_over.meet("attic")
+    assert store.reads == ["yard", "attic"]
+
+
+async def test_it_is_told_once_that_redis_is_away_and_once_that_it_is_back(
+    store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    class Log:
+        def warning(self, event: str, **_: object) -> None:
+            said.append(event)
+
+        info = warning
+
+    monkeypatch.setattr(module, "log", Log())
+    hand_over = made(store)
+    store.away = True
+    for camera in ("a", "b", "c"):
+        await hand_over.meet(camera)
+        await hand_over.write()
+    store.away = False
+    await hand_over.write()
+    await hand_over.write()
+    assert said == [
+        "ids will not survive a rebalance until redis answers",
+        "redis answers again: ids are handed over",
+    ]
+
+
+async def test_quiet_cameras_are_forgotten(store: FakeStore, clock: Callable[[float], None]) -> None:
+    hand_over = made(store)
+    await hand_over.meet("yard")
+    clock(FORGET_S / 2)
+    await hand_over.meet("hall")
+    clock(FORGET_S / 2 + 1)
+    hand_over.forget_quiet()
+    assert list(hand_over._cameras) == ["hall"]
+
+
+async def test_it_writes_by_itself(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WRITE_EVERY_S", 0.001)
+    hand_over = made(store)
+    hand_over.note("hall", AT_US, [a_track()])
+    keeping = asyncio.ensure_future(hand_over.keep())
+    async with asyncio.timeout(10):
+        while not store.writes:
+            await asyncio.sleep(0.001)
+    keeping.cancel()
+    with suppress(asyncio.CancelledError):
+        await keeping
+    assert list(store.records) == ["hall"]

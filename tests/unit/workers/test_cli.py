@@ -1,0 +1,306 @@
+"""The command line as a user meets it: help with examples, and clear words instead of tracebacks."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import structlog
+import typer
+from typer.testing import CliRunner
+
+from models.faces.pictures import encode_jpeg
+from streams.local import embedded_servers
+from streams.local.child_process import free_ports
+from streams.settings import Settings
+from workers import cli
+
+VERBS = sorted(typer.main.get_command(cli.app).commands)
+ROOT = Path(__file__).parents[3]
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Mien = Callable[..., Ended]
+
+
+@pytest.fixture
+def mien(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Mien]:
+    """Runs the console script in this process; keyword arguments are environment variables."""
+    monkeypatch.setattr(cli, "_leave", sys.exit)  # the real one may end this process at once
+    root = logging.getLogger()
+    handlers, level, config = list(root.handlers), root.level, structlog.get_config()
+
+    def run(*arguments: str, **environment: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["mien", *arguments])
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return Ended(int(ended.value.code or 0), out, err)
+
+    yield run
+    root.handlers, root.level = handlers, level
+    structlog.configure(**config)
+
+
+@pytest.fixture(scope="module")
+def nobody() -> str:
+    (port,) = free_ports(1)
+    return f"127.0.0.1:{port}"
+
+
+def test_help_lists_every_verb(mien: Mien) -> None:
+    ended = mien("--help")
+
+    assert ended.code == 0
+    assert set(VERBS) >= {"demo", "topics", "camera", "landmarks", "classify", "state", "subjects", "explain"}
+    assert set(VERBS) >= {"train", "export", "evaluate", "select", "reproduce"}
+    assert set(VERBS) >= {"bench", "settings", "schemas"}
+    for verb in VERBS:
+        assert f" {verb} " in ended.out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verbs_help_has_an_example_of_it(verb: str) -> None:
+    ended = CliRunner().invoke(cli.app, [verb, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+
+    assert ended.exit_code == 0
+    assert f"mien {verb}" in ended.output.partition("Example:")[2]
+
+
+def test_without_a_verb_help_is_shown(mien: Mien) -> None:
+    assert "Usage:" in (ended := mien()).out + ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dance"],
+        ["camera", "--id", "a"],
+        ["camera", "--source", "0"],
+        ["camera", "--id", "a", "--source", "0", "--fps", "0"],
+        ["demo", "--cameras", "0"],
+        ["explain"],
+        ["topics", "--colour"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_option_ends_with_2(mien: Mien, arguments: list[str]) -> None:
+    ended = mien(*arguments)
+
+    assert ended.code == 2
+    assert "Usage:" in ended.err
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize("verb", ["topics", "subjects", "landmarks", "classify", "state", "demo"])
+def test_a_wrong_setting_ends_with_78_and_names_it(mien: Mien, verb: str) -> None:
+    ended = mien(verb, MIEN_TOPIC_PARTITIONS="many")
+
+    assert ended.code == 78
+    assert "MIEN_TOPIC_PARTITIONS" in ended.err
+
+
+def test_topics_without_a_broker(mien: Mien, nobody: str) -> None:
+    ended = mien("topics", MIEN_KAFKA_BOOTSTRAP_SERVERS=nobody)
+
+    assert ended.code == 69
+    assert f"Kafka at {nobody}" in ended.err
+    assert "MIEN_KAFKA_BOOTSTRAP_SERVERS" in ended.err
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--watch"], ["--watch", "--json"]], ids=" ".join)
+def test_subjects_without_redis(mien: Mien, nobody: str, options: list[str]) -> None:
+    ended = mien("subjects", *options, MIEN_REDIS_URL=f"redis://:hunter2@{nobody}/0")
+
+    assert ended.code == 69
+    assert f"Redis at {nobody}" in ended.err
+    assert "hunter2" not in ended.out + ended.err
+
+
+def test_subjects_of_an_empty_redis(mien: Mien, redis_url: str) -> None:
+    as_json = mien("subjects", "--json", "--camera", "nowhere", MIEN_REDIS_URL=redis_url)
+    as_table = mien("subjects", "--camera", "nowhere", MIEN_REDIS_URL=redis_url)
+
+    assert (as_json.code, json.loads(as_json.out)) == (0, [])
+    assert as_table.code == 0
+    assert "0 subjects" in as_table.out
+
+
+@pytest.mark.parametrize("name", ["no-such.jpg", "odd[/b].jpg", "[red]x.jpg"])
+def test_explain_of_a_picture_that_is_not_there(mien: Mien, tmp_path: Path, name: str) -> None:
+    ended = mien("explain", str(tmp_path / name))
+
+    assert ended.code == 66
+    assert name in ended.err
+
+
+def test_explain_of_a_text_file(mien: Mien, tmp_path: Path) -> None:
+    (tmp_path / "poem.jpg").write_text("To be, or not to be")
+    ended = mien("explain", str(tmp_path / "poem.jpg"))
+
+    assert ended.code == 65
+    assert "not a picture" in ended.err
+
+
+def test_explain_with_a_model_that_is_not_there(mien: Mien, tmp_path: Path) -> None:
+    picture = tmp_path / "grey.jpg"
+    picture.write_bytes(encode_jpeg(np.full((48, 64, 3), 90, np.uint8)))
+    ended = mien("explain", str(picture), MIEN_MODEL_PATH=str(tmp_path / "none.onnx"))
+
+    assert ended.code == 72
+    assert "none.onnx" in ended.err
+
+
+def test_schemas_are_printed_or_written(mien: Mien, tmp_path: Path) -> None:
+    printed = json.loads(mien("schemas").out)
+    written = mien("schemas", "--out", str(tmp_path))
+
+    assert written.code == 0
+    assert {path.name: json.loads(path.read_text()) for path in tmp_path.iterdir()} == printed
+
+
+def test_schemas_where_they_cannot_be_written(mien: Mien, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    ended = mien("schemas", "--out", str(tmp_path / "file"))
+
+    assert ended.code == 73
+    assert "--out" in ended.err
+
+
+def test_settings_are_shown_and_their_page_is_the_committed_one(mien: Mien) -> None:
+    assert "MIEN_TOPIC_PREFIX" in mien("settings").out
+    assert mien("settings", "--markdown").out == (ROOT / "docs/settings.md").read_text()
+
+
+def test_a_demo_script_that_does_not_exist_is_told_before_anything_starts(
+    mien: Mien, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_servers, "broker", lambda: pytest.fail("started a broker"))
+    ended = mien("demo", "--source", "demo:dance")
+
+    assert ended.code == 66
+    assert "demo script 'dance'" in ended.err
+
+
+def test_interrupted_ends_as_shells_expect(mien: Mien, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.settings, "load", interrupted)
+
+    assert mien("topics").code == 130
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[str]:
+    with embedded_servers.broker(*Settings().topics) as address:
+        yield address
+
+
+def test_a_camera_without_a_broker(mien: Mien, nobody: str) -> None:
+    ended = mien(
+        "camera",
+        *("--id", "a", "--source", "no/such.mp4"),
+        MIEN_KAFKA_BOOTSTRAP_SERVERS=nobody,
+        MIEN_STARTUP_TIMEOUT_S="0",
+        MIEN_METRICS_PORT="0",
+    )
+
+    assert ended.code == 69
+    assert f"Kafka at {nobody}" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--id", "a", "--source", "no/such.mp4"], 66, "no/such.mp4"),
+        (["--id", "a", "--source", "demo:dance"], 66, "unknown demo script 'dance'"),
+        (["--id", "a", "--source", "demo:cycle", "--lossless"], 78, "--lossless is for files"),
+        (["--id", "a", "--source", "x.mp4", "--as-fast-as-possible"], 78, "needs --lossless"),
+        (["--id", "a b", "--source", "demo:cycle"], 78, "Camera id 'a b'"),
+    ],
+)
+def test_a_camera_that_cannot_be(mien: Mien, kafka: str, options: list[str], code: int, said: str) -> None:
+    ended = mien("camera", *options, MIEN_KAFKA_BOOTSTRAP_SERVERS=kafka, MIEN_METRICS_PORT="0")
+
+    assert ended.code == code
+    assert said in ended.err
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize("code", [0, 69])
+def test_a_thread_that_a_library_left_does_not_keep_the_process(code: int) -> None:
+    program = (
+        "import threading, time\nfrom streams import logs\nfrom workers import cli\n"
+        "logs.configure('info', 'console')\n"
+        "threading.Thread(target=time.sleep, args=(600,), name='left over').start()\n"
+        f"print('done')\ncli._leave({code})"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert (ended.returncode, ended.stdout) == (code, "done\n")
+    assert "left over" in ended.stderr
+
+
+REAL = {  # options, whether Kafka is there, exit code, what is said
+    "landmarks": (["landmarks"], False, 69, "Kafka at"),
+    "state without redis": (["state"], True, 69, "Redis at"),
+    "camera without source": (["camera", "--id", "a", "--source", "no/such.mp4"], True, 66, "no/such.mp4"),
+}
+
+
+@pytest.fixture(scope="module")
+def real(nobody: str, kafka: str) -> dict[str, Ended]:
+    """Processes as a user starts them, all at the same time."""
+    processes = {}
+    for name, (arguments, has_kafka, _, _) in REAL.items():
+        chosen = {
+            "MIEN_KAFKA_BOOTSTRAP_SERVERS": kafka if has_kafka else nobody,
+            "MIEN_REDIS_URL": f"redis://{nobody}/0",
+            "MIEN_STARTUP_TIMEOUT_S": "0",
+            "MIEN_METRICS_PORT": "0",
+        }
+        processes[name] = subprocess.Popen(
+            [sys.executable, "-m", "workers.cli", *arguments],
+            env=os.environ | chosen,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    try:
+        told = {name: process.communicate(timeout=60) for name, process in processes.items()}
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.wait()
+    return {name: Ended(processes[name].returncode, *texts) for name, texts in told.items()}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_what_is_missing_at_the_start_is_told(real: dict[str, Ended], name: str) -> None:
+    _, _, code, said = REAL[name]
+    ended = real[name]
+
+    assert ended.code == code, ended.err
+    assert said in ended.err
+    assert ended.err.splitlines()[-1].startswith("mien: ")
+    assert "Traceback" not in ended.err
+    assert ended.out == ""

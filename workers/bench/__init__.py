@@ -1,0 +1,1 @@
+"""`mien bench`: speed and memory, beside a baseline in the same run."""

@@ -1,0 +1,339 @@
+"""The row `pipeline` of `mien bench`: frames per second per core, from picture files to Redis.
+
+The chain is the real one, all on this machine: Apache Kafka (the embedded broker where there is no Java),
+Redis, lossless file cameras as fast as the stages take their frames, every stage a process. It takes turns
+with the bare library loop: while one is measured, the other is stopped (SIGSTOP), so they do not compete.
+
+    start → warm up → (chain runs → chain paused, loop runs) × rounds → cameras stop, chain drains → count
+          → cameras at 70 % of the rate → how old frames are in Redis
+    start again, with two landmarks processes → warm up → chain runs × rounds
+"""
+
+import asyncio
+import math
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from itertools import count, cycle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import redis
+import simplejpeg
+from aiokafka.partitioner import DefaultPartitioner
+
+from models.faces.engine import EYE_CORNERS
+from models.judging.facemesh_reference import FaceMeshReference
+from streams import broker
+from streams.errors import KafkaServerUnavailable
+from streams.local import embedded_servers
+from streams.local.kafka_jars import fetch_jars
+from streams.local.kafka_server import KafkaServer
+from streams.settings import Settings
+from workers import model_loading
+from workers.bench.speed_rows import FRAMES, frames, jpegs
+from workers.bench.timing import Comparison, Cost, Side, cost_of
+from workers.local import metrics_scrape
+from workers.local.demo import DRAIN_TIMEOUT_S, STAGES, Chain
+
+PARTITIONS = 4  # as many as the embedded broker has
+LATENCY_SHARE = 0.7
+SIZE_PX = (640, 480)
+CHAIN_ROUND_S = 2.0
+"""Longer than the time between two commits, by which a lossless camera is held back."""
+LOOP_ROUND_S = 1.0
+"""Shorter than the time after which Kafka gives up a member that is paused."""
+WARM_UP_S = {"embedded": 3.0, "Apache Kafka": 20.0}
+"""A young JVM interprets and compiles: its first seconds cost several times the later ones."""
+SETTLE_S = 0.3
+LATENCY_SETTLE_S = 3.0
+LATENCY_MIN_S = 10.0
+
+
+def pipeline(settings: Settings, seconds: float) -> list[Comparison]:
+    """The whole chain beside one process that decodes, runs FaceMesh and ONNX Runtime, and does no more."""
+    rounds = max(2, round(seconds / CHAIN_ROUND_S))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-bench-")))
+        pictures = folder / "pictures"
+        pictures.mkdir()
+        for number, jpeg in enumerate(jpegs(SIZE_PX, FRAMES)):
+            (pictures / f"{number}.jpg").write_bytes(jpeg)
+        servers = stack.enter_context(_servers(settings))
+        with _running_chain(servers, folder, pictures) as chain, _library_loop(settings) as loop:
+            costs: dict[str, list[Cost]] = {"chain": [], "loop": []}
+            spent: list[dict[str, float]] = []
+            for _ in range(rounds):
+                cost, by_process = _measure_chain(chain)
+                costs["chain"].append(cost)
+                spent.append(by_process)
+                with chain.paused():
+                    calls = max(1, round(LOOP_ROUND_S * 1000 / cost_of(loop, 10).wall_ms))
+                    costs["loop"].append(cost_of(loop, calls))
+                time.sleep(SETTLE_S)
+            details = _drain(chain)
+            rates = _rates(costs["chain"])
+            details["in_redis_ms"] = _latency(chain, pictures, LATENCY_SHARE * rates["frames_per_s"], seconds)
+            chain.stop(*STAGES)
+        with _running_chain(servers, folder, pictures, processes=2) as chain:
+            with_two = _rates([_measure_chain(chain)[0] for _ in range(rounds)])
+    cpu_ms = {name: round(float(np.median([s[name] for s in spent])), 3) for name in spent[0]}
+    without_cameras = float(np.median([sum(s.values()) - s["cameras"] for s in spent]))
+    case = f"{SIZE_PX[0]}x{SIZE_PX[1]}, {PARTITIONS} file cameras, 1 face, {servers.kind}"
+    return [
+        Comparison.of(
+            "pipeline",
+            case,
+            Side.of(
+                "camera → Kafka → … → Redis",
+                costs["chain"],
+                **rates,
+                frames_per_cpu_s_without_cameras=1000 / without_cameras,
+                frames_per_cpu_s_of_landmarks=1000 / cpu_ms["landmarks"],
+                share_of_landmarks=float(np.median([s["landmarks"] / sum(s.values()) for s in spent])),
+                cpu_ms_per_frame=cpu_ms,
+                **details,
+                with_two_landmarks_processes=with_two,
+                **({"note": servers.note} if servers.note else {}),
+            ),
+            Side.of("simplejpeg + FaceMesh + ONNX Runtime", costs["loop"], **_rates(costs["loop"])),
+        )
+    ]
+
+
+def _rates(costs: list[Cost]) -> dict[str, float]:
+    return {
+        "frames_per_s": 1000 / float(np.median([cost.wall_ms for cost in costs])),
+        "frames_per_cpu_s": 1000 / float(np.median([cost.cpu_ms for cost in costs])),
+    }
+
+
+class Servers(NamedTuple):
+    """Kafka and Redis, and the processes that they are."""
+
+    kind: str
+    settings: dict[str, Any]
+    pids: dict[str, int]
+    note: str = ""
+
+
+@contextmanager
+def _servers(settings: Settings) -> Iterator[Servers]:
+    with ExitStack() as stack:
+        redis_url = stack.enter_context(embedded_servers.redis_server())
+        with redis.Redis.from_url(redis_url) as client:
+            pids = {"redis": int(client.info("server")["process_id"])}
+        try:
+            fetch_jars()
+            kafka = stack.enter_context(KafkaServer(partitions=PARTITIONS, short_lived=True))
+        except KafkaServerUnavailable as exc:
+            address = stack.enter_context(embedded_servers.broker(*settings.topics))
+            waits = {"kafka_fetch_max_wait_ms": embedded_servers.FETCH_MAX_WAIT_MS}
+            yield Servers(
+                "embedded",
+                {"kafka_bootstrap_servers": address, "redis_url": redis_url} | waits,
+                pids,
+                note=f"on the embedded broker, for Apache Kafka cannot be had: {exc}",
+            )
+            return
+        chosen: dict[str, Any] = {"kafka_bootstrap_servers": kafka.bootstrap, "topic_partitions": PARTITIONS}
+        asyncio.run(broker.create_topics(Settings(**chosen)))
+        yield Servers("Apache Kafka", chosen | {"redis_url": redis_url}, pids | {"kafka": kafka.pid})
+
+
+def cameras(partitions: int) -> list[str]:
+    """Camera ids whose frames fall one into each partition."""
+    everything = list(range(partitions))
+    found: dict[int, str] = {}
+    for number in count(1):
+        camera_id = f"bench-{number}"
+        found.setdefault(DefaultPartitioner()(camera_id.encode(), everything, everything), camera_id)
+        if len(found) == partitions:
+            break
+    return list(found.values())
+
+
+class MeasuredChain(Chain):
+    """The demo's chain, with its processes' costs, and a pause."""
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(servers.settings, folder)
+        self._server_pids = servers.pids
+
+    def pids(self) -> dict[str, list[int]]:
+        """Of each name, its process and those that it has started."""
+        mine = {name: child.process.pid for name, child in self._children.items()}
+        return {name: [pid, *children_of(pid)] for name, pid in (mine | self._server_pids).items()}
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stops all stages and cameras for so long, but not the servers."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for child in self._children.values():
+            child.process.send_signal(number)
+
+    def start_cameras(self, pictures: Path, *options: str) -> None:
+        # Numbers that go on where an earlier start's ended: the state is fenced by them.
+        how = ["--lossless", "--repeat", "--json", "--first-seq", str(time.time_ns() // 1_000_000), *options]
+        for camera_id in cameras(PARTITIONS):
+            self.start(camera_id, "camera", "--id", camera_id, "--source", str(pictures), *how)
+
+    def stop_cameras(self) -> int:
+        """How many frames they have published."""
+        outputs = self.stop(*cameras(PARTITIONS))
+        for camera_id in outputs:
+            del self._children[camera_id]
+        return sum(msgspec.json.decode(output)["published"] for output in outputs.values())
+
+
+@contextmanager
+def _running_chain(
+    servers: Servers, folder: Path, pictures: Path, processes: int = 1
+) -> Iterator[MeasuredChain]:
+    """Warmed up, with cameras as fast as they can be."""
+    chain = MeasuredChain(servers, folder)
+    try:
+        for name in STAGES:
+            chain.start(name, name, *(["--processes", str(processes)] if name == "landmarks" else []))
+        chain.wait_ready(STAGES)
+        chain.start_cameras(pictures, "--as-fast-as-possible")
+        time.sleep(WARM_UP_S[servers.kind])
+        chain.check()
+        yield chain
+    finally:
+        chain.kill()
+
+
+@contextmanager
+def _library_loop(settings: Settings) -> Iterator[Callable[[], None]]:
+    """One frame: decode, FaceMesh in video mode, ONNX Runtime on its points, centred and scaled."""
+    loaded = model_loading.load_classifier(settings)
+    turn = cycle(jpegs(SIZE_PX, FRAMES))
+    width, height = SIZE_PX
+    to_px = np.array([width, height, width], np.float32)
+    with closing(FaceMeshReference(frames("cycle")[0])) as reference:
+
+        def step() -> None:
+            for face in reference.process(simplejpeg.decode_jpeg(next(turn))):
+                points = np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * to_px
+                unit = np.linalg.norm(points[EYE_CORNERS[0]] - points[EYE_CORNERS[1]])
+                normal = (points - points.mean(axis=0)) / unit
+                loaded.classify(normal[None, loaded.landmark_set.indices])
+
+        step()
+        yield step
+
+
+class _Reading(NamedTuple):
+    wall_s: float
+    frames: int
+    cpu_s: dict[str, float]
+
+
+def _read(chain: MeasuredChain) -> _Reading:
+    cpu_s = {
+        name: sum(cpu_s_of(Path(f"/proc/{pid}/stat").read_text()) for pid in pids)
+        for name, pids in chain.pids().items()
+    }
+    cameras_s = sum(cpu_s.pop(camera_id) for camera_id in cameras(PARTITIONS))
+    # The embedded broker is threads of this process, whose main thread only waits and measures.
+    embedded_s = {} if "kafka" in cpu_s else {"broker": time.process_time() - time.thread_time()}
+    return _Reading(time.perf_counter(), _applied(chain), {"cameras": cameras_s} | embedded_s | cpu_s)
+
+
+def _measure_chain(chain: MeasuredChain) -> tuple[Cost, dict[str, float]]:
+    """The cost of a frame that reached Redis, and its CPU time in ms by process."""
+    before = _read(chain)
+    time.sleep(CHAIN_ROUND_S)
+    chain.check()
+    after = _read(chain)
+    frames = max(1, after.frames - before.frames)
+    cpu_ms = {name: 1000 * (after.cpu_s[name] - before.cpu_s[name]) / frames for name in before.cpu_s}
+    return Cost(1000 * (after.wall_s - before.wall_s) / frames, sum(cpu_ms.values())), cpu_ms
+
+
+def _applied(chain: Chain) -> int:
+    return metrics_scrape.totals(chain.ports["state"], "mien_state_events_total", "outcome")["applied"]
+
+
+def _drain(chain: MeasuredChain) -> dict[str, Any]:
+    """Ends the cameras, waits for what they sent, and says whether all of it arrived."""
+    published = chain.stop_cameras()
+    deadline_s = time.monotonic() + DRAIN_TIMEOUT_S
+    while (applied := _applied(chain)) < published and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    peak = {
+        name: peak_rss_mib(Path(f"/proc/{pids[0]}/status").read_text()) for name, pids in chain.pids().items()
+    }
+    return {"frames_published": published, "frames_in_redis": applied, "peak_rss_mib": peak}
+
+
+def _latency(chain: MeasuredChain, pictures: Path, fps: float, seconds: float) -> dict[str, Any]:
+    """How old frames are when Redis has them, with the cameras together at a rate."""
+    chain.start_cameras(pictures, "--fps", f"{fps / PARTITIONS:.2f}")
+    time.sleep(LATENCY_SETTLE_S)
+    before = _ages(chain)
+    started_s, frames_before = time.monotonic(), _applied(chain)
+    time.sleep(max(LATENCY_MIN_S, seconds))
+    after, frames = _ages(chain), _applied(chain) - frames_before
+    measured_fps = frames / (time.monotonic() - started_s)
+    chain.stop_cameras()
+    counts = {bound_s: after[bound_s] - before.get(bound_s, 0) for bound_s in after}
+    return {
+        "p50": round(1000 * quantile(counts, 0.5), 1),
+        "p99": round(1000 * quantile(counts, 0.99), 1),
+        "fps": round(measured_fps, 1),
+        "frames": frames,
+    }
+
+
+def _ages(chain: Chain) -> dict[float, int]:
+    """Upper bound in s → frames that were no older, from the state stage's histogram."""
+    return {
+        float(sample.labels["le"]): int(sample.value)
+        for sample in metrics_scrape.samples(chain.ports["state"])
+        if sample.name == "mien_frame_age_seconds_bucket" and sample.labels["stage"] == "state"
+    }
+
+
+def quantile(counts: Mapping[float, int], share: float) -> float:
+    """Of a cumulative histogram, spread evenly within a bucket, like Prometheus' ``histogram_quantile``."""
+    bounds = sorted(counts)
+    rank, lower, below = share * counts[bounds[-1]], 0.0, 0
+    for bound in bounds:
+        if counts[bound] >= rank and counts[bound] > below:
+            return (
+                lower
+                if math.isinf(bound)
+                else lower + (bound - lower) * (rank - below) / (counts[bound] - below)
+            )
+        lower, below = bound, counts[bound]
+    return math.nan
+
+
+def children_of(pid: int) -> list[int]:
+    """Source: man 5 proc_pid_task, ``children``."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def cpu_s_of(stat: str) -> float:
+    """User and system time of a process from its /proc/PID/stat (proc(5), fields 14 and 15), in s."""
+    after_name = stat.rpartition(")")[2].split()  # the name may hold spaces and brackets
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_rss_mib(status: str) -> float:
+    """VmHWM of /proc/PID/status, in MiB."""
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return round(int(line.split()[1]) / 1024, 1)

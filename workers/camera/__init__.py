@@ -1,0 +1,1 @@
+"""From a camera or file to frames in Kafka."""

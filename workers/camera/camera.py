@@ -1,0 +1,244 @@
+"""`mien camera`: pictures from a source, frames to Kafka.
+
+A thread reads (and waits, reconnects, keeps the pace); the event loop sends, after a thread has encoded what
+is no JPEG within the limits. Between them is one slot. A live camera puts its newest picture there, whether
+or not the last one was taken: when Kafka is slower than the camera, pictures are dropped (but for the few
+that are under way), and the newest goes next. A lossless file waits until there is room.
+"""
+
+import asyncio
+import random
+import signal
+from collections.abc import Iterator, Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
+
+from models.faces.jpeg_files import Jpeg
+from models.faces.pictures import Picture, encode_jpeg, fit_width
+from streams import broker, logs, metrics
+from streams.errors import BadMessage, SettingsInvalid
+from streams.health import Health, MetricsServer
+from streams.messages import frame_message
+from streams.messages.frame_message import Frame, check_camera_id, new_traceparent
+from streams.settings import Settings
+from workers.camera.backpressure import Backpressure
+from workers.camera.reading_thread import NAME, Captured, Options, Outcomes, Reader, Slot
+from workers.camera.sources import backoff_s, redact_url
+
+BATCH_BYTES = 1024 * 1024
+"""Of a lossless file's frames that are sent in one piece."""
+
+IN_FLIGHT_MAX = 8
+"""Deliveries that a live camera waits for at once."""
+
+STOP_GRACE_S = 5.0
+"""How long a lossless camera that is told to stop still tries to deliver the frame in hand."""
+
+_partition_of = DefaultPartitioner()
+
+log = logs.get("mien.camera")
+
+
+def run(settings: Settings, options: Options) -> dict[str, int]:
+    """Publishes until the source ends or SIGTERM; then waits for the last deliveries.
+
+    Returns how many frames were ``published``, and how many had another outcome, by its name.
+
+    Raises:
+        SourceNotFound: if there is no such source.
+        SettingsInvalid: if the options do not fit the source.
+        ServiceUnavailable: if Kafka is not there at the start.
+    """
+    try:
+        check_camera_id(options.camera_id)
+    except BadMessage as exc:
+        raise SettingsInvalid(str(exc)) from exc
+    if options.as_fast_as_possible and not options.lossless:
+        raise SettingsInvalid(
+            "--as-fast-as-possible needs --lossless: without it, all but the newest frames are dropped"
+        )
+    health = Health("kafka", "source")
+    with MetricsServer(health, settings.metrics_host, settings.metrics_port) as server:
+        log.info(
+            "camera starts",
+            camera=options.camera_id,
+            source=redact_url(options.source),
+            metrics=server.address,
+        )
+        outcomes = Outcomes(options.camera_id)
+        asyncio.run(_Camera(settings, options, health, outcomes).run())
+    summary = {"published": 0} | outcomes.counts
+    log.info("camera ended", camera=options.camera_id, **summary)
+    return summary
+
+
+class _Camera:
+    """The event loop's side."""
+
+    def __init__(self, settings: Settings, options: Options, health: Health, outcomes: Outcomes) -> None:
+        self._settings = settings
+        self._options = options
+        self._health = health
+        self._outcomes = outcomes
+        self._topic = settings.topics.frames
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s, self._topic)
+        loop = asyncio.get_running_loop()
+        slot = Slot(loop)
+        reader = Reader(self._settings, self._options, slot, self._health, self._outcomes)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, reader)
+        beat = asyncio.ensure_future(self._health.beat())
+        producer = broker.producer(self._settings, max_message_bytes=self._topic.max_message_bytes)
+        try:
+            await producer.start()
+            self._health.meet("kafka")
+            reader.start()
+            await (
+                self._send_all(producer, slot)
+                if self._options.lossless
+                else self._send_newest(producer, slot)
+            )
+        except KafkaError as exc:
+            raise broker.unavailable(self._settings, exc) from exc
+        finally:
+            reader.stop()
+            slot.close()
+            await producer.stop()  # waits for what is under way
+            beat.cancel()
+        await asyncio.to_thread(reader.join, 10.0)
+        if reader.failure:
+            raise reader.failure
+
+    def _stop(self, reader: Reader) -> None:
+        reader.stop()
+        self._stopping.set()
+
+    async def _send_newest(self, producer: AIOKafkaProducer, slot: Slot) -> None:
+        places = asyncio.Semaphore(IN_FLIGHT_MAX)
+        under_way: set[asyncio.Task[None]] = set()
+        while taken := await slot.take():
+            for frame in await self._frames(taken):
+                await places.acquire()
+                task = asyncio.create_task(self._send_live(producer, frame))
+                task.add_done_callback(lambda _: places.release())
+                task.add_done_callback(under_way.discard)
+                under_way.add(task)
+        if under_way:
+            await asyncio.wait(under_way)
+
+    async def _send_live(self, producer: AIOKafkaProducer, frame: Frame) -> None:
+        """Once; a frame that Kafka does not take in time is counted and gone, for the next one is fresher."""
+        try:
+            await self._send(producer, frame)
+        except (KafkaError, OSError) as exc:
+            self._health.lose("kafka")
+            self._outcomes.add("undelivered")
+            log.warning("frame not delivered", camera=frame.camera_id, seq=frame.seq, error=repr(exc))
+
+    async def _send_all(self, producer: AIOKafkaProducer, slot: Slot) -> None:
+        """In order, each until Kafka has it, and never further ahead of the workers than Kafka keeps."""
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        async with Backpressure.open(self._settings) as ahead:
+            while taken := await slot.take():
+                for batch in self._batches(await self._frames(taken)):
+                    delivery = asyncio.ensure_future(self._send_until_delivered(producer, batch, ahead))
+                    await asyncio.wait({delivery, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({delivery}, timeout=STOP_GRACE_S)
+                    if not delivery.done():  # told to stop, while Kafka is away or nobody reads
+                        delivery.cancel()
+                        for frame in batch:
+                            self._outcomes.add("undelivered")
+                            log.warning("frame not delivered", camera=frame.camera_id, seq=frame.seq)
+                        continue
+                    await delivery
+        stopping.cancel()
+
+    def _batches(self, frames_: Sequence[Frame]) -> Iterator[list[Frame]]:
+        """Frames that go to Kafka in one piece."""
+        batch_bytes = min(BATCH_BYTES, self._settings.max_frame_bytes)
+        batch: list[Frame] = []
+        for frame in frames_:
+            if batch and sum(len(other.jpeg) for other in [*batch, frame]) > batch_bytes:
+                yield batch
+                batch = []
+            batch.append(frame)
+        yield batch
+
+    async def _send_until_delivered(
+        self, producer: AIOKafkaProducer, batch: Sequence[Frame], ahead: Backpressure
+    ) -> None:
+        about = {"camera": batch[0].camera_id, "seq": batch[0].seq}
+        for pause_s in backoff_s(0.2, 5.0, random.Random()):  # noqa: S311
+            try:
+                await ahead.wait_for_room()
+                if len(batch) == 1:
+                    partition, offset = await self._send(producer, batch[0])
+                else:
+                    partition, offset = await self._send_together(producer, batch)
+            except MessageSizeTooLargeError as exc:
+                self._outcomes.add("too-large")
+                log.warning("frame refused by Kafka", **about, error=str(exc))
+                return
+            except (KafkaError, OSError) as exc:
+                self._health.lose("kafka")
+                log.warning("frame not delivered yet", **about, error=repr(exc))
+                await asyncio.sleep(pause_s)
+            else:
+                for place, frame in enumerate(batch):
+                    ahead.sent(partition, offset + place, len(frame.jpeg))
+                return
+
+    async def _send(self, producer: AIOKafkaProducer, frame: Frame) -> tuple[int, int]:
+        """Partition and offset, when Kafka has the frame."""
+        key, value, headers = frame_message.encode(frame)
+        record = await producer.send_and_wait(self._topic.name, value, key=key, headers=headers)
+        self._sent(frame)
+        return record.partition, record.offset
+
+    async def _send_together(self, producer: AIOKafkaProducer, batch: Sequence[Frame]) -> tuple[int, int]:
+        """Partition and first offset, when Kafka has all of them; if it fails, it has none, so that a
+        frame that is sent again does not come behind the next one.
+        """
+        together = producer.create_batch()
+        for frame in batch:
+            key, value, headers = frame_message.encode(frame)
+            together.append(key=key, value=value, timestamp=None, headers=headers)
+        partitions = sorted(await producer.partitions_for(self._topic.name))
+        partition = _partition_of(key, partitions, partitions)
+        record = await (await producer.send_batch(together, self._topic.name, partition=partition))
+        for frame in batch:
+            self._sent(frame)
+        return record.partition, record.offset
+
+    def _sent(self, frame: Frame) -> None:
+        metrics.observe_frame_age(NAME, frame.captured_at_us)
+        self._outcomes.add("published")
+        self._health.meet("kafka")
+
+    async def _frames(self, taken: Sequence[Captured]) -> list[Frame]:
+        if all(isinstance(captured.picture, Jpeg) for captured in taken):  # nothing to compute
+            return [self._frame(captured) for captured in taken]
+        return await asyncio.to_thread(lambda: [self._frame(captured) for captured in taken])
+
+    def _frame(self, captured: Captured) -> Frame:
+        jpeg = captured.picture if isinstance(captured.picture, Jpeg) else self._encode(captured.picture)
+        return Frame(
+            camera_id=self._options.camera_id,
+            seq=captured.seq,
+            captured_at_us=captured.captured_at_us,
+            size_px=jpeg.size_px,
+            source="file" if self._options.lossless else "live",
+            traceparent=new_traceparent(),
+            jpeg=jpeg.data,
+        )
+
+    def _encode(self, picture: Picture) -> Jpeg:
+        with metrics.stage_duration_seconds.labels(NAME, "encode").time():
+            picture = fit_width(picture, self._options.width_px)
+            height, width = picture.shape[:2]
+            return Jpeg(encode_jpeg(picture, self._options.jpeg_quality), (width, height))

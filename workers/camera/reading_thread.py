@@ -1,0 +1,222 @@
+"""The reading side of a camera: a thread that keeps the pace, and a slot for the newest picture."""
+
+import asyncio
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from typing import NamedTuple
+
+from models.faces.jpeg_files import Jpeg, JpegLimits
+from models.faces.pictures import Picture
+from streams import logs, metrics
+from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound
+from streams.health import Health
+from streams.settings import Settings
+from workers.camera.sources import Source, backoff_s, open_source, redact_url
+
+NAME = "camera"
+FILE_FPS = 10.0
+"""For pictures that have no rate of their own."""
+RECONNECT_BASE_S, RECONNECT_CAP_S = 0.5, 30.0
+READY_MAX = 16
+"""Ready JPEGs of a lossless file that wait at once; of decoded pictures, which are much larger, one."""
+
+log = logs.get("mien.camera")
+
+
+class Options(NamedTuple):
+    camera_id: str
+    source: str
+    fps: float | None = None
+    width_px: int = 1280
+    jpeg_quality: int = 85
+    lossless: bool = False
+    as_fast_as_possible: bool = False
+    repeat: bool = False
+    first_seq: int | None = None
+    seed: int = 0
+
+
+class Captured(NamedTuple):
+    seq: int
+    captured_at_us: int
+    picture: Picture | Jpeg
+
+
+class Outcomes:
+    """Counts frames by what became of them, in the metrics and for the summary at the end."""
+
+    def __init__(self, camera_id: str) -> None:
+        self._camera_id = camera_id
+        self.counts: Counter[str] = Counter()
+
+    def add(self, outcome: str) -> None:
+        metrics.frames_total.labels(NAME, self._camera_id, outcome).inc()
+        self.counts[outcome] += 1
+
+
+class Slot:
+    """The place for pictures between the reading thread and the event loop: one, or a few that wait."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._changed = threading.Condition()
+        self._arrived = asyncio.Event()
+        self._items: list[Captured] = []
+        self._closed = False
+
+    def put(self, item: Captured, *, wait: bool) -> bool:
+        """From the thread: at once, True if that cost an older one; with ``wait`` when there is room."""
+        room = READY_MAX if isinstance(item.picture, Jpeg) else 1
+        with self._changed:
+            if wait:
+                self._changed.wait_for(lambda: len(self._items) < room or self._closed)
+                superseded = False
+            else:
+                superseded = bool(self._items)
+                self._items.clear()
+            self._items.append(item)
+            first = len(self._items) == 1
+        if first:
+            self._wake()
+        return superseded
+
+    def close(self) -> None:
+        """No more will come. What is in the slot can still be taken."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._wake()
+
+    async def take(self) -> list[Captured]:
+        """All that is there, in order, at least one; none after the last one."""
+        while True:
+            await self._arrived.wait()
+            with self._changed:
+                items, self._items = self._items, []
+                if not self._closed:
+                    self._arrived.clear()
+                self._changed.notify_all()
+                if items or self._closed:
+                    return items
+
+    def _wake(self) -> None:
+        self._loop.call_soon_threadsafe(self._arrived.set)
+
+
+class Reader(threading.Thread):
+    """Reads the source, at its pace, into the slot; opens it again when it is lost."""
+
+    def __init__(
+        self, settings: Settings, options: Options, slot: Slot, health: Health, outcomes: Outcomes
+    ) -> None:
+        super().__init__(name="reader", daemon=True)
+        self._settings = settings
+        self._options = options
+        self._slot = slot
+        self._health = health
+        self._stopped = threading.Event()
+        self._outcomes = outcomes
+        self._up = metrics.camera_up.labels(options.camera_id)
+        self._pauses_s = _pauses_s()
+        self.failure: Exception | None = None
+        # Over restarts the numbers must grow (the state is fenced by them), so a live camera starts with the
+        # clock; a lossless file starts with 0, so that a number is a frame's place in the file.
+        clock_ms = time.time_ns() // 1_000_000
+        self._seq = (
+            options.first_seq if options.first_seq is not None else 0 if options.lossless else clock_ms
+        )
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def run(self) -> None:
+        try:
+            self._read_and_reconnect()
+        except Exception as exc:  # noqa: BLE001  a bug must not look like the end of the source
+            self.failure = exc
+        finally:
+            self._up.set(0)
+            self._slot.close()
+
+    def _read_and_reconnect(self) -> None:
+        was_open = False
+        while not self._stopped.is_set():
+            try:
+                source = self._open()
+                was_open = True
+                with closing(source):
+                    self._read(source)
+            except (SourceLost, SourceNotFound) as exc:
+                if isinstance(exc, SourceNotFound) and not was_open:
+                    raise
+                pause_s = next(self._pauses_s)
+                log.warning(
+                    "camera lost",
+                    camera=self._options.camera_id,
+                    error=str(exc),
+                    again_in_s=round(pause_s, 1),
+                )
+                self._up.set(0)
+                self._health.lose("source")
+                metrics.camera_reconnects_total.labels(self._options.camera_id).inc()
+                self._stopped.wait(pause_s)
+            else:
+                return
+
+    def _open(self) -> Source:
+        options = self._options
+        source = open_source(
+            options.source,
+            fps=options.fps,
+            loop=options.repeat,
+            seed=options.seed,
+            max_pixels=self._settings.max_frame_pixels,
+            ready=JpegLimits(
+                max_bytes=self._settings.max_frame_bytes,
+                max_pixels=self._settings.max_frame_pixels,
+                max_width_px=options.width_px,
+            ),
+        )
+        if source.live and options.lossless:
+            source.close()
+            raise SettingsInvalid(f"--lossless is for files; {redact_url(options.source)} is a live camera")
+        return source
+
+    def _read(self, source: Source) -> None:
+        options = self._options
+        paced = not (source.live or options.as_fast_as_possible)
+        interval_s = 1 / (options.fps or source.fps or FILE_FPS)
+        due_s = time.monotonic()
+        while not self._stopped.is_set():
+            if paced:  # a live source keeps its own pace
+                self._stopped.wait(max(0.0, due_s - time.monotonic()))
+            try:
+                picture = source.read()
+            except BadPicture as exc:
+                log.warning("picture refused", camera=options.camera_id, reason=exc.reason, error=str(exc))
+                self._outcomes.add(exc.reason)
+                self._seq += 1  # a number is a frame's place in the source
+                continue
+            if picture is None:
+                return
+            captured_at_us = time.time_ns() // 1000
+            now_s = time.monotonic()
+            if source.live and options.fps and now_s < due_s - 0.25 * interval_s:
+                self._outcomes.add("skipped")
+                continue
+            due_s = max(due_s + interval_s, now_s - interval_s)
+            if "source" in self._health.unmet:
+                self._up.set(1)
+                self._health.meet("source")
+                self._pauses_s = _pauses_s()  # only a picture proves that the camera is back
+            if self._slot.put(Captured(self._seq, captured_at_us, picture), wait=options.lossless):
+                self._outcomes.add("superseded")
+            self._seq += 1
+
+
+def _pauses_s() -> Iterator[float]:
+    return backoff_s(RECONNECT_BASE_S, RECONNECT_CAP_S, random.Random())  # noqa: S311

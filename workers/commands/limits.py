@@ -1,0 +1,217 @@
+"""`mien limits`: degrades pictures of faces and finds where the answer breaks."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from models.faces.pictures import Picture, PictureRefused, read_picture
+from models.judging import plots, quality_limits
+from models.judging.quality_limits import Degradation, JpegAgreement, LevelSummary, Limit, Measure, Subject
+from models.staged.animate import Animation
+from models.staged.expression_scripts import find_script, truth_at
+from streams.errors import InputRefused, SourceNotFound
+from streams.settings import Settings
+from workers import model_loading
+from workers.commands import output_files
+
+MEASURES: Final[tuple[Measure, ...]] = ("inter_ocular_px", "sharpness", "yaw_deg", "pitch_deg")
+JPEG_AT_PX: Final = (None, 60.0, 40.0, 25.0)
+PORTRAIT_FPS: Final = 2.0
+"""One round of the script ``cycle``, without the frames on the way between two expressions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    model: str
+    share: float  # of same answers that is asked for
+    faces: int  # found in the pictures, large enough
+    sure: int  # … with a sure answer undegraded: the limits are theirs
+    sources: dict[str, int]  # faces by picture
+    limits: list[Limit]
+    levels: list[LevelSummary]
+    jpeg: list[JpegAgreement]
+
+
+def run(
+    settings: Settings,
+    folders: Sequence[Path],
+    share: float,
+    out: Path | None,
+    console: Console,
+    degradations: Sequence[Degradation] = quality_limits.DEGRADATIONS,
+) -> Report:
+    """Measures on the shipped portrait and the pictures of ``folders``.
+
+    With ``out``, ``limits.json`` and ``limits.png`` are written there.
+
+    Raises:
+        SourceNotFound: if a folder cannot be read.
+        InputRefused: if no face gets a sure answer.
+        ModelUnusable: if the model cannot be loaded.
+        OutputFailed: if ``out`` cannot be written; this is tried first.
+    """
+    if out is not None:
+        output_files.make_folder(out)
+    levels = sum(len(degradation.levels) for degradation in degradations)
+    files = [file for folder in folders for file in _files(folder)]
+    classifier = model_loading.load_classifier(settings)
+    from models.faces.litert_engine import LiteRtEngine  # slow to import; bad arguments are told before
+
+    with LiteRtEngine() as engine, Progress(console=console, transient=True) as bar:
+        found: list[Subject] = []
+        task = bar.add_task("Reading", total=None)
+        for name, picture in chain(_portrait(), _read(files, settings)):
+            found += quality_limits.subjects(engine, classifier, picture, name)
+            bar.advance(task)
+        sure = [s for s in found if s.reading.confidence >= classifier.min_confidence]
+        if not sure:
+            raise InputRefused(
+                f"No face of {quality_limits.MIN_REFERENCE_PX:.0f} px or more between the eyes gets a sure "
+                "answer from this model, not even the shipped portrait's. Use another, or add some with "
+                "--pictures.",
+                reason="no-faces",
+            )
+        bar.update(task, description="Degrading", completed=0, total=len(sure) * levels)
+        done = []
+        for trial in quality_limits.trials(engine, classifier, sure, degradations):
+            done.append(trial)
+            bar.advance(task)
+        bar.update(task, description="JPEG", total=None)
+        jpeg = [quality_limits.compare_jpeg(engine, classifier, found, at_px) for at_px in JPEG_AT_PX]
+    evidence = {
+        measure: quality_limits.evidence(measure, sure, done, classifier.min_confidence, degradations)
+        for measure in MEASURES
+    }
+    measured = [quality_limits.limit(measure, evidence[measure], share) for measure in MEASURES]
+    report = Report(
+        model=f"{classifier.name} {classifier.version}",
+        share=share,
+        faces=len(found),
+        sure=len(sure),
+        sources={s.name: sum(other.name == s.name for other in found) for s in found},
+        limits=[one for one in measured if one is not None],
+        levels=quality_limits.summarise(sure, done, classifier.min_confidence, degradations),
+        jpeg=jpeg,
+    )
+    if out is not None:
+        output_files.write_bytes(
+            out / "limits.json", msgspec.json.format(msgspec.json.encode(report), indent=2)
+        )
+        output_files.write_bytes(out / "limits.png", plots.limits(evidence, report.limits, share))
+    return report
+
+
+def show(report: Report, console: Console) -> None:
+    """The limits, every level, and JPEG against JPEG."""
+    console.print(
+        f"{report.faces} faces, {report.sure} of them with a sure answer undegraded; model {report.model}"
+    )
+    table = Table(
+        "measure", "limit", "5–95 %", "measured to", "trials", title=f"Same answer ≥ {report.share:.0%}"
+    )
+    for one in report.limits:
+        table.add_row(
+            one.measure,
+            _number(one.value) if one.value is not None else f"breaks {one.breaks}",
+            f"{_number(one.low)} – {_number(one.high)}",
+            _number(one.worst_measured),
+            str(one.trials),
+        )
+    console.print(table)
+
+    table = Table(
+        "degradation",
+        "level",
+        "found",
+        "same",
+        "given",
+        "same, given",
+        "confidence",
+        "moved by",
+        "eyes px",
+        "sharpness",
+        "yaw",
+        "pitch",
+    )
+    for row in report.levels:
+        table.add_row(
+            row.degradation,
+            f"{row.level:g} {row.unit}",
+            f"{row.found:.0%}",
+            _share(row.same),
+            _share(row.given),
+            _share(row.same_given),
+            "–" if row.confidence_change is None else f"{row.confidence_change:+.2f}",
+            _number(row.displacement),
+            _number(row.inter_ocular_px),
+            _number(row.sharpness),
+            _number(row.yaw_deg),
+            _number(row.pitch_deg),
+        )
+    console.print(table)
+
+    table = Table(
+        "eyes apart",
+        "faces",
+        "pictures",
+        "same",
+        "same, given",
+        "Pearson",
+        "Spearman",
+        "moved by",
+        title="JPEG 60 against 95",
+    )
+    for jpeg in report.jpeg:
+        table.add_row(
+            jpeg.faces_at,
+            str(jpeg.faces),
+            str(jpeg.pictures),
+            _share(jpeg.same),
+            _share(jpeg.same_given),
+            _number(jpeg.attribution_pearson),
+            _number(jpeg.attribution_spearman),
+            _number(jpeg.displacement),
+        )
+    console.print(table)
+
+
+def _portrait() -> Iterator[tuple[str, Picture]]:
+    """The shipped portrait through one round of all its expressions."""
+    script = find_script("cycle")
+    animation = Animation(script, PORTRAIT_FPS)
+    for index in range(round(script.duration_s * PORTRAIT_FPS)):
+        if (truth := truth_at(script, index, PORTRAIT_FPS)) is not None:
+            yield f"portrait, {truth}", animation.frame(index)
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError as exc:
+        raise SourceNotFound(f"{folder} cannot be read: {exc.strerror}. Name a folder of pictures.") from exc
+
+
+def _read(files: Sequence[Path], settings: Settings) -> Iterator[tuple[str, Picture]]:
+    """The pictures among the files; anything else in the folder is passed over."""
+    for file in files:
+        try:
+            yield file.name, read_picture(file, max_pixels=settings.max_frame_pixels)
+        except PictureRefused:
+            continue
+        except OSError as exc:
+            raise SourceNotFound(f"{file} cannot be read: {exc.strerror}") from exc
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _number(value: Any) -> str:
+    return "–" if value is None else f"{value:.3g}"

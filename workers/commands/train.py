@@ -1,0 +1,93 @@
+"""`mien train` and `mien export`: from labelled faces to the artifact that `mien classify` loads."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from models.emotion.classifier import Classifier
+from models.release import model_card, weights_file
+from models.release.onnx_export import export as export_onnx
+from models.training.training_recipe import TrainConfig, TrainedModel
+from models.training.training_recipe import train as train_model
+from streams.errors import ModelUnusable, OutputFailed, SourceNotFound
+from streams.settings import Settings
+from workers.commands import labelled_data, output_files
+
+SHIPPED_CONFIG = Path(weights_file.__file__).parents[1] / "artifacts" / "train.toml"
+
+
+def run(settings: Settings, data: Sequence[Path], out: Path, config: Path | None, console: Console) -> None:
+    """Trains with landmark files and folders of labelled pictures.
+
+    Writes ``NAME.onnx``, ``landmark_set.json`` and ``NAME.npz`` (the weights) into ``out``, and the rows
+    about them into its ``MODEL_CARD.md``.
+
+    Raises:
+        SourceNotFound: if a file or folder is missing or not readable.
+        InputRefused: if one of them or the configuration is of the wrong kind.
+        OutputFailed: if ``out`` cannot be written; this is tried before the training.
+    """
+    _make_writable(out)
+    with labelled_data.told_as_input_errors():
+        chosen = TrainConfig.load(config or SHIPPED_CONFIG)
+    faces = labelled_data.load(
+        data, settings, console, synthetic_share=chosen.synthetic_share, seed=chosen.seed
+    )
+    if config is None:
+        chosen = chosen.for_sources(faces.sources)
+    with labelled_data.told_as_input_errors(), Progress(console=console) as bar:
+        task = bar.add_task("Training", total=None)
+        trained = train_model(
+            chosen, faces, lambda step, steps, _loss: bar.update(task, completed=step, total=steps)
+        )
+    try:
+        weights_file.save(trained, out / f"{trained.name}.npz")
+    except OSError as exc:
+        raise OutputFailed(f"The weights cannot be written into {out}: {exc.strerror}.") from exc
+    _write_artifact(trained, out, console)
+
+
+def export(trained: Path, out: Path, console: Console) -> None:
+    """Writes the artifact from the weights.
+
+    Raises:
+        SourceNotFound, ModelUnusable: if the weights are missing or none.
+        OutputFailed: if ``out`` cannot be written.
+    """
+    try:
+        model = weights_file.load(trained)
+    except OSError as exc:
+        raise SourceNotFound(f"{trained} cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise ModelUnusable(str(exc)) from exc
+    _make_writable(out)
+    _write_artifact(model, out, console)
+
+
+def _write_artifact(trained: TrainedModel, out: Path, console: Console) -> None:
+    try:
+        path = export_onnx(trained, out)
+    except OSError as exc:
+        raise OutputFailed(f"{exc.strerror or exc}") from exc
+    loaded = Classifier.load(path)  # what was written must be loadable, or it is not done
+    card = out / model_card.FILE
+    try:
+        text = card.read_text(encoding="utf-8") if card.exists() else ""
+    except OSError as exc:
+        raise OutputFailed(f"{card} cannot be read: {exc.strerror}") from exc
+    output_files.write_text(card, model_card.refresh(text, loaded))
+    console.print(f"{path}: {loaded.name} {loaded.version}, landmarks {loaded.landmark_set.id}")
+
+
+def _make_writable(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".mien-writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as exc:
+        raise OutputFailed(
+            f"{out} cannot be written: {exc.strerror}. Name another folder with --out."
+        ) from exc

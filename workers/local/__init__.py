@@ -1,0 +1,1 @@
+"""What starts other processes of ours on this machine."""

@@ -1,0 +1,329 @@
+"""`mien classify`: landmarks in, explained emotion events out.
+
+What has arrived is classified as one batch: check → each subject's baseline → stack → one ONNX run, which
+gives probabilities and attributions → abstain or name the emotion → send. A few frames of each subject run
+under the population's baseline too: they tell whether the face is at rest, and so the subject's own neutral
+face is learnt (``workers.stages.neutral_face_cache``, ``models.emotion.neutral_face``).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.emotion import abstention, explanation
+from models.emotion.classifier import Classification, Classifier
+from models.emotion.operating_points import OperatingPoint
+from models.faces.canonical import REGION
+from models.judging.accuracy_figures import with_bias
+from streams import metrics
+from streams.errors import InputRefused, SettingsInvalid, WrongLandmarkSet
+from streams.messages import emotion_event, landmarks_message
+from streams.messages.emotion_event import (
+    AttributedLandmark,
+    Emotion,
+    EmotionEvent,
+    Explanation,
+    FacialAction,
+    Model,
+    Probabilities,
+)
+from streams.messages.landmarks_message import Landmarks
+from streams.settings import Settings
+from streams.store import neutral_face_store
+from workers import model_loading
+from workers.stages import stage
+from workers.stages.handler import Handler, Message, Outlet
+from workers.stages.neutral_face_cache import Baselines
+
+NAME = "classify"
+
+
+def run(settings: Settings) -> None:
+    """Runs the stage until it is told to stop."""
+    stage.run(
+        settings,
+        NAME,
+        settings.topics.landmarks,
+        partial(open_handler, settings),
+        batch_max=settings.classify_batch_max,
+    )
+
+
+@asynccontextmanager
+async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
+    classifier = model_loading.load_classifier(settings)
+    metrics.model_info.labels(classifier.name, classifier.version, classifier.landmark_set.id).set(1)
+    if not settings.own_neutral:
+        yield ClassifyWorker(settings, outlet, classifier).handle
+        return
+    async with neutral_face_store.connect(settings) as store:
+        baselines = Baselines(store, settings, classifier.landmark_set)
+        keeping = asyncio.ensure_future(baselines.keep())
+        try:
+            yield ClassifyWorker(settings, outlet, classifier, baselines).handle
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping  # else two writes could overlap, and an error would go unseen
+            await baselines.write()
+
+
+class Face(NamedTuple):
+    """A checked message."""
+
+    landmarks: Landmarks
+    points: NDArray[np.float32]  # [K, 3]
+
+
+class Classified(NamedTuple):
+    """One event a face, and for some faces the probabilities under the population's baseline.
+
+    These are without the operating point's bias: whether a face is at rest does not depend on how often an
+    emotion is to be named.
+    """
+
+    events: list[EmotionEvent]
+    population_probabilities: dict[int, NDArray[np.float32]]  # place of the face → [8]
+
+
+class ClassifyWorker:
+    """The stage's handler. Without `baselines`, every face is compared with the population's neutral face."""
+
+    def __init__(
+        self, settings: Settings, outlet: Outlet, classifier: Classifier, baselines: Baselines | None = None
+    ) -> None:
+        self._settings = settings
+        self._outlet = outlet
+        self._events = EventMaker(classifier, settings)
+        self._baselines = baselines
+
+    async def handle(self, batch: Sequence[Message]) -> None:
+        faces: list[Face] = []
+        for message in batch:
+            try:
+                faces.append(self._events.check(landmarks_message.decode(message.value)))
+            except InputRefused as exc:
+                await self._outlet.refuse(message, exc)
+        if not faces:
+            return
+        metrics.batch_size.observe(len(faces))
+        deliveries = []
+        for face, event in zip(faces, await self._classify(faces), strict=True):
+            key, value, headers = emotion_event.encode(event, face.landmarks.traceparent)
+            deliveries.append(await self._outlet.send(self._settings.topics.emotions, key, value, headers))
+            observe(event)
+        await asyncio.gather(*deliveries)
+
+    async def _classify(self, faces: Sequence[Face]) -> list[EmotionEvent]:
+        if self._baselines is None:
+            return self._events.of(faces)
+        with metrics.stage_duration_seconds.labels(NAME, "baselines").time():
+            own = await self._baselines.of([face.landmarks.subject_id for face in faces])
+            due = self._baselines.due(
+                (face.landmarks.subject_id, face.landmarks.captured_at_us) for face in faces
+            )
+        events, population = self._events.against(faces, own, due)
+        with metrics.stage_duration_seconds.labels(NAME, "learn").time():
+            for place, probabilities in population.items():
+                face = faces[place]
+                self._baselines.learn(
+                    face.landmarks.subject_id,
+                    face.points,
+                    probabilities,
+                    face.landmarks.captured_at_us,
+                    usable=self._events.usable(face),
+                )
+        return events
+
+
+class EventMaker:
+    """Faces in, events out.
+
+    Raises:
+        SettingsInvalid: if the model has no such operating point.
+    """
+
+    def __init__(self, classifier: Classifier, settings: Settings) -> None:
+        self._classifier = classifier
+        self._model = Model(classifier.name, classifier.version, classifier.landmark_set.id)
+        self._index_and_region = [(i, REGION[i]) for i in classifier.landmark_set.indices.tolist()]
+        self._top = settings.explanation_landmarks
+        point = _operating_point(classifier, settings.operating_point)
+        self._bias = point.bias
+        threshold = settings.min_confidence
+        self._limits = abstention.Limits(
+            min_confidence=point.min_confidence if threshold is None else threshold,
+            min_inter_ocular_px=settings.min_inter_ocular_px,
+            max_yaw_deg=settings.max_yaw_deg,
+            max_pitch_deg=settings.max_pitch_deg,
+            min_sharpness=settings.min_sharpness,
+        )
+
+    def check(self, message: Landmarks) -> Face:
+        """Raises:
+        WrongLandmarkSet: if the points are others than those that the model was trained on.
+        BadMessage: if there are not as many points as the set has, or some are not finite.
+        """
+        mine = self._classifier.landmark_set
+        if message.landmark_set != mine.id:
+            raise WrongLandmarkSet(
+                f"Landmarks of set {message.landmark_set[:80]!r}, but the model {self._classifier.name} "
+                f"({self._classifier.version}) takes {mine.id!r}. Run the same release in both stages."
+            )
+        return Face(message, landmarks_message.unpack_points(message, len(mine.indices)))
+
+    def of(self, faces: Sequence[Face]) -> list[EmotionEvent]:
+        """One event a face, in the same order, compared with the population's neutral face."""
+        return self.against(faces, [None] * len(faces), ()).events
+
+    def against(
+        self, faces: Sequence[Face], own: Sequence[NDArray[np.float32] | None], due: Collection[int]
+    ) -> Classified:
+        """One event a face, in the same order, compared with the subject's own neutral face [K, 3] where
+        there is one; and what is said of the faces at the places `due` under the population's baseline.
+        """
+        b, population = len(faces), self._classifier.population_baseline
+        again = [place for place in due if own[place] is not None]
+        points = np.array([face.points for face in faces] + [faces[place].points for place in again])
+        baselines = np.array(
+            [population if mine is None else mine for mine in own] + [population] * len(again)
+        )
+        with metrics.stage_duration_seconds.labels(NAME, "classify").time():
+            classified = self._classifier.classify(points, baselines, self._bias)
+        with metrics.stage_duration_seconds.labels(NAME, "explain").time():
+            told = self._told(points[:b], baselines[:b], [mine is not None for mine in own], classified)
+            events = [self._event(*each) for each in zip(faces, told, strict=True)]
+        if not due:
+            return Classified(events, {})
+        rows = {place: place for place in due} | {p: row for row, p in enumerate(again, start=b)}
+        unbiased = with_bias(classified.probabilities[list(rows.values())], -self._bias)
+        return Classified(events, dict(zip(rows, unbiased, strict=True)))
+
+    def usable(self, face: Face) -> bool:
+        """Whether the picture is good enough, whatever the model thinks of it."""
+        return self._abstention(face, confidence=1.0) is None
+
+    def _abstention(self, face: Face, confidence: float) -> abstention.Reason | None:
+        message = face.landmarks
+        return abstention.reason(
+            self._limits,
+            confidence=confidence,
+            inter_ocular_px=message.quality.inter_ocular_px,
+            yaw_deg=message.pose.yaw,
+            pitch_deg=message.pose.pitch,
+            sharpness=message.quality.sharpness,
+        )
+
+    def _told(
+        self,
+        points: NDArray[np.float32],
+        baselines: NDArray[np.float32],
+        own: Sequence[bool],
+        classified: Classification,
+    ) -> "list[_Told]":
+        """For each face; `classified` may have more rows, after theirs."""
+        b = len(points)
+        targets = [emotion_event.EMOTIONS[target] for target in classified.target[:b].tolist()]
+        whys = explanation.explain(
+            self._classifier.landmark_set,
+            classified.attributions[:b],
+            points,
+            baselines,
+            targets,
+            own,
+            top=self._top,
+        )
+        each = zip(
+            targets,
+            own,
+            _rounded(classified.probabilities[:b]),
+            _rounded(classified.attributions[:b]),
+            classified.score_change[:b].tolist(),
+            classified.completeness_error[:b].tolist(),
+            whys,
+            strict=True,
+        )
+        return [_Told(*one) for one in each]
+
+    def _event(self, face: Face, told: "_Told") -> EmotionEvent:
+        message, why = face.landmarks, told.why
+        probabilities = Probabilities(*told.probabilities)
+        confidence: float = getattr(probabilities, told.target)
+        abstained = self._abstention(face, confidence)
+        return EmotionEvent(
+            event_id=emotion_event.event_id(message.camera_id, message.frame_seq, message.subject_id),
+            camera_id=message.camera_id,
+            subject_id=message.subject_id,
+            frame_seq=message.frame_seq,
+            captured_at=emotion_event.time_of(message.captured_at_us),
+            face=message.face,
+            pose=message.pose,
+            emotion=None if abstained else told.target,
+            confidence=confidence,
+            abstained=abstained,
+            probabilities=probabilities,
+            explanation=Explanation(
+                method="integrated-gradients",
+                target=told.target,
+                baseline="subject" if told.own_baseline else "population",
+                score_change=told.score_change,
+                completeness_error=told.completeness_error,
+                landmarks=[
+                    AttributedLandmark(*self._index_and_region[place], told.attributions[place])
+                    for place in why.strongest
+                ],
+                regions=why.regions,
+                text=why.text,
+                attributions=told.attributions,
+                actions=[
+                    FacialAction(name, au, round(strength, 3), round(share, 6))
+                    for name, au, strength, share in why.actions
+                ],
+            ),
+            model=self._model,
+        )
+
+
+class _Told(NamedTuple):
+    """What an event says of a face. Probabilities and attributions have six decimals."""
+
+    target: Emotion
+    own_baseline: bool
+    probabilities: list[float]  # [8]
+    attributions: list[float]  # [K]
+    score_change: float
+    completeness_error: float
+    why: explanation.Explanation
+
+
+def _rounded(values: NDArray[np.float32]) -> list[list[float]]:
+    """With six decimals."""
+    rounded: list[list[float]] = values.astype(np.float64).round(6).tolist()
+    return rounded
+
+
+def _operating_point(classifier: Classifier, name: str) -> OperatingPoint:
+    if name not in classifier.operating_points:
+        raise SettingsInvalid(
+            f"MIEN_OPERATING_POINT={name}: the model {classifier.name} ({classifier.version}) has no such "
+            f"operating point; it has {', '.join(classifier.operating_points)}."
+        )
+    return classifier.operating_points[name]
+
+
+def observe(event: EmotionEvent) -> None:
+    """Counts an event in the metrics."""
+    metrics.completeness_error.observe(event.explanation.completeness_error)
+    metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event))
+    metrics.baselines_total.labels(event.camera_id, event.explanation.baseline).inc()
+    if event.abstained:
+        metrics.abstentions_total.labels(event.camera_id, event.abstained).inc()
+        return
+    metrics.emotions_total.labels(event.camera_id, event.emotion).inc()
+    if regions := event.explanation.regions:  # none if the face is the baseline itself
+        metrics.explaining_region_total.labels(event.emotion, max(regions, key=regions.__getitem__)).inc()

@@ -1,0 +1,187 @@
+"""Which neutral face each subject is compared with: in memory, and in Redis for after a restart or rebalance.
+
+Redis is asked once for each subject that comes into view, and written to each second, beside the stream.
+While it does not answer, the stage goes on with what it has in memory: the stream waits for Redis once, half
+a second at most, and from then on it is only asked in the background whether it is back.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.emotion import neutral_face
+from models.faces.landmark_set import LandmarkSet
+from streams import logs, metrics
+from streams.errors import ServiceUnavailable
+from streams.settings import Settings
+from streams.store import neutral_face_store
+from streams.store.neutral_face_store import NeutralFace, NeutralFaceStore
+
+MAX_SUBJECTS = 1024
+"""Kept in memory, at most 26 KB each; of more, the longest unseen are forgotten here, not in Redis."""
+IDLE_S = 10.0
+"""A subject unseen for so long is forgotten too: another worker may have it, and know it better."""
+WRITE_EVERY_S = 1.0
+
+log = logs.get("mien.stage")
+
+
+@dataclass(slots=True)
+class _Known:
+    """A subject in memory."""
+
+    estimate: neutral_face.Estimate
+    asked: bool  # whether Redis could be asked for what it knows
+    seen_at_s: float  # monotonic, as the next
+    written_at_s: float
+
+
+class Baselines:
+    """Use from one event loop; run :meth:`keep` beside the stream and :meth:`write` at its end."""
+
+    def __init__(self, store: NeutralFaceStore, settings: Settings, landmark_set: LandmarkSet) -> None:
+        self._store = store
+        self._landmark_set = landmark_set
+        self._refresh_s = settings.subject_ttl_s / 4
+        self._subjects: OrderedDict[str, _Known] = OrderedDict()  # the one seen last is the last
+        self._unwritten: OrderedDict[str, NeutralFace] = OrderedDict()
+        self._answers = True  # whether Redis did, the last time
+
+    async def of(self, subject_ids: Sequence[str]) -> list[NDArray[np.float32] | None]:
+        """Each one's own neutral face [K, 3]; None where it is not known."""
+        await self._meet(dict.fromkeys(subject_ids))
+        return [neutral_face.baseline(self._subjects[subject_id].estimate) for subject_id in subject_ids]
+
+    def due(self, frames: Iterable[tuple[str, int]]) -> list[int]:
+        """Which of these frames (subject, captured-at in µs) :meth:`learn` wants, by their place."""
+        looked: dict[str, neutral_face.Estimate] = {}
+        wanted = []
+        for place, (subject_id, captured_at_us) in enumerate(frames):
+            state = looked.get(subject_id) or self._subjects[subject_id].estimate
+            if neutral_face.due(state, captured_at_us):
+                looked[subject_id] = state._replace(looked_at_us=captured_at_us)
+                wanted.append(place)
+        return wanted
+
+    def learn(
+        self,
+        subject_id: str,
+        points: NDArray[np.float32],
+        population_probabilities: NDArray[np.float32],
+        captured_at_us: int,
+        *,
+        usable: bool,
+    ) -> None:
+        """Takes one frame into the estimate; see ``models.emotion.neutral_face.update``."""
+        known = self._subjects.get(subject_id)
+        if known is None:  # forgotten while its batch was at work for long
+            return
+        before = known.estimate.readings
+        known.estimate = neutral_face.update(
+            known.estimate, points, population_probabilities, captured_at_us, usable=usable
+        )
+        if known.estimate.readings != before:
+            self._keep_in_redis(subject_id, known)
+
+    async def keep(self) -> None:
+        """Writes what is new, each second."""
+        while True:
+            await asyncio.sleep(WRITE_EVERY_S)
+            await self.write()
+            self._forget_idle()
+            metrics.own_neutral_subjects.set(
+                sum(neutral_face.baseline(known.estimate) is not None for known in self._subjects.values())
+            )
+
+    async def write(self) -> None:
+        """Writes what Redis does not have yet, if it answers."""
+        writing = dict(self._unwritten)
+        try:
+            if writing:
+                await self._store.write(writing)
+            elif not self._answers:
+                await self._store.ping()
+        except ServiceUnavailable as exc:
+            self._failed("write", exc)
+            return
+        self._answered()
+        for subject_id, face in writing.items():
+            if self._unwritten.get(subject_id) is face:  # else there is a newer one already
+                del self._unwritten[subject_id]
+
+    async def _meet(self, subject_ids: Mapping[str, None]) -> None:
+        now_s = time.monotonic()
+        for subject_id in subject_ids:
+            known = self._subjects.setdefault(subject_id, _Known(neutral_face.NOTHING, False, now_s, now_s))
+            known.seen_at_s = now_s
+            self._subjects.move_to_end(subject_id)
+            if now_s - known.written_at_s > self._refresh_s:  # seen, but without a new reading: or it expires
+                self._keep_in_redis(subject_id, known)
+        while len(self._subjects) > max(MAX_SUBJECTS, len(subject_ids)):
+            self._subjects.popitem(last=False)
+        unasked = [subject_id for subject_id in subject_ids if not self._subjects[subject_id].asked]
+        if not unasked or not self._answers:
+            return
+        try:
+            found = await self._store.read(unasked)
+        except ServiceUnavailable as exc:
+            self._failed("read", exc)
+            return
+        for subject_id in unasked:
+            known = self._subjects[subject_id]
+            known.asked = True
+            # What was not written yet is newer. And while Redis was away, something may have been learnt.
+            face = self._unwritten.get(subject_id) or found.get(subject_id)
+            kept = face and self._estimate(face)
+            if kept and kept.weight > known.estimate.weight:
+                known.estimate = kept._replace(pending=known.estimate.pending)
+
+    def _keep_in_redis(self, subject_id: str, known: _Known) -> None:
+        state = known.estimate
+        if state.mean is None:
+            return
+        known.written_at_s = time.monotonic()
+        self._unwritten[subject_id] = neutral_face_store.pack(
+            self._landmark_set.id, state.mean, state.weight, state.readings, state.read_at_us
+        )
+        self._unwritten.move_to_end(subject_id)
+        while len(self._unwritten) > MAX_SUBJECTS:  # Redis is away for long
+            self._unwritten.popitem(last=False)
+
+    def _estimate(self, face: NeutralFace) -> neutral_face.Estimate | None:
+        set_ = self._landmark_set
+        mean = neutral_face_store.unpack_points(face, set_.id, len(set_))
+        if mean is None:
+            return None
+        return neutral_face.Estimate(
+            mean=mean,
+            weight=face.weight,
+            readings=face.readings,
+            read_at_us=face.read_at_us,
+            looked_at_us=face.read_at_us,
+            counted_at_us=face.read_at_us,
+        )
+
+    def _forget_idle(self) -> None:
+        """Not while Redis is away: what is in memory is all that there is then."""
+        while self._answers and self._subjects:
+            subject_id, known = next(iter(self._subjects.items()))
+            if time.monotonic() - known.seen_at_s < IDLE_S:
+                return
+            del self._subjects[subject_id]
+
+    def _failed(self, operation: str, exc: ServiceUnavailable) -> None:
+        metrics.neutral_store_failures_total.labels(operation).inc()
+        if self._answers:
+            log.warning("neutral faces are in memory only until redis answers", error=str(exc))
+        self._answers = False
+
+    def _answered(self) -> None:
+        if not self._answers:
+            log.info("redis answers again: neutral faces are kept")
+        self._answers = True

@@ -1,0 +1,81 @@
+"""Calls a stage's handler so that neither a bad message nor a service that is away loses any message."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from faust.exceptions import ProducerSendError
+
+from streams import broker, logs
+from streams.errors import BrokerUnavailable, InputRefused, MienError
+from streams.health import Health
+from streams.settings import Settings
+from workers.stages.handler import Handler, Message, Outlet
+
+RETRY_BASE_S, RETRY_CAP_S = 0.2, 5.0
+
+log = logs.get("mien.stage")
+
+
+class Persistence:
+    """Bad messages go to the dead letters; for a service that is away it waits."""
+
+    def __init__(
+        self, settings: Settings, stage: str, outlet: Outlet, health: Health, stopping: asyncio.Event
+    ) -> None:
+        self._settings = settings
+        self._stage = stage
+        self._outlet = outlet
+        self._health = health
+        self._stopping = stopping
+
+    async def work_off(self, handler: Handler, batch: Sequence[Message]) -> None:
+        """Returns when every message of the batch is worked on, or in the dead letters.
+
+        Raises:
+            MienError: if the stage cannot go on (neither a bad message nor retriable), or is told to stop
+                while it waits for a service.
+        """
+        refusal: InputRefused | None = None
+        for attempt in itertools.count():
+            try:
+                if refusal:
+                    await self._isolate(handler, batch, refusal)
+                else:
+                    await handler(batch)
+            except InputRefused as exc:
+                refusal = exc
+            except MessageSizeTooLargeError as exc:
+                if refusal:
+                    raise BrokerUnavailable(f"The dead letter is larger than Kafka takes: {exc}") from exc
+                refusal = InputRefused(f"Its result is larger than Kafka takes: {exc}", reason="too-large")
+            except (MienError, KafkaError, ProducerSendError) as exc:
+                error = exc if isinstance(exc, MienError) else broker.unavailable(self._settings, exc)
+                if not error.retriable:
+                    raise error from exc
+                self._health.lose("model and connections")
+                pause_s = random.uniform(0, min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(attempt, 10)))  # noqa: S311
+                log.warning("tries again", stage=self._stage, error=str(error), pause_s=round(pause_s, 2))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), pause_s)
+                if self._stopping.is_set():
+                    raise error from exc
+            except Exception as exc:  # a bug on one message must not stop the stream
+                if refusal:
+                    raise  # even refusing it fails
+                log.exception("unexpected error", stage=self._stage)
+                refusal = InputRefused(f"{type(exc).__name__}: {exc}", reason="internal-error")
+            else:
+                self._health.meet("model and connections")
+                return
+
+    async def _isolate(self, handler: Handler, batch: Sequence[Message], error: InputRefused) -> None:
+        """Works on the messages one by one, so that only the bad one is refused."""
+        if len(batch) == 1:
+            await self._outlet.refuse(batch[0], error)
+            return
+        for message in batch:
+            await self.work_off(handler, [message])

@@ -1,0 +1,84 @@
+"""`mien state`: emotion events in, rolling state of each subject in Redis."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+from streams import metrics
+from streams.errors import InputRefused
+from streams.messages import emotion_event
+from streams.messages.emotion_event import EmotionEvent
+from streams.settings import Settings
+from streams.store import subject_state
+from streams.store.subject_state import SubjectStore
+from workers import model_loading
+from workers.stages import stage
+from workers.stages.handler import Handler, Message, Outlet
+
+NAME = "state"
+BATCH_MAX = 64
+ACTIVE_S = 5.0
+"""A subject counts as active for so long after its last event."""
+
+
+def run(settings: Settings) -> None:
+    """Runs the stage until it is told to stop."""
+    stage.run(
+        settings,
+        NAME,
+        settings.topics.emotions,
+        partial(open_handler, settings),
+        batch_max=BATCH_MAX,
+    )
+
+
+@asynccontextmanager
+async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
+    async with subject_state.connect(settings) as store:
+        await model_loading.wait_for_redis(store, settings.startup_timeout_s)
+        worker = StateWorker(store, outlet)
+        gauge = asyncio.ensure_future(worker.keep_counting_active())
+        try:
+            yield worker.handle
+        finally:
+            gauge.cancel()
+
+
+class StateWorker:
+    """The stage's handler."""
+
+    def __init__(self, store: SubjectStore, outlet: Outlet) -> None:
+        self._store = store
+        self._outlet = outlet
+        self._seen_at_s: dict[tuple[str, str], float] = {}  # (camera, subject) → monotonic time
+
+    async def handle(self, batch: Sequence[Message]) -> None:
+        events: list[EmotionEvent] = []
+        refused: list[tuple[Message, InputRefused]] = []
+        for message in batch:
+            try:
+                events.append(emotion_event.decode(message.value))
+            except InputRefused as exc:
+                refused.append((message, exc))
+        with metrics.stage_duration_seconds.labels(NAME, "redis").time():
+            applied = await self._store.apply(events)
+        for event, changed in zip(events, applied, strict=True):
+            metrics.state_events_total.labels(event.camera_id, "applied" if changed else "fenced").inc()
+            metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event))
+            self._seen_at_s[event.camera_id, event.subject_id] = time.monotonic()
+        for message, error in refused:  # last: while Redis is away, this is all called again and again
+            await self._outlet.refuse(message, error)
+
+    async def keep_counting_active(self) -> None:
+        """Sets the gauge each second, so that it falls when nothing comes any more."""
+        while True:
+            oldest_s = time.monotonic() - ACTIVE_S
+            cameras = {camera for camera, _ in self._seen_at_s}
+            self._seen_at_s = {who: at_s for who, at_s in self._seen_at_s.items() if at_s > oldest_s}
+            active = Counter(camera for camera, _ in self._seen_at_s)
+            for camera in cameras:
+                metrics.active_subjects.labels(camera).set(active[camera])
+            await asyncio.sleep(1)
