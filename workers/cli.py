@@ -518,7 +518,7 @@ def schemas(
     if out is None:
         print(json.dumps(documents, indent=2))
         return
-    from workers.commands import output_files
+    from workers import output_files
 
     for name, document in documents.items():
         output_files.write_text(out / name, json.dumps(document, indent=2) + "\n")

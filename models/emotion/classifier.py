@@ -12,11 +12,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.emotion import operating_points
 from models.emotion.operating_points import ACCURATE, OperatingPoint
 from models.faces.landmark_set import LandmarkSet
-
-F32 = NDArray[np.float32]
 
 SHIPPED: Final = Path(__file__).parents[1] / "artifacts" / "mien-128.onnx"
 _ADDED_LATER: Final = {"mien.operating_points", "mien.split_seed"}

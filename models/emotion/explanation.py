@@ -5,15 +5,12 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import F32, F64
 from models.emotion import facial_actions
 from models.emotion.facial_actions import ShownAction
 from models.faces.canonical import COARSE_REGION, COARSE_REGIONS
 from models.faces.landmark_set import LandmarkSet
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 _CARRIES: Final = 0.05  # an action with less of the attribution than this is not part of the explanation
 _SLIGHT: Final = 0.5  # a strength below this is called slight

@@ -17,11 +17,10 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import F32, F64
 from models.faces.canonical import CANONICAL, COARSE_REGION, MIRROR, REGION
 from models.faces.landmark_set import LandmarkSet
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 Direction = Literal["up", "out", "forward"]  # out: away from the midline
 Side = Literal["right", "left"]  # the subject's own
 

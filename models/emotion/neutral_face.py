@@ -27,9 +27,8 @@ what it was compared with.
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from models.arrays import F32
 
 _NEUTRAL, _HAPPINESS, _SURPRISE, _SADNESS, _ANGER, _DISGUST, _FEAR, _CONTEMPT = range(8)
 

@@ -7,11 +7,9 @@ estimation of transformation parameters between two point patterns", IEEE TPAMI 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.faces.canonical import CANONICAL
-
-F32 = NDArray[np.float32]
 
 _TARGET = CANONICAL.astype(np.float64)  # centred on the mean of its points
 _MEAN = np.full((1, len(CANONICAL)), 1 / len(CANONICAL))  # as a product it is faster than `mean`

@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.faces.engine import ROI_MARGIN, Detection, Picture, Roi, Tile
-
-F32 = NDArray[np.float32]
 
 INPUT_PX: Final = 192
 """Side of the network's input."""

@@ -8,12 +8,9 @@ from typing import Any, Final, Self
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import F32, I32
 from models.faces.canonical import MIRROR, POINTS
-
-F32 = NDArray[np.float32]
-I32 = NDArray[np.int32]
 
 SHIPPED: Final = Path(__file__).parents[1] / "artifacts" / "landmark_set.json"
 

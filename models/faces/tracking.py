@@ -28,15 +28,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from models.arrays import F32
 from models.faces import align
 from models.faces.engine import DetectedFace, FaceEngine, Picture, Roi, Tile, find_faces, same_face
 from models.faces.face_search import Pace, Search, plan, tile_around
 from models.faces.shrink import ShrunkEngine, shrink_for
-
-F32 = NDArray[np.float32]
 
 FORGET_AFTER_US = 1_500_000
 """A face unseen for longer than this gets a new id when it comes back …"""

@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.judging.accuracy_figures import log_odds
+from models.arrays import F32
+from models.emotion.probabilities import log_odds
 
-F32 = NDArray[np.float32]
 ProbabilitiesOf = Callable[[F32, F32], F32]
 """From points and baseline, [B, K, 3] each, to probabilities [B, C]."""
 

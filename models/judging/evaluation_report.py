@@ -5,17 +5,16 @@ from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import F32, I32
 from models.emotion.classifier import Classification, Classifier
 from models.emotion.operating_points import ACCURATE
-from models.judging.accuracy_figures import Figures, even_prior_bias, figures, only, with_bias
+from models.emotion.probabilities import even_prior_bias, only, with_bias
+from models.judging.accuracy_figures import Figures, figures
 from models.judging.attribution_curves import AttributionQuality, attribution_quality
 from models.samples.dataset import EMOTIONS, NO_MAJORITY, Samples
 from models.samples.own_neutral import own_baselines
 
-F32 = NDArray[np.float32]
-I32 = NDArray[np.int32]
 Neutral = Literal["own", "own-mean", "population"]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how far it is and how far it goes."""

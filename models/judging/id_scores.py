@@ -12,10 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-F64 = NDArray[np.float64]
+from models.arrays import F64
 
 MIN_IOU: Final = 0.5
 """A box and a true box that overlap less show different faces (as in MOTChallenge)."""

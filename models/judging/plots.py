@@ -10,13 +10,12 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.emotion.draw import AGAINST_COLOR, FOR_COLOR, NO_MATTER_COLOR
 from models.faces.canonical import CANONICAL
 from models.judging.accuracy_figures import Answered, ReliabilityBin
 from models.judging.attribution_curves import AttributionQuality, Curve
 from models.judging.quality_limits import Evidence, Limit, Measure, isotonic
-
-F32 = NDArray[np.float32]
 
 DPI: Final = 130
 _SIGNED: Final = LinearSegmentedColormap.from_list(

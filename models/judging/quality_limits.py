@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import F32, F64
 from models.emotion.classifier import Classifier
 from models.faces import align
 from models.faces.engine import DetectedFace, FaceEngine, find_faces, iou
@@ -21,9 +22,6 @@ from models.faces.pictures import Picture
 from models.faces.quality import inter_ocular_px
 from models.judging import degrade
 from models.judging.head_turn import turned
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 Measure = Literal["inter_ocular_px", "sharpness", "yaw_deg", "pitch_deg"]
 

@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.emotion.classifier import Classifier
+from models.emotion.probabilities import softmax
 from models.faces.canonical import CANONICAL
 from models.faces.landmark_set import LandmarkSet
 from models.release import model_card
 from models.release.onnx_export import LANDMARK_SET_FILE, read_network
 from models.training import network
-
-F32 = NDArray[np.float32]
 
 COMPLETE: Final = 1e-4  # the greatest completeness error that is allowed
 _AGREED: Final = 1e-4  # the greatest difference of graph and reference: of probabilities, and of the
@@ -114,7 +113,7 @@ def _graph(path: Path, classifier: Classifier) -> str:
     greatest = 0.0
     for name, at in classifier.operating_points.items():
         result = classifier.classify(points, bias=at.bias)
-        probabilities = network.softmax(network.logits(net, difference) + at.bias)
+        probabilities = softmax(network.logits(net, difference) + at.bias)
         expected = network.integrated_gradients(net, difference, result.target)
         scale = max(1.0, float(np.abs(expected.attributions).max()))
         gaps = (

@@ -14,11 +14,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from models.arrays import F32
 from models.emotion import operating_points
-from models.release.trained_model import TrainedModel
 from models.training.network import TINY, Network, has_twins, mirrored
-
-F32 = NDArray[np.float32]
+from models.training.trained_model import TrainedModel
 
 LANDMARK_SET_FILE: Final = "landmark_set.json"
 _OPSET: Final = 17

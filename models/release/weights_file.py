@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from models.emotion import operating_points
 from models.faces.landmark_set import LandmarkSet
-from models.release.trained_model import TrainedModel
 from models.training.network import Network
+from models.training.trained_model import TrainedModel
 
 _NETWORK = "network."
 

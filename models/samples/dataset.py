@@ -17,12 +17,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.faces.align import align
 from models.faces.landmark_set import ALL, LandmarkSet
 from models.samples.landmark_files import Arrays, read, unpack
 from models.samples.synthetic_faces import expression_shapes, synthesise
-
-F32 = NDArray[np.float32]
 
 EMOTIONS: Final = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 NO_MAJORITY: Final = -1

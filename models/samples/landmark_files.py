@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.faces.canonical import POINTS
 
-F32 = NDArray[np.float32]
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 _STEPS = np.iinfo(np.int16).max

@@ -11,12 +11,10 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import F64
 from models.faces.canonical import CANONICAL, POINTS
 from models.faces.landmark_set import LandmarkSet
-
-F64 = NDArray[np.float64]
 
 REACH: Final = 0.30  # in inter-ocular distances
 _AXIS: Final = ((0.97, 0.02), (1.24, 0.07), (0.72, 0.04))  # of x, y, z: size, and the share that is white

@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.samples.dataset import EMOTIONS, UNKNOWN_SUBJECT, Samples
-
-F32 = NDArray[np.float32]
 
 _TINY = 1e-30  # where all faces are the population's, nothing is left to draw
 

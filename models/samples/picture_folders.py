@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.faces.engine import FaceEngine, Picture, Roi, find_faces
 from models.faces.pictures import PictureRefused, read_picture
 from models.samples.landmark_files import Arrays, pack
 
-F32 = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called with the number of pictures that are done, and of all."""
 

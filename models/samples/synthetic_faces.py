@@ -14,13 +14,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import F32, I32
 from models.faces.align import align
 from models.faces.canonical import LEFT_EYE_OUTER, POINTS, RIGHT_EYE_OUTER
-
-F32 = NDArray[np.float32]
-I32 = NDArray[np.int32]
 
 Recipe: TypeAlias = Mapping[str, tuple[float, float]]
 """Facial action → least and greatest weight. An action without a side (`_L`, `_R`) means both."""

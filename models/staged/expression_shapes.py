@@ -21,11 +21,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import F64
 from models.faces.align import align
 from models.staged.expression_scripts import EXPRESSIONS
 from models.staged.head_warp import INNER_CORNERS, LOWER_LIP, UPPER_LIP, load_shapes
-
-F64 = NDArray[np.float64]
 
 RECIPES: Final[dict[str, dict[str, float]]] = {
     "surprise": {"browInnerUp": 0.9, "browOuterUp": 0.9, "eyeWide": 0.9, "jawOpen": 0.7, "mouthFunnel": 0.4},

@@ -16,9 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.staged.expression_scripts import EXPRESSIONS
-
-F32 = NDArray[np.float32]
 
 SHAPES_PATH: Final = Path(__file__).with_name("expression_shapes.npz")
 HEAD_XYXY: Final = (108, -8, 340, 248)

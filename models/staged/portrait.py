@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
+from models.arrays import F32
 from models.staged.head_warp import (
-    F32,
     GRID_STEP,
     GRID_WH,
     INNER_CORNERS,

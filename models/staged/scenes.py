@@ -22,11 +22,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import F32, F64
 from models.staged.expression_scripts import find_script, intensities_at
-from models.staged.head_warp import F32, load_shapes, pixels, sample
+from models.staged.head_warp import load_shapes, pixels, sample
 from models.staged.portrait import U8, Head
-
-F64 = NDArray[np.float64]
 
 FPS: Final = 10.0
 PERSONS: Final = 8

@@ -8,15 +8,12 @@ must beat.
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import F32, F64
 from models.faces.canonical import MIRROR, POINTS
 from models.faces.landmark_set import ALL
 from models.samples.dataset import Samples
 from models.training.network import Network, mean_gradients, probabilities
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 NOISE: Final = 0.001  # of the landmarks, in inter-ocular distances; what the ridge stands for
 _CHUNK: Final = 2048  # faces multiplied at a time, to bound memory

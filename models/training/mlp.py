@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from models.arrays import F32
+
 Layers = list[tuple[jax.Array, jax.Array]]
 Forward = Callable[[Layers, jax.Array], jax.Array]
 Progress = Callable[[int, int, float], None]

@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+from models.arrays import F32
+from models.emotion.probabilities import softmax
 
 TINY: Final = 1e-20
 """Stands for 0 where tanh(u) / u is taken: both are 1 in float32, and no tanh makes a denormal of it."""
@@ -83,13 +84,6 @@ def logits(network: Network, difference: F32) -> F32:
 def probabilities(network: Network, difference: F32) -> F32:
     """Softmax of the logits, [B, C]."""
     return softmax(logits(network, difference))
-
-
-def softmax(z: F32) -> F32:
-    """Probabilities [B, C] of logits [B, C]."""
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    p: F32 = e / e.sum(axis=1, keepdims=True)
-    return p
 
 
 def integrated_gradients(network: Network, difference: F32, target: NDArray[np.int64]) -> Attribution:

@@ -5,10 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import F32, F64
 from models.faces.landmark_set import LandmarkSet
-
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 _NO_VARIANCE = 1e-7  # of the greatest: what is below belongs to the other half of the space, or to rounding
 _CHUNK = 4096  # faces multiplied at a time, to bound memory

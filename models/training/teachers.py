@@ -10,11 +10,9 @@ from typing import Final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.training.mlp import Layers, plain
-
-F32 = NDArray[np.float32]
 
 _CHUNK: Final = 1024
 

@@ -24,14 +24,13 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from models.emotion import operating_points
+from models.arrays import F32
 from models.faces.canonical import POINTS
 from models.faces.landmark_set import ALL, LandmarkSet, select
-from models.release.trained_model import TrainedModel as TrainedModel
 from models.samples import landmark_noise
 from models.samples.dataset import EMOTIONS, NO_MAJORITY, Samples
 from models.samples.own_neutral import own_baselines
-from models.training import landmark_selection, mlp, network, teachers
+from models.training import landmark_selection, mlp, network, operating_point_choice, teachers
 from models.training.calibration import vector_scaling
 from models.training.mlp import Layers, Material, Schedule
 from models.training.mlp import Progress as Progress
@@ -45,8 +44,7 @@ from models.training.shape_modes import (
     shape_modes,
     spread,
 )
-
-F32 = NDArray[np.float32]
+from models.training.trained_model import TrainedModel as TrainedModel
 
 # Radius and reach of the network: so much more than what this part of the training faces stays below.
 _ROOM, _REAL = 1.25, 0.999
@@ -349,7 +347,7 @@ def _student(
         chosen,
         EMOTIONS,
         baseline[points],
-        operating_points.choose(
+        operating_point_choice.choose(
             network.logits(net, unseen), truth, prior, config.min_precision, config.balanced_min_accuracy
         ),
         samples.sources,

@@ -1,31 +1,99 @@
-"""Who may import whom, read from the source itself (DESIGN.md, "Import rule")."""
+"""Who may import whom, read from the source itself (DESIGN.md, "Import rule"; docs/architecture.md)."""
 
 import ast
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("streams", "models", "workers")
-FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-FORBIDDEN = {"streams": {"models", "workers"}, "models": {"streams", "workers"}, "workers": set()}
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+"""Every module of ours by its dotted name."""
+
+STREAMS = {"streams", "streams.messages", "streams.store"}
+RUNTIME = {"models", "models.faces", "models.emotion"}
+"""What decides in the stream."""
+LAB = {"models.samples", "models.training", "models.release", "models.judging", "models.staged"}
+"""What makes, measures or makes up; the runtime image carries it without the libraries it needs."""
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "streams": set(),
+    "streams.messages": {"streams"},
+    "streams.store": {"streams", "streams.messages"},
+    "streams.local": {"streams"},
+    "models": set(),
+    "models.artifacts": set(),
+    "models.faces": {"models"},
+    "models.emotion": {"models", "models.faces"},
+    "models.staged": {"models", "models.faces"},
+    "models.samples": {"models", "models.faces"},
+    "models.training": {*RUNTIME, "models.samples"},
+    "models.release": {*RUNTIME, "models.training"},
+    "models.judging": {*RUNTIME, *LAB - {"models.release"}},
+    "workers.stages": {*STREAMS, *RUNTIME, "workers"},
+    "workers.camera": {*STREAMS, *RUNTIME, "models.staged", "workers"},
+    "workers.local": {*STREAMS, "streams.local", "models.staged", "workers", "workers.camera"},
+    "workers.bench": {
+        *STREAMS,
+        "streams.local",
+        *RUNTIME,
+        *LAB,
+        "workers",
+        "workers.stages",
+        "workers.local",
+    },
+    "workers.commands": {*STREAMS, *RUNTIME, *LAB, "workers", "workers.stages", "workers.bench"},
+    "workers": {*STREAMS, *RUNTIME},
+}
+"""For each room, the other rooms that it may import from. `workers.cli`, which starts everything, is free."""
+
+FREE = {"workers.cli"}
+
+
+def room(module: str) -> str:
+    """``models.faces`` of ``models.faces.align``; ``streams`` of ``streams.errors``."""
+    parts = module.split(".")
+    is_room = len(parts) > 2 or (len(parts) == 2 and FILES[module].name == "__init__.py")
+    return ".".join(parts[:2]) if is_room else parts[0]
 
 
 def imports(source: str) -> set[str]:
-    """The first part of every imported name, wherever the import stands, also by a literal name."""
+    """Every imported name with its dots, wherever the import stands, also by a literal name.
+
+    ``from a import b`` gives ``a.b`` : whether b is a module, the file system tells.
+    """
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found.add((node.module or "").partition(".")[0])
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
             found |= {
-                argument.value.partition(".")[0]
+                argument.value
                 for argument in node.args
                 if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
             }
     return found
+
+
+def ours(source: str) -> set[str]:
+    """The modules of ours that a source imports."""
+    found = set()
+    for name in imports(source):
+        if name.partition(".")[0] in PACKAGES:
+            found.add(name if name in FILES else name.rpartition(".")[0])
+    return found
+
+
+def libraries(source: str) -> set[str]:
+    return {name.partition(".")[0] for name in imports(source)}
 
 
 def reads_environment(source: str) -> bool:
@@ -40,18 +108,81 @@ def reads_environment(source: str) -> bool:
 
 
 def importers(library: str) -> set[str]:
-    return {str(path.relative_to(ROOT)) for path in FILES if library in imports(path.read_text())}
+    return {str(path.relative_to(ROOT)) for path in FILES.values() if library in libraries(path.read_text())}
 
 
-def test_all_three_packages_are_looked_at() -> None:
-    assert {path.relative_to(ROOT).parts[0] for path in FILES} == set(PACKAGES)
+def find_cycle(graph: Mapping[str, set[str]]) -> list[str]:
+    """A way from one node back to itself; empty where there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as exc:
+        return list(exc.args[1])
+    return []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_streams_and_models_know_nothing_of_the_others(path: Path) -> None:
-    package = path.relative_to(ROOT).parts[0]
+def test_all_rooms_are_looked_at() -> None:
+    assert {room(module) for module in FILES} == set(MAY_IMPORT)
 
-    assert not imports(path.read_text()) & FORBIDDEN[package]
+
+@pytest.mark.parametrize("module", sorted(FILES.keys() - FREE))
+def test_a_room_imports_only_what_it_may(module: str) -> None:
+    mine = room(module)
+
+    imported = {
+        name for name in ours(FILES[module].read_text()) if room(name) not in {mine, *MAY_IMPORT[mine]}
+    }
+
+    assert not imported
+
+
+def test_what_runs_in_the_stream_knows_nothing_of_the_lab() -> None:
+    """Nor does anything that it imports, however far away."""
+    graph = {module: ours(path.read_text()) for module, path in FILES.items()}
+    seen: set[str] = set()
+    ahead = [
+        module for module in FILES if room(module) in ("models.faces", "models.emotion", "workers.stages")
+    ]
+    while ahead:
+        module = ahead.pop()
+        if module not in seen:
+            seen.add(module)
+            ahead += graph[module]
+
+    assert not {module for module in seen if room(module) in {*LAB, "workers.commands", "workers.bench"}}
+
+
+def test_no_cycle() -> None:
+    modules = {module: ours(path.read_text()) - {module} for module, path in FILES.items()}
+    rooms: dict[str, set[str]] = {}
+    for module in FILES.keys() - FREE:
+        rooms.setdefault(room(module), set()).update(map(room, modules[module]))
+
+    assert not find_cycle(modules)
+    assert not find_cycle({name: of - {name} for name, of in rooms.items()})
+
+
+def test_a_cycle_would_be_found() -> None:
+    assert find_cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+    assert not find_cycle({"a": {"b", "c"}, "b": {"c"}, "c": set()})
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES.values()}))
+def test_a_room_is_small_enough_to_be_looked_over(folder: Path) -> None:
+    assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= 15
+
+
+def test_no_file_name_stands_in_two_rooms() -> None:
+    """A name leads to one place. A stage's file and its command's are one: the stage."""
+    names = [path.name for path in FILES.values() if path.name != "__init__.py"]
+
+    assert {name for name in names if names.count(name) > 1} == set()
+
+
+def test_the_tests_mirror_the_rooms() -> None:
+    unit = ROOT / "tests" / "unit"
+    rooms = {name.replace(".", "/") for name in MAY_IMPORT} | {".", "deployment"}
+
+    assert {str(path.parent.relative_to(unit)) for path in unit.rglob("test_*.py")} <= rooms
 
 
 @pytest.mark.parametrize(
@@ -67,7 +198,7 @@ def test_one_file_imports_it(library: str, only: str) -> None:
 
 
 def test_one_file_reads_the_environment() -> None:
-    readers = {str(path.relative_to(ROOT)) for path in FILES if reads_environment(path.read_text())}
+    readers = {str(path.relative_to(ROOT)) for path in FILES.values() if reads_environment(path.read_text())}
 
     assert readers == {"streams/settings.py"}
 
@@ -75,18 +206,18 @@ def test_one_file_reads_the_environment() -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "import workers.cli",
-        "import json, workers as w",
-        "from workers import stage",
+        "import workers.stages.stage",
+        "import json, workers.stages.stage as w",
+        "from workers.stages import stage",
         "from workers.stages.stage import run",
-        "def f():\n    from workers import stage",
-        "if TYPE_CHECKING:\n    import workers",
+        "def f():\n    from workers.stages import stage",
+        "if TYPE_CHECKING:\n    import workers.stages.stage",
         "importlib.import_module('workers.stages.stage')",
-        "__import__('workers')",
+        "__import__('workers.stages.stage')",
     ],
 )
 def test_every_form_of_import_is_seen(source: str) -> None:
-    assert "workers" in imports(source)
+    assert ours(source) == {"workers.stages.stage"}
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from rich.table import Column, Table
 
 from streams.errors import SettingsInvalid
 from streams.settings import Settings
+from workers import output_files
 from workers.bench import landmarks_rows, pipeline_row, scene_runs, speed_rows
 from workers.bench.timing import Comparison, Finding
-from workers.commands import output_files
 
 ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
     "decode": speed_rows.decode,

@@ -9,8 +9,8 @@ from contextlib import closing
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import F64
 from models.faces.engine import FaceEngine, find_faces
 from models.faces.litert_engine import LiteRtEngine
 from models.faces.pictures import decode_jpeg, encode_jpeg
@@ -26,8 +26,6 @@ from streams.settings import Settings
 from workers import model_loading
 from workers.bench.timing import Finding
 from workers.stages.landmarks import Faces
-
-F64 = NDArray[np.float64]
 
 JPEG_QUALITY: Final = 85
 SMALL_FACES: Final = "small faces"

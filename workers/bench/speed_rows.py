@@ -12,6 +12,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.emotion import classifier
 from models.emotion.classifier import Classifier
 from models.faces import align
@@ -24,16 +25,14 @@ from models.faces.pictures import decode_jpeg, encode_jpeg
 from models.faces.tracking import CameraTracker, track
 from models.judging.facemesh_reference import FaceMeshReference
 from models.release.onnx_export import export, read_network
-from models.release.trained_model import TrainedModel
 from models.staged.animate import Animation
 from models.staged.expression_scripts import find_script
 from models.training import network
 from models.training.network import Network
+from models.training.trained_model import TrainedModel
 from streams.settings import Settings
 from workers import model_loading
 from workers.bench.timing import Comparison, Cost, Side, alternate
-
-F32 = NDArray[np.float32]
 
 FPS = 10.0
 FRAMES = 60

@@ -22,8 +22,8 @@ from models.samples.dataset import Samples, naming, synthetic_people
 from models.samples.landmark_files import read
 from streams.errors import InputRefused
 from streams.settings import Settings
-from workers import model_loading
-from workers.commands import labelled_data, output_files
+from workers import model_loading, output_files
+from workers.commands import labelled_data
 from workers.commands.evaluation_tables import pictures
 
 REPORT_FILE = "evaluation.json"

@@ -15,11 +15,10 @@ from streams.errors import BadPicture, OutputFailed, SourceNotFound
 from streams.messages.emotion_event import EmotionEvent
 from streams.messages.frame_message import Frame, new_traceparent
 from streams.settings import Settings
-from workers import model_loading
-from workers.commands import output_files
-from workers.commands.subjects import top_regions
+from workers import model_loading, output_files
 from workers.stages.classify import EventMaker
 from workers.stages.landmarks import to_messages
+from workers.subject_table import top_regions
 
 CAMERA_ID = "explain"
 """Stands for the camera in the events, which are otherwise those of the stream."""

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from models.samples.landmark_files import encode
 from streams.settings import Settings
-from workers.commands import labelled_data, output_files
+from workers import output_files
+from workers.commands import labelled_data
 
 
 class Extracted(msgspec.Struct, frozen=True):

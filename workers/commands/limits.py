@@ -18,8 +18,7 @@ from models.staged.animate import Animation
 from models.staged.expression_scripts import find_script, truth_at
 from streams.errors import InputRefused, SourceNotFound
 from streams.settings import Settings
-from workers import model_loading
-from workers.commands import output_files
+from workers import model_loading, output_files
 
 MEASURES: Final[tuple[Measure, ...]] = ("inter_ocular_px", "sharpness", "yaw_deg", "pitch_deg")
 JPEG_AT_PX: Final = (None, 60.0, 40.0, 25.0)

@@ -15,8 +15,9 @@ from models.judging.selection_curve import EVERY, Cell, Plan, Trained, best, che
 from models.training.training_recipe import TrainConfig
 from streams.errors import InputRefused
 from streams.settings import Settings
+from workers import output_files
 from workers.bench.time_per_face import TimePerFace, time_per_face
-from workers.commands import labelled_data, output_files
+from workers.commands import labelled_data
 from workers.commands.train import SHIPPED_CONFIG
 
 REPORT_FILE, PLOT_FILE = "selection.json", "selection.png"

@@ -13,7 +13,8 @@ from models.training.training_recipe import TrainConfig, TrainedModel
 from models.training.training_recipe import train as train_model
 from streams.errors import ModelUnusable, OutputFailed, SourceNotFound
 from streams.settings import Settings
-from workers.commands import labelled_data, output_files
+from workers import output_files
+from workers.commands import labelled_data
 
 SHIPPED_CONFIG = Path(weights_file.__file__).parents[1] / "artifacts" / "train.toml"
 

@@ -36,8 +36,8 @@ from streams.settings import Settings
 from streams.store import subject_state
 from streams.store.subject_state import Subject
 from workers.camera.sources import open_source, redact_url
-from workers.commands import subjects as subjects_view
 from workers.local import metrics_scrape
+from workers.subject_table import subject_table
 
 STAGES = ("landmarks", "classify", "state")
 READY_TIMEOUT_S = 90.0
@@ -317,7 +317,7 @@ def _picture(watch: Watch, found: list[Subject], started_s: float) -> Group:
         f"compared with their own neutral face {_own_share(seen['baseline'])}",
     )
     mine = [subject for subject in found if subject.camera_id in watch.first_seq]
-    return Group(head, subjects_view.table(mine, time.time_ns() // 1000))
+    return Group(head, subject_table(mine, time.time_ns() // 1000))
 
 
 def _show(summary: dict[str, Any], console: Console) -> None:

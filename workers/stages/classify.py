@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from models.emotion import abstention, explanation
 from models.emotion.classifier import Classification, Classifier
 from models.emotion.operating_points import OperatingPoint
+from models.emotion.probabilities import with_bias
 from models.faces.canonical import REGION
-from models.judging.accuracy_figures import with_bias
 from streams import metrics
 from streams.errors import InputRefused, SettingsInvalid, WrongLandmarkSet
 from streams.messages import emotion_event, landmarks_message

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.emotion import explanation
 from models.emotion.explanation import Explanation
 from models.faces.align import align
@@ -16,8 +16,6 @@ from models.faces.canonical import CANONICAL, COARSE_REGION, COARSE_REGIONS, MIR
 from models.faces.landmark_set import ALL, SHIPPED, LandmarkSet
 from models.samples.dataset import EMOTIONS
 from models.staged.head_warp import load_shapes
-
-F32 = NDArray[np.float32]
 
 with np.load(Path(__file__).with_name("ict_actions.npz")) as stored:  # see test_facial_actions.py
     LEFT: dict[str, F32] = dict(

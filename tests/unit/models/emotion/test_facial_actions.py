@@ -11,15 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.emotion import facial_actions
 from models.emotion.facial_actions import ACTIONS, ShownAction
 from models.faces.align import align
 from models.faces.canonical import CANONICAL, MIRROR, POINTS
 from models.faces.landmark_set import ALL, LandmarkSet
-
-F32 = NDArray[np.float32]
 
 with np.load(Path(__file__).with_name("ict_actions.npz")) as stored:
     SHAPES: dict[str, F32] = dict(

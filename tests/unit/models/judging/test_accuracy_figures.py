@@ -1,7 +1,5 @@
 """Figures against tables worked out by hand, and properties that hold for any answers."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -134,53 +132,6 @@ def test_sums_agree(case: tuple[NDArray[np.float32], NDArray[np.int32]]) -> None
     assert f.expected_calibration_error == expected_calibration_error(p, label)
     coverage = [point.coverage for point in f.coverage_curve]
     assert coverage == sorted(coverage, reverse=True)
-
-
-@given(answers(), st.lists(st.floats(-5, 5), min_size=3, max_size=3))
-def test_a_bias_works_as_if_added_before_the_softmax(
-    case: tuple[NDArray[np.float32], NDArray[np.int32]], values: list[float]
-) -> None:
-    z = accuracy_figures.log_odds(case[0])
-    bias = np.array(values, np.float32)
-    expected = np.exp(z + bias) / np.exp(z + bias).sum(axis=1, keepdims=True)
-
-    np.testing.assert_allclose(z.sum(axis=1), 0, atol=1e-3)
-    np.testing.assert_allclose(accuracy_figures.with_bias(case[0], bias), expected, atol=1e-5)
-
-
-def test_classes_that_are_not_there_can_be_ruled_out() -> None:
-    got = accuracy_figures.with_bias(P, accuracy_figures.only(np.array([True, False, True])))
-
-    np.testing.assert_allclose(got[3], [0.5, 0, 0.5], atol=1e-6)
-    np.testing.assert_allclose(got[0], [8 / 9, 0, 1 / 9], atol=1e-6)
-    sure = np.array([[0, 1, 0]], np.float32)  # the others were rounded to nothing
-    np.testing.assert_allclose(
-        accuracy_figures.with_bias(sure, accuracy_figures.only(np.array([True, False, True]))),
-        [[0.5, 0, 0.5]],
-    )
-
-
-def test_an_even_prior_divides_by_what_the_faces_say_on_average() -> None:
-    p = np.array([[0.5, 0.3, 0.2], [0.7, 0.1, 0.2]], np.float32)
-    bias = accuracy_figures.even_prior_bias(p, np.array([True, True, True]))
-
-    np.testing.assert_allclose(np.exp(bias), [1 / 0.6, 1 / 0.2, 1 / 0.2], rtol=1e-5)
-    expected = np.array([[0.5 / 0.6, 0.3 / 0.2, 0.2 / 0.2], [0.7 / 0.6, 0.1 / 0.2, 0.2 / 0.2]])
-    expected /= expected.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(accuracy_figures.with_bias(p, bias), expected, rtol=1e-4)
-
-
-@given(answers())
-def test_an_even_prior_gives_no_chance_to_classes_that_are_not_there(
-    case: tuple[NDArray[np.float32], NDArray[np.int32]],
-) -> None:
-    bias = accuracy_figures.even_prior_bias(case[0], np.array([True, True, False]))
-    got = accuracy_figures.with_bias(case[0], bias)
-
-    assert math.isinf(bias[2])
-    assert (got[:, 2] == 0).all()
-    # Without the third class, the means that are divided by add up to 1.
-    assert np.exp(-bias[:2]).sum() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize(

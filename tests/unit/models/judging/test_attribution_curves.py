@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from models.arrays import F32
 from models.judging import attribution_curves as curves
 
-F32 = NDArray[np.float32]
 K = 16
 
 

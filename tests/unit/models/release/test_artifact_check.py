@@ -17,9 +17,9 @@ from models.emotion.operating_points import OperatingPoint
 from models.faces.landmark_set import LandmarkSet
 from models.release import artifact_check, model_card
 from models.release.onnx_export import export, read_network
-from models.release.trained_model import TrainedModel
 from models.samples.dataset import EMOTIONS
 from models.training.network import Network, with_twins
+from models.training.trained_model import TrainedModel
 from streams.errors import InputRefused, SourceNotFound
 from streams.settings import Settings
 from workers.cli import app

@@ -12,10 +12,10 @@ from models.emotion.classifier import Classifier
 from models.emotion.operating_points import OperatingPoint, to_json
 from models.faces.landmark_set import LandmarkSet
 from models.release.onnx_export import export, read_network, to_onnx
-from models.release.trained_model import TrainedModel
 from models.samples.dataset import EMOTIONS
 from models.training import network
 from models.training.network import Network
+from models.training.trained_model import TrainedModel
 
 POINTS = LandmarkSet("tiny", np.array([1, 33, 61, 263, 291], dtype=np.int32))
 

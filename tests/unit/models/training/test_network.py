@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from models.arrays import F64
 from models.training.network import (
     Network,
     has_twins,
@@ -16,7 +17,6 @@ from models.training.network import (
 )
 
 K, HIDDEN, CLASSES = 5, 12, 4
-F64 = NDArray[np.float64]
 seeds = st.integers(0, 2**32 - 1)
 EVERY_TARGET = np.arange(CLASSES).repeat(2)
 

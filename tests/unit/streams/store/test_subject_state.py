@@ -22,7 +22,7 @@ from streams.messages.emotion_event import EMOTIONS, EmotionEvent, time_of
 from streams.settings import Settings
 from streams.store import subject_state
 from streams.store.subject_state import Subject, SubjectStore, state_key, window_key
-from workers.commands import subjects as subjects_view
+from workers.subject_table import subject_table
 
 Make = Callable[..., EmotionEvent]
 T0_US = 1_764_000_000_000_000
@@ -410,7 +410,7 @@ async def test_the_table_tells_which_neutral_face_a_subject_is_compared_with(
 ) -> None:
     event = at(1)
     await store.apply([replace(event, explanation=replace(event.explanation, baseline=baseline))])
-    table = subjects_view.table(await store.subjects(), 0)
+    table = subject_table(await store.subjects(), 0)
     (column,) = [column for column in table.columns if column.header == "neutral"]
 
     assert list(column.cells) == [shown]

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from models.emotion.classifier import SHIPPED, Classifier
 from models.release.onnx_export import export, read_network
-from models.release.trained_model import TrainedModel
 from models.training import network
 from models.training.network import Network
+from models.training.trained_model import TrainedModel
 from streams.errors import SettingsInvalid
 from streams.settings import Settings
 from workers.bench import bench, pipeline_row, speed_rows, timing

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from streams.errors import OutputFailed
-from workers.commands.output_files import write_bytes, write_text
+from workers.output_files import write_bytes, write_text
 
 
 def test_text_is_utf8_and_bytes_are_themselves(tmp_path: Path) -> None:

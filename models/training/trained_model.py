@@ -2,14 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from models.arrays import F32
 from models.emotion.operating_points import ACCURATE, OperatingPoint
 from models.faces.landmark_set import LandmarkSet
 from models.training.network import Network
-
-F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
