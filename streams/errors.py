@@ -34,6 +34,8 @@ class MienError(Exception):
 
 
 class SettingsInvalid(MienError):
+    """A setting or command-line value cannot be used."""
+
     exit_code = 78
 
 
@@ -48,57 +50,75 @@ class InputRefused(MienError):
 
 
 class BadPicture(InputRefused):
-    pass
+    """A picture is corrupt, too large or no picture at all."""
 
 
 class BadMessage(InputRefused):
+    """A Kafka message does not follow its schema."""
+
     def __init__(self, message: str, *, reason: str = "bad-message") -> None:
         super().__init__(message, reason=reason)
 
 
 class WrongLandmarkSet(BadMessage):
+    """The points of a message were chosen by another landmark set than the model's."""
+
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="wrong-landmark-set")
 
 
 class SourceNotFound(MienError):
+    """A camera source, file or folder does not exist or cannot be read."""
+
     exit_code = 66
 
 
 class SourceLost(MienError):
+    """A camera that worked stopped giving pictures."""
+
     retriable = True
     exit_code = 69
 
 
 class ModelUnusable(MienError):
+    """The model file is missing, corrupt or not one of Mien's."""
+
     exit_code = 72
 
 
 class OutputFailed(MienError):
+    """A result cannot be written."""
+
     exit_code = 73
 
 
 class ServiceUnavailable(MienError):
+    """Kafka or Redis cannot be used now."""
+
     retriable = True
     exit_code = 69
 
 
 class BrokerUnavailable(ServiceUnavailable):
-    pass
+    """Kafka does not answer."""
 
 
 class TopicMissing(ServiceUnavailable):
-    pass
+    """Kafka answers, but a topic was not created yet."""
 
 
 class RedisUnavailable(ServiceUnavailable):
-    pass
+    """Redis does not answer."""
 
 
 class KafkaServerUnavailable(ServiceUnavailable):
+    """The local Apache Kafka cannot be started."""
+
     retriable = False
 
 
 class AccessDenied(ServiceUnavailable):
+    """The credentials are wrong, or rights are missing."""
+
     retriable = False
     exit_code = 77

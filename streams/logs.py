@@ -51,5 +51,6 @@ def configure(level: str, log_format: Literal["console", "json"]) -> None:
 
 
 def get(name: str) -> Log:
+    """The logger of that name; :func:`configure` decides what it shows."""
     log: Log = structlog.get_logger(name)
     return log

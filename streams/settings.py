@@ -19,7 +19,7 @@ _SERVER = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})
 
 
 class Settings(BaseSettings):
-    """Defaults are those of a laptop: plaintext Kafka and Redis on localhost."""
+    """Every setting, with its default: that of a laptop, plaintext Kafka and Redis on localhost."""
 
     model_config = SettingsConfigDict(
         env_prefix="MIEN_", env_ignore_empty=True, extra="forbid", frozen=True, allow_inf_nan=False

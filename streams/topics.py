@@ -4,11 +4,14 @@ from typing import NamedTuple, Self
 
 
 class Topic(NamedTuple):
+    """One topic as it should be."""
+
     name: str
     partitions: int
     retention_ms: int
     max_message_bytes: int
     holds: str
+    """What its messages are, in words."""
 
     def config(self) -> dict[str, str]:
         """Topic-level configuration, as Kafka's CreateTopics takes it.
@@ -26,6 +29,8 @@ class Topic(NamedTuple):
 
 
 class Topics(NamedTuple):
+    """All topics."""
+
     frames: Topic
     landmarks: Topic
     emotions: Topic
@@ -43,6 +48,7 @@ class Topics(NamedTuple):
         dead_letters_retention_ms: int,
         max_frame_bytes: int,
     ) -> Self:
+        """The topics under a prefix; ``partitions`` of each but the dead letters, which have one."""
         # Kafka counts the batch with its headers, so a frame of the largest size needs some room.
         frame_bytes = max_frame_bytes + 64 * 1024
         event_bytes = 1024 * 1024

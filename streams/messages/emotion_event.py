@@ -28,6 +28,8 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Probabilities(msgspec.Struct, frozen=True):
+    """How likely each emotion is; they sum to 1."""
+
     neutral: Share
     happiness: Share
     surprise: Share
@@ -39,12 +41,16 @@ class Probabilities(msgspec.Struct, frozen=True):
 
 
 class AttributedLandmark(msgspec.Struct, frozen=True):
+    """One point of the face, and how much it spoke for the target."""
+
     index: Annotated[int, msgspec.Meta(ge=0, le=467, description="MediaPipe's number of the point")]
     region: str
     attribution: Annotated[float, msgspec.Meta(description="signed, in logits of the target")]
 
 
 class FacialAction(msgspec.Struct, frozen=True):
+    """A movement of the face in words, with its action unit (P. Ekman, W. Friesen, FACS)."""
+
     name: Annotated[str, msgspec.Meta(description='such as "lip corners pulled up"')]
     au: Annotated[int, msgspec.Meta(ge=1, description="the action unit's number in FACS")]
     strength: Annotated[float, msgspec.Meta(ge=0, description="about 1 for a distinct action")]
@@ -52,6 +58,8 @@ class FacialAction(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
+    """Which points made the model say ``target``: Integrated Gradients from ``baseline`` to the face."""
+
     method: Literal["integrated-gradients"]
     target: Emotion
     baseline: Literal["subject", "population"]
@@ -71,13 +79,15 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True):
+    """The model that gave the answer."""
+
     name: str
     version: Annotated[str, msgspec.Meta(description="first 12 hex digits of the file's sha256")]
     landmark_set: str
 
 
 class EmotionEvent(msgspec.Struct, frozen=True):
-    """``emotion`` is null exactly when ``abstained`` gives a reason."""
+    """What one face shows in one frame. ``emotion`` is null exactly when ``abstained`` gives a reason."""
 
     event_id: Annotated[str, msgspec.Meta(description="uuid5 of camera, frame seq and subject")]
     camera_id: CameraId
@@ -103,6 +113,7 @@ _decoder = msgspec.json.Decoder(EmotionEvent)
 
 
 def event_id(camera_id: str, frame_seq: int, subject_id: str) -> str:
+    """The same id whenever and wherever the same frame and subject are worked on: a uuid5 (RFC 9562)."""
     return str(uuid.uuid5(_NAMESPACE, f"{camera_id}\n{frame_seq}\n{subject_id}"))
 
 
@@ -112,6 +123,7 @@ def time_of(captured_at_us: int) -> datetime:
 
 
 def captured_at_us(event: EmotionEvent) -> int:
+    """µs since the epoch, exact."""
     return (event.captured_at - _EPOCH) // timedelta(microseconds=1)
 
 
@@ -132,8 +144,10 @@ def encode(event: EmotionEvent, traceparent: str = "") -> tuple[bytes, bytes, He
 
 
 def decode(value: bytes | None) -> EmotionEvent:
-    """Raises:
-    BadMessage: if it is not JSON of this schema.
+    """The event that a Kafka message holds.
+
+    Raises:
+        BadMessage: if it is not JSON of this schema.
     """
     try:
         return _decoder.decode(value or b"")

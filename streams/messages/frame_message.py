@@ -32,6 +32,8 @@ _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
 
 
 class Frame(NamedTuple):
+    """One picture of one camera."""
+
     camera_id: str
     seq: int
     captured_at_us: int
@@ -49,7 +51,7 @@ def new_traceparent() -> str:
 
 
 def check_camera_id(camera_id: str) -> str:
-    """The id itself, if it is 1–63 of ``A-Za-z0-9._-``: it becomes a Kafka key, a Redis key and a label.
+    """Returns the id if it is 1–63 of ``A-Za-z0-9._-``: it becomes a Kafka key, a Redis key and a label.
 
     Raises:
         BadMessage: if it is anything else.

@@ -42,6 +42,8 @@ class Pose(msgspec.Struct, frozen=True):
 
 
 class Quality(msgspec.Struct, frozen=True):
+    """How well the face can be seen."""
+
     inter_ocular_px: Annotated[float, msgspec.Meta(ge=0)]
     sharpness: Annotated[float, msgspec.Meta(ge=0)]
     presence: Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -86,12 +88,15 @@ _decoder = msgspec.msgpack.Decoder(Landmarks)
 
 
 def encode(landmarks: Landmarks) -> bytes:
+    """The value for Kafka."""
     return _encoder.encode(landmarks)
 
 
 def decode(value: bytes | None) -> Landmarks:
-    """Raises:
-    BadMessage: if it is not MessagePack of this schema.
+    """The face that a Kafka message holds.
+
+    Raises:
+        BadMessage: if it is not MessagePack of this schema.
     """
     try:
         return _decoder.decode(value or b"")
@@ -100,12 +105,12 @@ def decode(value: bytes | None) -> Landmarks:
 
 
 def pack_points(points: NDArray[np.float32]) -> bytes:
-    """[K, 3] → bytes of little-endian float32."""
+    """Points [K, 3] as the bytes of the field ``points``: little-endian float32."""
     return np.ascontiguousarray(points, dtype="<f4").tobytes()
 
 
 def unpack_points(landmarks: Landmarks, n_points: int) -> NDArray[np.float32]:
-    """[n_points, 3] float32.
+    """The field ``points`` as float32 [n_points, 3].
 
     Raises:
         BadMessage: if there are more or fewer points, or some are not finite or beyond MAX_COORDINATE.

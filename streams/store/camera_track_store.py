@@ -42,6 +42,7 @@ class CameraTracks(msgspec.Struct, frozen=True, array_like=True, tag=SCHEMA):
 
 
 def tracks_key(camera_id: str) -> str:
+    """The Redis key of a camera's tracks."""
     return f"mien:{{{camera_id}}}:tracks"
 
 
@@ -53,12 +54,13 @@ class CameraTracksStore(QuickStore):
     """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer soon."""
 
     async def read(self, camera_id: str) -> CameraTracks | None:
-        """None if nothing is known, or only what another release wrote."""
+        """What the last worker left of a camera; None if nothing, or only what another release wrote."""
         async with self._in_time():
             value = await self._client.get(tracks_key(camera_id))
         return _decoded(value) if isinstance(value, bytes) else None
 
     async def write(self, cameras: Mapping[str, CameraTracks]) -> None:
+        """Writes the tracks of each camera, in one round trip."""
         ttl_s = self._settings.hand_over_ttl_s
         async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
             for camera_id, record in cameras.items():

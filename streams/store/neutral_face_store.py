@@ -36,18 +36,19 @@ class NeutralFace(msgspec.Struct, frozen=True, array_like=True, tag=SCHEMA):
 
 
 def neutral_key(subject_id: str) -> str:
+    """The Redis key of a subject's neutral face."""
     return f"mien:{{{subject_id}}}:neutral"
 
 
 def pack(
     landmark_set: str, mean: NDArray[np.float32], weight: float, readings: int, read_at_us: int
 ) -> NeutralFace:
-    """From the mean [K, 3]."""
+    """The record of a neutral face, from the mean of its readings [K, 3]."""
     return NeutralFace(landmark_set, pack_points(mean), weight, readings, read_at_us)
 
 
 def unpack_points(face: NeutralFace, landmark_set: str, n_points: int) -> NDArray[np.float32] | None:
-    """[n_points, 3] float32, read-only; None if it is of another landmark set or damaged."""
+    """The mean as float32 [n_points, 3], read-only; None if it is of another landmark set or damaged."""
     if face.landmark_set != landmark_set or len(face.points) != n_points * 12:
         return None
     points = np.frombuffer(face.points, dtype="<f4").reshape(n_points, 3).astype(np.float32)
@@ -63,7 +64,10 @@ class NeutralFaceStore(QuickStore):
     """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer soon."""
 
     async def read(self, subject_ids: Sequence[str]) -> dict[str, NeutralFace]:
-        """Those that are known. What is no :class:`NeutralFace`, but another release's, is not known."""
+        """The neutral faces of those subjects that have one.
+
+        What is no :class:`NeutralFace`, but another release's, is left out.
+        """
         async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
             for subject_id in subject_ids:
                 pipe.getex(neutral_key(subject_id), ex=self._settings.subject_ttl_s)
@@ -76,6 +80,7 @@ class NeutralFaceStore(QuickStore):
         return {subject_id: face for subject_id, face in faces.items() if face}
 
     async def write(self, faces: Mapping[str, NeutralFace]) -> None:
+        """Writes the face of each subject, in one round trip."""
         async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
             for subject_id, face in faces.items():
                 pipe.set(neutral_key(subject_id), _encoder.encode(face), ex=self._settings.subject_ttl_s)
