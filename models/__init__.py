@@ -1,1 +1,4 @@
-"""What decides: face mesh, alignment, landmark sets, the classifier with its attribution, training."""
+"""What decides. `faces` and `emotion` run in the stream; the other rooms are the lab.
+
+Pure functions, arrays in and arrays out: nothing here knows of Kafka, Redis or settings.
+"""

@@ -21,6 +21,8 @@ _BROW_RAISERS: Final = {1, 2}  # inner and outer brow: together they raise the w
 
 
 class Action(NamedTuple):
+    """One facial action that carries the attribution."""
+
     name: str  # "lip corners pulled up", "left lip corner pulled up"
     au: int  # the action unit's number in FACS
     strength: float  # > 0; about 1 for a distinct action
@@ -28,6 +30,8 @@ class Action(NamedTuple):
 
 
 class Explanation(NamedTuple):
+    """Why one face got its answer."""
+
     strongest: list[int]  # places of landmarks within the set, the strongest first; none without attribution
     regions: dict[str, float]  # coarse region → share of the absolute attribution, greatest first; sum 1
     actions: list[Action]  # those that carry the attribution, greatest share first

@@ -198,6 +198,8 @@ _LEAST_STRENGTH_OF: Final = {43: 0.7, 27: 0.6}  # more than a narrowed eye, more
 
 
 class ShownAction(NamedTuple):
+    """An action that one face shows."""
+
     action: Action
     side: Side | None  # None: both sides
     strength: float  # > 0; about 1 for ICT-FaceKit's shape at weight 1

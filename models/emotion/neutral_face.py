@@ -59,6 +59,8 @@ CLOCK_RESET_S: Final = 60.0
 
 
 class Look(NamedTuple):
+    """One frame that was looked at. K points."""
+
     points: F32  # [K, 3]
     neutral: float  # its probability under the population's baseline
 

@@ -32,7 +32,7 @@ def to_json(points: Mapping[str, OperatingPoint]) -> str:
 
 
 def from_json(text: str, classes: int) -> dict[str, OperatingPoint]:
-    """Raises ValueError when the text is not what `to_json` writes for so many classes."""
+    """The points that `to_json` wrote. ValueError when it is not such a text for so many classes."""
     try:
         points = {
             str(name): OperatingPoint(np.array(point["bias"], np.float32), float(point["min_confidence"]))

@@ -1,6 +1,6 @@
 """What a face is to the pipeline, and what an engine that finds faces must do.
 
-`FaceEngine` is the seam: `mesh.LiteRtEngine` is one, tests bring a fake.
+`FaceEngine` is the interface: `litert_engine.LiteRtEngine` is the real one, tests bring a fake.
 Coordinates are pixels of the picture, x right, y down; z is scaled like x, smaller is nearer the camera.
 """
 

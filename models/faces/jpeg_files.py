@@ -22,6 +22,8 @@ class Jpeg(NamedTuple):
 
 
 class JpegLimits(NamedTuple):
+    """How large a JPEG may be and still go as it is."""
+
     max_bytes: int
     max_pixels: int
     max_width_px: int

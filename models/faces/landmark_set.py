@@ -67,11 +67,12 @@ class LandmarkSet:
         return np.asarray(points, dtype=np.float32)[:, self.indices]
 
     def to_json(self) -> str:
+        """``{"id": …, "indices": […]}``, as in ``landmark_set.json``."""
         return msgspec.json.encode({"id": self.id, "indices": self.indices.tolist()}).decode()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Raises ValueError when the text is no landmark set or its id does not fit its indices."""
+        """The set that `to_json` wrote. ValueError when it is none, or its id does not fit its indices."""
         try:
             stored = msgspec.json.decode(text, type=dict[str, Any])
             identity, indices = str(stored["id"]), np.array(stored["indices"])

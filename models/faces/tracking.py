@@ -132,7 +132,7 @@ class CameraTracker:
 
 
 def shrink_of_next(tracker: CameraTracker) -> int:
-    """How far the camera's next frame may be shrunk when it is decoded: 1, 2 or 4 (`views.shrink_for`)."""
+    """How far the camera's next frame may be shrunk when it is decoded: 1, 2 or 4 (`shrink.shrink_for`)."""
     search_face_px = tracker.pace.min_face_px if len(tracker.tracks) < tracker.max_faces else None
     return shrink_for([t.roi for t in tracker.tracks], search_face_px)
 

@@ -39,12 +39,16 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 class ReliabilityBin(msgspec.Struct, frozen=True):
+    """The faces whose confidence lies in one bin. None in an empty one."""
+
     faces: int
     confidence: float | None  # mean of its faces
     accuracy: float | None
 
 
 class Figures(msgspec.Struct, frozen=True):
+    """Everything that probabilities and labels tell of a classifier."""
+
     faces: int
     accuracy: float
     balanced_accuracy: float  # mean recall

@@ -40,11 +40,15 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 class Curves(msgspec.Struct, frozen=True):
+    """How the answer fares as points are taken away, and as they are put in."""
+
     deletion: Curve
     insertion: Curve
 
 
 class AttributionQuality(msgspec.Struct, frozen=True):
+    """The curves of the attribution beside those of random orders."""
+
     faces: int
     random_orders: int  # for each face
     share_of_points: list[float]

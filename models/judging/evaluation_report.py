@@ -29,6 +29,8 @@ class NothingLeft(ValueError):
 
 
 class Options(NamedTuple):
+    """What an evaluation looks at."""
+
     neutral: Neutral = "population"
     operating_point: str = ACCURATE  # what robustness is measured at
     noises: tuple[float, ...] = (0.001, 0.002)  # of the landmarks, in inter-ocular distances
@@ -56,6 +58,8 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 
 class Evaluation(msgspec.Struct, frozen=True):
+    """One classifier on one data set."""
+
     data_set: str
     part: Literal["held-out", "all", "pooled"]
     neutral: Neutral
@@ -206,7 +210,7 @@ def operating_points(classifier: Classifier, probabilities: F32, label: I32) -> 
 
 
 def bias_of(classifier: Classifier, operating_point: str) -> F32:
-    """Raises ValueError when the artifact has no such operating point."""
+    """The bias [C] of one of the artifact's operating points. ValueError when it has no such point."""
     if operating_point not in classifier.operating_points:
         known = ", ".join(classifier.operating_points)
         raise ValueError(f"the model has no operating point {operating_point!r}; it has {known}")

@@ -35,6 +35,8 @@ class Judged(NamedTuple):
 
 
 class IdScores(NamedTuple):
+    """Counts over all frames of a scene, and the scores that follow from them."""
+
     truths: int
     """True faces that must be found, of all frames."""
     misses: int

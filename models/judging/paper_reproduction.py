@@ -40,6 +40,8 @@ class Arm(msgspec.Struct, frozen=True):
 
 
 class Reproduction(msgspec.Struct, frozen=True):
+    """The answers of all arms on the same faces."""
+
     faces: dict[str, int]  # by emotion
     subjects: int
     folds: int

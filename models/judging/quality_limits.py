@@ -4,7 +4,7 @@ There is no truth in here, only agreement: a face whose undegraded picture gets 
 smaller, blurred or turned. If it then gets a sure answer at all, it must be the same one; an unsure one is
 not given anyway (`low-confidence`). The limit of a quality measure is where the share of same answers among
 those given falls below what is asked for. Everything is read the way the landmarks worker reads it:
-`faces.find_faces`, `align`.
+`engine.find_faces`, `align`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -60,6 +60,8 @@ class Subject(NamedTuple):
 
 
 class Degradation(NamedTuple):
+    """A way to make a picture worse, in levels."""
+
     name: str
     unit: str
     levels: tuple[float, ...]  # mildest first

@@ -30,6 +30,8 @@ Progress = Callable[[str, int, int], None]
 
 
 class Scores(msgspec.Struct, frozen=True):
+    """Of one network on held-out faces."""
+
     faces: int
     accuracy: float
     balanced_accuracy: float
@@ -47,18 +49,22 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Trained(NamedTuple):
+    """A network with its scores."""
+
     cell: Cell
     model: TrainedModel
 
 
 class Plan(NamedTuple):
+    """Which landmark sets to try."""
+
     sizes: Sequence[int] = (468, 256, 128, 64, 32, 16)
     methods: Sequence[str] = METHODS
     seeds: int = 3  # how many random sets of each size
 
 
 def check(plan: Plan) -> None:
-    """Raises ValueError for a plan that cannot be followed."""
+    """Looks whether a plan can be followed; ValueError, which says why, when it cannot."""
     if wrong := [size for size in plan.sizes if not 1 <= size <= POINTS]:
         raise ValueError(f"a landmark set has 1 to {POINTS} points, not {wrong[0]}")
     if unknown := [method for method in plan.methods if method not in METHODS]:

@@ -16,7 +16,7 @@ _NETWORK = "network."
 
 
 def save(trained: TrainedModel, path: Path) -> None:
-    """Raises OSError when the file cannot be written."""
+    """Write a trained model. Raises OSError when the file cannot be written."""
     np.savez(
         path,
         name=trained.name,
@@ -31,7 +31,7 @@ def save(trained: TrainedModel, path: Path) -> None:
 
 
 def load(path: Path) -> TrainedModel:
-    """Raises OSError when the file cannot be read, ValueError when `save` did not write it."""
+    """Read a trained model. OSError when the file cannot be read, ValueError when `save` did not write it."""
     try:
         with path.open("rb") as file, np.load(file) as z:
             emotions = tuple(z["emotions"].tolist())

@@ -62,6 +62,8 @@ _EMOTION_OF: Final = {name: emotion for emotion, names in CLASS_NAMES.items() fo
 
 
 class LabelledPicture(NamedTuple):
+    """A picture file and what its folder says of it."""
+
     path: Path
     label: str
     subject: str
@@ -69,6 +71,8 @@ class LabelledPicture(NamedTuple):
 
 
 class LeftOut(NamedTuple):
+    """A picture that gave no face."""
+
     path: Path
     why: str
 

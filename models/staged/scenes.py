@@ -70,6 +70,8 @@ class TrueFace(NamedTuple):
 
 
 class SceneFrame(NamedTuple):
+    """One frame of a scene, with the truth about it."""
+
     picture_rgb: U8
     faces: tuple[TrueFace, ...]
     """All whose box reaches into the picture, hidden or not."""

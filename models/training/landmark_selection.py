@@ -1,8 +1,8 @@
 """Ways to choose landmarks. All look at the training part only, and keep mirror twins together.
 
 `greedy` and `informed` are aware of redundancy: a point that says what others say already adds nothing to
-them. Ranking by importance (`train.landmark_importance`) is not, and `shuffled` is the control that every way
-must beat.
+them. Ranking by importance (`landmark_importance`) is not, and `shuffled` is the control that every way must
+beat.
 """
 
 from typing import Final

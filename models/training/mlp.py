@@ -32,6 +32,8 @@ class Material(NamedTuple):
 
 
 class Schedule(NamedTuple):
+    """How a network is fitted."""
+
     steps: int
     batch: int
     learning_rate: float

@@ -194,8 +194,8 @@ def landmark_importance(model: TrainedModel, samples: Samples, faces: int = 8192
 
 def informed_importance(model: TrainedModel, samples: Samples, count: int, faces: int = 2048) -> F32:
     """An importance [468] that falls in the order in which the points tell most of what moves the answers of
-    `model`, a model of all points (`selection.informed`). Training faces only; of many, every nth is asked:
-    at least `faces`, and fewer than twice as many.
+    `model`, a model of all points (`landmark_selection.informed`). Training faces only; of many, every nth
+    is asked: at least `faces`, and fewer than twice as many.
     """
     difference = samples.points[~samples.validation] - model.population_baseline
     directions = landmark_selection.sensitivity(
