@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source itself (DESIGN.md, "Import rule"; docs/architecture.md)."""
+"""Who may import whom, read from the source itself; docs/architecture.md gives the reasons."""
 
 import ast
 from collections.abc import Mapping
