@@ -175,10 +175,10 @@ def camera(
 ) -> None:
     """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them."""
     from workers.camera import camera as camera_
-    from workers.camera.reading_thread import Options
+    from workers.camera.reading_thread import CameraOptions
 
     loaded = _start()
-    options = Options(
+    options = CameraOptions(
         camera_id=camera_id,
         source=source,
         fps=fps,
@@ -364,14 +364,14 @@ def evaluate(
 
     Of a file that the model was trained on only the held-out part is taken. docs/evaluation.md explains all.
     """
-    from models.judging.evaluation_report import Options
+    from models.judging.evaluation_report import EvaluationOptions
     from workers.commands import evaluate as evaluate_
     from workers.commands import evaluation_tables
 
-    options = Options(
+    options = EvaluationOptions(
         neutral=neutral,
         operating_point=operating_point,
-        noises=Options().noises if noise is None else tuple(noise),
+        noises=EvaluationOptions().noises if noise is None else tuple(noise),
         curve_faces=attribution_faces,
         seed=seed,
     )

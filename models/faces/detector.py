@@ -19,7 +19,7 @@ from models.faces.engine import ROI_MARGIN, Detection, Picture, Roi, Tile
 INPUT_PX: Final = 192
 """Side of the network's input."""
 CELLS: Final = 48
-SAME_FACE_IOU: Final = 0.3
+SUPPRESSION_IOU: Final = 0.3
 """Candidates whose boxes overlap more than this are one face."""
 
 _MIDDLES: Final = ((np.stack(np.meshgrid(*[np.arange(CELLS)] * 2), -1) + 0.5) * (INPUT_PX / CELLS)).reshape(
@@ -93,7 +93,7 @@ def merge(
         overlap = (
             (np.minimum(high[order], high[best]) - np.maximum(low[order], low[best])).clip(0).prod(axis=1)
         )
-        same = overlap > SAME_FACE_IOU * (area[order] + area[best] - overlap)
+        same = overlap > SUPPRESSION_IOU * (area[order] + area[best] - overlap)
         same[0] = True
         weights = scores[order[same]]
         merged.append((weights @ candidates[order[same]] / weights.sum(), float(scores[best])))

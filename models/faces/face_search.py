@@ -42,7 +42,7 @@ _DARK = 16.0
 """Grey levels below which a cell does not tell how bright the light is."""
 
 
-class Pace(NamedTuple):
+class SearchPace(NamedTuple):
     """How much a camera is searched. Times are µs."""
 
     min_face_px: float = 40.0
@@ -119,7 +119,7 @@ def plan(
     picture_rgb: Picture,
     now_us: int,
     known_xyxy_px: Iterable[NDArray[np.float32]],
-    pace: Pace,
+    pace: SearchPace,
     at_most: int,
     *,
     size_px: tuple[int, int] | None = None,
@@ -159,7 +159,7 @@ def plan(
     return after, [before.tiles[i] for i in [*chosen, *small]]
 
 
-def _start(size_px: tuple[int, int], now_us: int, pace: Pace) -> Search:
+def _start(size_px: tuple[int, int], now_us: int, pace: SearchPace) -> Search:
     cells = (math.ceil(size_px[1] / CELL_PX), math.ceil(size_px[0] / CELL_PX))
     all_tiles = tiles(*size_px, pace.min_face_px)
     return Search(
@@ -173,7 +173,7 @@ def _start(size_px: tuple[int, int], now_us: int, pace: Pace) -> Search:
     )
 
 
-def _waits(search: Search, index: int, changed_us: NDArray[np.int64], now_us: int, pace: Pace) -> bool:
+def _waits(search: Search, index: int, changed_us: NDArray[np.int64], now_us: int, pace: SearchPace) -> bool:
     """Whether a tile changed after it was searched, or was not searched for long."""
     looked_us = search.looked_us[index]
     if now_us - looked_us >= UNCHANGED_SWEEPS * pace.sweep_us:

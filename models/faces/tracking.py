@@ -33,7 +33,7 @@ from scipy.optimize import linear_sum_assignment
 from models.arrays import F32
 from models.faces import align
 from models.faces.engine import DetectedFace, FaceEngine, Picture, Roi, Tile, find_faces, same_face
-from models.faces.face_search import Pace, Search, plan, tile_around
+from models.faces.face_search import Search, SearchPace, plan, tile_around
 from models.faces.shrink import ShrunkEngine, shrink_for
 
 FORGET_AFTER_US = 1_500_000
@@ -106,7 +106,7 @@ class CameraTracker:
 
     camera_id: str
     max_faces: int = 8
-    pace: Pace = field(default_factory=Pace)
+    pace: SearchPace = field(default_factory=SearchPace)
     last_seen_us: int = -1
     interval_us: int = 0
     late_frames: int = 0

@@ -28,7 +28,7 @@ class NothingLeft(ValueError):
     """None of a data set's faces can be evaluated."""
 
 
-class Options(NamedTuple):
+class EvaluationOptions(NamedTuple):
     """What an evaluation looks at."""
 
     neutral: Neutral = "population"
@@ -88,7 +88,7 @@ def evaluate(
     samples: Samples,
     *,
     held_out: bool,
-    options: Options,
+    options: EvaluationOptions,
     progress: Progress = lambda _what, _done, _total: None,
 ) -> tuple[Evaluation, Answers]:
     """Evaluate on one file's samples, which have the classifier's landmarks; `held_out`: on that part only.
@@ -264,7 +264,7 @@ def _robustness(
     label: I32,
     probabilities: F32,
     bias: F32,
-    options: Options,
+    options: EvaluationOptions,
     progress: Progress,
 ) -> list[Robustness]:
     rng = np.random.default_rng(options.seed)

@@ -18,7 +18,7 @@ from models.emotion.classifier import Classifier
 from models.faces import align
 from models.faces.canonical import CANONICAL, POINTS
 from models.faces.engine import Picture
-from models.faces.face_search import Pace
+from models.faces.face_search import SearchPace
 from models.faces.landmark_set import ALL
 from models.faces.litert_engine import LiteRtEngine
 from models.faces.pictures import decode_jpeg, encode_jpeg
@@ -103,7 +103,7 @@ def _mesh(
     max_faces: int,
     reference: FaceMeshReference,
 ) -> Comparison:
-    pace = Pace(whole_every_us=detect_every_us, sweep_us=max(1, 2 * detect_every_us))
+    pace = SearchPace(whole_every_us=detect_every_us, sweep_us=max(1, 2 * detect_every_us))
     tracker = CameraTracker("bench", max_faces=max_faces, pace=pace)
     time_us = itertools.count(1, round(1e6 / FPS))
     mine, theirs = itertools.cycle(pictures), itertools.cycle(pictures)

@@ -24,7 +24,7 @@ from streams.messages import frame_message
 from streams.messages.frame_message import Frame, check_camera_id, new_traceparent
 from streams.settings import Settings
 from workers.camera.backpressure import Backpressure
-from workers.camera.reading_thread import NAME, Captured, Options, Outcomes, Reader, Slot
+from workers.camera.reading_thread import NAME, CameraOptions, Captured, Outcomes, Reader, Slot
 from workers.camera.sources import backoff_s, redact_url
 
 BATCH_BYTES = 1024 * 1024
@@ -41,7 +41,7 @@ _partition_of = DefaultPartitioner()
 log = logs.get("mien.camera")
 
 
-def run(settings: Settings, options: Options) -> dict[str, int]:
+def run(settings: Settings, options: CameraOptions) -> dict[str, int]:
     """Publishes until the source ends or SIGTERM; then waits for the last deliveries.
 
     Returns how many frames were ``published``, and how many had another outcome, by its name.
@@ -77,7 +77,9 @@ def run(settings: Settings, options: Options) -> dict[str, int]:
 class _Camera:
     """The event loop's side."""
 
-    def __init__(self, settings: Settings, options: Options, health: Health, outcomes: Outcomes) -> None:
+    def __init__(
+        self, settings: Settings, options: CameraOptions, health: Health, outcomes: Outcomes
+    ) -> None:
         self._settings = settings
         self._options = options
         self._health = health

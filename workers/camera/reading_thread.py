@@ -27,7 +27,7 @@ READY_MAX = 16
 log = logs.get("mien.camera")
 
 
-class Options(NamedTuple):
+class CameraOptions(NamedTuple):
     camera_id: str
     source: str
     fps: float | None = None
@@ -111,7 +111,7 @@ class Reader(threading.Thread):
     """Reads the source, at its pace, into the slot; opens it again when it is lost."""
 
     def __init__(
-        self, settings: Settings, options: Options, slot: Slot, health: Health, outcomes: Outcomes
+        self, settings: Settings, options: CameraOptions, slot: Slot, health: Health, outcomes: Outcomes
     ) -> None:
         super().__init__(name="reader", daemon=True)
         self._settings = settings

@@ -12,8 +12,8 @@ from models.emotion.classifier import Classifier
 from models.judging.evaluation_report import (
     Answers,
     Evaluation,
+    EvaluationOptions,
     NothingLeft,
-    Options,
     bias_of,
     evaluate,
     pooled,
@@ -30,7 +30,7 @@ REPORT_FILE = "evaluation.json"
 SYNTHETIC_FACES = 4050  # 450 people
 
 
-class Model(msgspec.Struct, frozen=True):
+class EvaluatedModel(msgspec.Struct, frozen=True):
     name: str
     version: str
     landmark_set: str
@@ -40,7 +40,7 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    model: Model
+    model: EvaluatedModel
     data_sets: list[Evaluation]
     """The last one is all real faces pooled, if they are of several files."""
 
@@ -48,7 +48,7 @@ class Report(msgspec.Struct, frozen=True):
 def run(
     settings: Settings,
     files: Sequence[Path],
-    options: Options,
+    options: EvaluationOptions,
     *,
     model: Path | None,
     out: Path | None,
@@ -121,7 +121,7 @@ def _load(
 
 
 def _evaluate(
-    classifier: Classifier, faces: Samples, held_out: bool, options: Options, console: Console
+    classifier: Classifier, faces: Samples, held_out: bool, options: EvaluationOptions, console: Console
 ) -> tuple[Evaluation, Answers]:
     name = escape(faces.sources[0])
     with Progress(console=console, transient=True) as bar:
@@ -142,8 +142,8 @@ def _write(report: Report, classifier: Classifier, operating_point: str, out: Pa
             output_files.write_bytes(out / f"{evaluation.data_set}-{name}.png", data)
 
 
-def _about(classifier: Classifier) -> Model:
-    return Model(
+def _about(classifier: Classifier) -> EvaluatedModel:
+    return EvaluatedModel(
         classifier.name,
         classifier.version,
         classifier.landmark_set.id,

@@ -148,7 +148,7 @@ def in_turn(sequences: Sequence[Sequence[T]], batch_max: int) -> Iterator[list[T
     return (in_order[start : start + batch_max] for start in range(0, len(in_order), batch_max))
 
 
-class Pace:
+class MessageRate:
     """How many messages a second come: an exponential average over about a second."""
 
     def __init__(self, now_s: float) -> None:
@@ -171,14 +171,14 @@ class _ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = super()._create_worker_consumer(transport)
         consumer._partition_assignment_strategy = (StickyPartitionAssignor,)
         consumer._fetch_max_wait_ms = self._fetch_max_wait_ms = transport.fetch_max_wait_ms
-        self._pace = Pace(time.monotonic())
+        self._rate = MessageRate(time.monotonic())
         return consumer
 
     async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
         records = await super()._fetch_records(consumer, *args, **options)
-        self._pace.took(sum(map(len, records.values())), time.monotonic())
+        self._rate.took(sum(map(len, records.values())), time.monotonic())
         fetcher = consumer._fetcher  # which sends its next request when we have returned
-        gather = self._pace.per_s > GATHER_FROM_PER_S
+        gather = self._rate.per_s > GATHER_FROM_PER_S
         fetcher._fetch_min_bytes = GATHER_BYTES if gather else 1
         fetcher._fetch_max_wait_ms = GATHER_MS if gather else self._fetch_max_wait_ms
         return records

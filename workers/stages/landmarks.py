@@ -21,7 +21,7 @@ import numpy as np
 
 from models.faces import align, quality
 from models.faces.engine import FaceEngine, Picture, box_xyxy_px
-from models.faces.face_search import Pace
+from models.faces.face_search import SearchPace
 from models.faces.landmark_set import LandmarkSet
 from models.faces.landmark_smoothing import Smoothed, smooth
 from models.faces.pictures import PictureRefused, decode_jpeg, jpeg_size_px
@@ -289,7 +289,7 @@ class Faces:
             tracker = CameraTracker(
                 frame.camera_id,
                 max_faces=settings.max_faces,
-                pace=Pace(
+                pace=SearchPace(
                     min_face_px=settings.min_face_px,
                     whole_every_us=settings.detect_interval_ms * 1000,
                     sweep_us=settings.sweep_ms * 1000,

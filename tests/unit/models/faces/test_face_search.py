@@ -15,8 +15,8 @@ from models.faces.face_search import (
     FACE_HEIGHT,
     FACES_ACROSS,
     UNCHANGED_SWEEPS,
-    Pace,
     Search,
+    SearchPace,
     plan,
     tile_around,
     tiles,
@@ -97,14 +97,14 @@ def sweep(
     *,
     before: Search | None = None,
     known: Sequence[NDArray[np.float32]] = (),
-    pace: Pace | None = None,
+    pace: SearchPace | None = None,
     frame_us: int = FRAME_US,
     start_us: int = START_US,
     at_most: int = 100,
 ) -> tuple[Search, list[list[Tile]]]:
     state, looks = before, []
     for i, picture in enumerate(pictures):
-        state, due = plan(state, picture, start_us + i * frame_us, known, pace or Pace(), at_most)
+        state, due = plan(state, picture, start_us + i * frame_us, known, pace or SearchPace(), at_most)
         looks.append(due)
     assert state is not None
     return state, looks
@@ -115,7 +115,7 @@ def test_everything_is_searched_once_in_the_first_second_and_then_rests(size_px:
     picture = noise(size_px)
     state, looks = sweep([picture] * 10)
     assert sorted(tile for due in looks for tile in due) == sorted(tiles(*size_px, 40))
-    assert len(looks[0]) <= 1 + Pace().tiles_max
+    assert len(looks[0]) <= 1 + SearchPace().tiles_max
     assert max(map(len, looks[1:])) <= 2 + len(tiles(*size_px, 40)) / 10
     _, later = sweep([picture] * 50, before=state, start_us=START_US + 10 * FRAME_US)
     assert not any(later)
@@ -218,14 +218,14 @@ def test_what_a_known_face_moves_is_not_searched_but_beside_it_is() -> None:
 
 def test_zero_change_means_always() -> None:
     grey = np.full((480, 640, 3), 100, np.uint8)
-    _, looks = sweep([grey] * 40, pace=Pace(change=0))
+    _, looks = sweep([grey] * 40, pace=SearchPace(change=0))
     counts = {tile: sum(tile in due for due in looks) for tile in tiles(640, 480, 40)}
     assert min(counts.values()) >= 4
 
 
 def test_a_slow_camera_searches_several_tiles_a_frame_up_to_the_limit() -> None:
     picture = noise((1280, 720))
-    _, looks = sweep([picture] * 4, frame_us=1_000_000, pace=Pace(tiles_max=6))
+    _, looks = sweep([picture] * 4, frame_us=1_000_000, pace=SearchPace(tiles_max=6))
     assert [len(due) for due in looks] == [7, 6, 6, 3]  # the first with the whole picture
 
 
@@ -240,13 +240,13 @@ def test_at_most_as_many_as_there_is_room_for() -> None:
 
 
 def test_the_whole_picture_waits_for_its_interval() -> None:
-    _, looks = sweep([noise((320, 240), i) for i in range(11)], pace=Pace(whole_every_us=300_000))
+    _, looks = sweep([noise((320, 240), i) for i in range(11)], pace=SearchPace(whole_every_us=300_000))
     assert [i for i, due in enumerate(looks) if due] == [0, 3, 6, 9]
 
 
 def test_another_size_of_picture_starts_over() -> None:
     state, now_us = rested(noise((640, 480)))
-    after, due = plan(state, noise((1280, 720)), now_us, [], Pace(), 100)
+    after, due = plan(state, noise((1280, 720)), now_us, [], SearchPace(), 100)
     assert after.size_px == (1280, 720)
     assert due[0] == (0, 0, 1280, 720)
 
@@ -254,8 +254,8 @@ def test_another_size_of_picture_starts_over() -> None:
 def test_planning_changes_nothing_and_is_repeatable() -> None:
     state, now_us = rested(noise((640, 480)))
     grey, changed_us = state.grey.copy(), state.changed_us.copy()
-    first = plan(state, noise((640, 480), 1), now_us, [], Pace(), 100)[1]
-    second = plan(state, noise((640, 480), 1), now_us, [], Pace(), 100)[1]
+    first = plan(state, noise((640, 480), 1), now_us, [], SearchPace(), 100)[1]
+    second = plan(state, noise((640, 480), 1), now_us, [], SearchPace(), 100)[1]
     assert first == second != []
     assert np.array_equal(state.grey, grey)
     assert np.array_equal(state.changed_us, changed_us)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models.faces import tracking
 from models.faces.canonical import CANONICAL
 from models.faces.engine import DetectedFace, Detection, Picture, Roi, Tile, box_xyxy_px
-from models.faces.face_search import FACES_ACROSS, Pace
+from models.faces.face_search import FACES_ACROSS, SearchPace
 from models.faces.tracking import (
     LATE_FRAMES_BEFORE_RESTART,
     CameraTracker,
@@ -91,7 +91,7 @@ class FakeEngine:
         return face_at(*at, self.size_px) if at is not None and distance(at) < roi.size_px / 2 else None
 
 
-SEARCH_ALWAYS = Pace(min_face_px=100, whole_every_us=0, change=0)
+SEARCH_ALWAYS = SearchPace(min_face_px=100, whole_every_us=0, change=0)
 """The whole picture in each frame: for tests that are not about the search."""
 
 
@@ -217,7 +217,7 @@ def test_an_id_in_use_is_not_given_again() -> None:
 
 
 def test_the_usual_frame_costs_one_mesh_and_no_detection() -> None:
-    engine, tracker = FakeEngine(), CameraTracker("cam", pace=Pace(min_face_px=100))
+    engine, tracker = FakeEngine(), CameraTracker("cam", pace=SearchPace(min_face_px=100))
     run([HERE], engine=engine, tracker=tracker)
     assert (engine.detections, engine.meshes) == (1, 2)  # a new face is meshed twice
     run([HERE] * 40, engine=engine, tracker=tracker, start_us=START_US + FRAME_US)
@@ -225,7 +225,7 @@ def test_the_usual_frame_costs_one_mesh_and_no_detection() -> None:
 
 
 def test_a_lost_face_is_looked_for_at_once_and_then_less_and_less_often() -> None:
-    engine, tracker = FakeEngine(), CameraTracker("cam", pace=Pace(min_face_px=100))
+    engine, tracker = FakeEngine(), CameraTracker("cam", pace=SearchPace(min_face_px=100))
     run([HERE], engine=engine, tracker=tracker)
     looks = []
     for i in range(1, 20):
@@ -240,7 +240,7 @@ def test_a_lost_face_is_looked_for_at_once_and_then_less_and_less_often() -> Non
 
 
 def test_a_jump_is_found_in_the_same_frame_around_the_last_place() -> None:
-    engine, tracker = FakeEngine(), CameraTracker("cam", pace=Pace(min_face_px=100))
+    engine, tracker = FakeEngine(), CameraTracker("cam", pace=SearchPace(min_face_px=100))
     jumps: list[Scene] = [{"ann": (220, 100), "bob": (400, 300)}, {"ann": (220, 100), "bob": (490, 300)}]
     first, second = run(jumps, engine=engine, tracker=tracker)
     assert first == second
@@ -313,7 +313,7 @@ def test_who_turns_round_while_hidden_keeps_the_id() -> None:
 
 
 def test_a_lost_face_is_looked_for_where_its_speed_takes_it() -> None:
-    engine, tracker = FakeEngine(), CameraTracker("cam", pace=Pace(min_face_px=100))
+    engine, tracker = FakeEngine(), CameraTracker("cam", pace=SearchPace(min_face_px=100))
     way: list[Scene] = [{"ann": (60 + 20.0 * i, 200)} for i in range(12)]
     run(way, engine=engine, tracker=tracker)
     looked = len(engine.tiles)
@@ -344,7 +344,7 @@ def test_a_fast_face_is_meshed_until_the_crop_fits() -> None:
         assert abs((x0 + x1) / 2 - engine.scene["ann"][0]) < 0.15 * SIZE_PX
     engine.scene = {"ann": (100 + 25.0 * 9 + 0.5, 200)}
     tracker.tracks = tuple(t._replace(velocity=(0.0, 0.0, 0.0)) for t in tracker.tracks)
-    tracker.pace = Pace(min_face_px=100)
+    tracker.pace = SearchPace(min_face_px=100)
     before = engine.meshes
     track(engine, tracker, PICTURE, START_US + 10 * FRAME_US)
     assert engine.meshes == before + 1

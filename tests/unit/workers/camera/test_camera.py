@@ -20,7 +20,7 @@ from streams.health import Health
 from streams.messages import frame_message
 from streams.settings import Settings
 from workers.camera import camera
-from workers.camera.reading_thread import READY_MAX, Captured, Options, Outcomes, Reader, Slot
+from workers.camera.reading_thread import READY_MAX, CameraOptions, Captured, Outcomes, Reader, Slot
 
 PICTURE = np.full((48, 64, 3), 90, np.uint8)
 WAIT_S = 10.0  # only ever reached by a test that fails
@@ -86,8 +86,8 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def read(monkeypatch: pytest.MonkeyPatch, health: Health) -> Callable[..., Reader]:
     """Runs a reader to its end over sources (or errors of opening) that are opened one after the other."""
 
-    def read(*sources: FakeSource | Exception, slot: Any, options: Options | None = None) -> Reader:
-        options = options or Options("reader", "fake:")
+    def read(*sources: FakeSource | Exception, slot: Any, options: CameraOptions | None = None) -> Reader:
+        options = options or CameraOptions("reader", "fake:")
         left = list(sources)
 
         def open_source(*_: object, **__: object) -> FakeSource:
@@ -200,7 +200,9 @@ def test_pictures_come_in_order_and_numbered_and_time_stamped_after_the_read(
 ) -> None:
     slot = ListSlot()
     before_us = time.time_ns() // 1000
-    reader = read(FakeSource(*[PICTURE] * 4, None), slot=slot, options=Options("reader", "", first_seq=100))
+    reader = read(
+        FakeSource(*[PICTURE] * 4, None), slot=slot, options=CameraOptions("reader", "", first_seq=100)
+    )
 
     assert [item.seq for item in slot.items] == [100, 101, 102, 103]
     times = [item.captured_at_us for item in slot.items]
@@ -240,7 +242,7 @@ def test_a_lossless_file_starts_with_0_and_waits_for_the_slot(
     read: Callable[..., Reader], first_seq: int | None, starts_with: int
 ) -> None:
     slot = ListSlot()
-    options = Options("reader", "", lossless=True, as_fast_as_possible=True, first_seq=first_seq)
+    options = CameraOptions("reader", "", lossless=True, as_fast_as_possible=True, first_seq=first_seq)
     read(FakeSource(PICTURE, PICTURE, None, live=False), slot=slot, options=options)
 
     assert [item.seq for item in slot.items] == [starts_with, starts_with + 1]
@@ -270,7 +272,7 @@ def test_a_lost_camera_is_opened_again_and_its_numbers_go_on(
     before = reconnects._value.get()
     first = Seen(PICTURE, SourceLost("stopped"))
     second = Seen(PICTURE, None)
-    reader = read(first, second, slot=slot, options=Options("reader", "", first_seq=0))
+    reader = read(first, second, slot=slot, options=CameraOptions("reader", "", first_seq=0))
 
     assert states == [(0, 1, False), (1, 1, False)]
     # Before the first picture; after it; after the loss, before the camera has proved itself; at the end.
@@ -328,7 +330,7 @@ def test_a_bad_picture_is_counted_and_skipped(read: Callable[..., Reader]) -> No
     read(
         FakeSource(PICTURE, BadPicture("broken", reason="corrupt"), PICTURE, None),
         slot=slot,
-        options=Options("reader", "", first_seq=0),
+        options=CameraOptions("reader", "", first_seq=0),
     )
 
     assert [item.seq for item in slot.items] == [0, 2]  # a number is the place in the source
@@ -344,7 +346,7 @@ def test_waiting_for_a_lost_camera_ends_with_stop(monkeypatch: pytest.MonkeyPatc
         raise SourceLost("no answer")
 
     monkeypatch.setattr("workers.camera.reading_thread.open_source", open_source)
-    reader = Reader(Settings(), Options("reader", ""), ListSlot(), health, Outcomes("reader"))
+    reader = Reader(Settings(), CameraOptions("reader", ""), ListSlot(), health, Outcomes("reader"))
     reader.start()
     assert opened.wait(WAIT_S)
     reader.stop()
@@ -394,7 +396,11 @@ def test_fps_limits_a_live_camera_by_skipping(
 
     slot = ListSlot()
     n = 2 * camera_fps
-    read(Ticking(*[PICTURE] * n, None), slot=slot, options=Options("reader", "", fps=wanted_fps, first_seq=0))
+    read(
+        Ticking(*[PICTURE] * n, None),
+        slot=slot,
+        options=CameraOptions("reader", "", fps=wanted_fps, first_seq=0),
+    )
 
     assert len(slot.items) == pytest.approx(expected, abs=1)
     assert [item.seq for item in slot.items] == list(range(len(slot.items)))  # skipped ones take no number
@@ -413,7 +419,7 @@ def test_a_file_is_read_at_its_pace_and_no_frame_is_skipped(
     source = FakeSource(*[PICTURE] * 11, None, live=False)
     source.fps = own_fps
     slot = ListSlot()
-    read(source, slot=slot, options=Options("reader", "", fps=wanted_fps))
+    read(source, slot=slot, options=CameraOptions("reader", "", fps=wanted_fps))
 
     assert len(slot.items) == 11
     took_s = (slot.items[-1].captured_at_us - slot.items[0].captured_at_us) / 1e6
@@ -422,7 +428,7 @@ def test_a_file_is_read_at_its_pace_and_no_frame_is_skipped(
 
 def test_as_fast_as_possible_does_not_wait(read: Callable[..., Reader], clock: Clock) -> None:
     slot = ListSlot()
-    options = Options("reader", "", lossless=True, as_fast_as_possible=True)
+    options = CameraOptions("reader", "", lossless=True, as_fast_as_possible=True)
     read(FakeSource(*[PICTURE] * 100, None, live=False), slot=slot, options=options)
 
     assert len(slot.items) == 100
@@ -434,17 +440,17 @@ def test_as_fast_as_possible_does_not_wait(read: Callable[..., Reader], clock: C
 
 def test_as_fast_as_possible_needs_lossless() -> None:
     with pytest.raises(SettingsInvalid, match="needs --lossless"):
-        camera.run(Settings(metrics_port=0), Options("a", "x", as_fast_as_possible=True))
+        camera.run(Settings(metrics_port=0), CameraOptions("a", "x", as_fast_as_possible=True))
 
 
 def test_a_bad_camera_id_is_refused() -> None:
     with pytest.raises(SettingsInvalid, match="Camera id"):
-        camera.run(Settings(metrics_port=0), Options("a b", "x"))
+        camera.run(Settings(metrics_port=0), CameraOptions("a b", "x"))
 
 
 def test_lossless_is_not_for_a_live_camera(read: Callable[..., Reader]) -> None:
     source = FakeSource(PICTURE)
-    reader = read(source, slot=ListSlot(), options=Options("reader", "rtsp://ann:pw@x/", lossless=True))
+    reader = read(source, slot=ListSlot(), options=CameraOptions("reader", "rtsp://ann:pw@x/", lossless=True))
 
     assert isinstance(reader.failure, SettingsInvalid)
     assert "--lossless is for files" in str(reader.failure)
@@ -502,7 +508,7 @@ class NoBackpressure:
 
 
 def loop_side(health: Health, **options: Any) -> camera._Camera:
-    return camera._Camera(Settings(), Options("sender", "x", **options), health, Outcomes("sender"))
+    return camera._Camera(Settings(), CameraOptions("sender", "x", **options), health, Outcomes("sender"))
 
 
 async def filled(*seqs: int) -> Slot:

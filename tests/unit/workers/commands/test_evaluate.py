@@ -18,7 +18,7 @@ from models.faces.canonical import CANONICAL, REGION
 from models.faces.landmark_set import LandmarkSet
 from models.judging import evaluation_report
 from models.judging.accuracy_figures import confusion_matrix
-from models.judging.evaluation_report import EVEN, PRESENT_ONLY, Options
+from models.judging.evaluation_report import EVEN, PRESENT_ONLY, EvaluationOptions
 from models.release.onnx_export import export
 from models.samples.dataset import load
 from models.samples.synthetic_faces import RECIPES
@@ -43,7 +43,7 @@ EIGHT = LandmarkSet("eight", np.array([1, 33, 61, 105, 152, 263, 291, 334]))  # 
 EMOTIONS = ("neutral", "happiness", "surprise")
 QUIET = Console(file=io.StringIO())
 ACCURATE_OF_THESE = "accurate" + PRESENT_ONLY
-QUICK = Options(curve_faces=200, random_orders=2)
+QUICK = EvaluationOptions(curve_faces=200, random_orders=2)
 
 
 def region(name: str) -> NDArray[np.bool_]:
@@ -306,7 +306,7 @@ def evaluate_pictures(path: Path, **options: Any) -> tuple[Any, str]:
     """The evaluation of one file or folder by the shipped model, and what was said on the way."""
     said = io.StringIO()
     console = Console(file=said, width=200)
-    options_ = Options(curve_faces=0, noises=())._replace(**options)
+    options_ = EvaluationOptions(curve_faces=0, noises=())._replace(**options)
     report = evaluate.run(Settings(), [path], options_, model=None, out=None, console=console)
     (evaluation,) = report.data_sets
     return evaluation, said.getvalue()

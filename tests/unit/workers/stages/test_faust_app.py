@@ -8,7 +8,7 @@ import pytest
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from workers.stages.faust_app import Pace, _ConsumerThread, _Transport, in_turn
+from workers.stages.faust_app import MessageRate, _ConsumerThread, _Transport, in_turn
 
 
 class FetchWaitsToTryAgain:
@@ -85,19 +85,19 @@ def test_a_partition_whose_batch_waits_is_not_left_out_of_the_next_fetch() -> No
 
 
 @pytest.mark.parametrize(("batch", "interval_s"), [(1, 0.1), (1, 0.01), (5, 0.05), (64, 0.2)])
-def test_the_pace_is_what_came_in_the_last_second(batch: int, interval_s: float) -> None:
-    pace = Pace(now_s=0.0)
+def test_the_rate_is_what_came_in_the_last_second(batch: int, interval_s: float) -> None:
+    rate = MessageRate(now_s=0.0)
     for step in range(1, round(8 / interval_s)):
-        pace.took(batch, step * interval_s)
+        rate.took(batch, step * interval_s)
 
-    assert pace.per_s == pytest.approx(batch / interval_s, rel=0.11)
+    assert rate.per_s == pytest.approx(batch / interval_s, rel=0.11)
 
-    pace.took(0, 8 / interval_s * interval_s + 5)
-    assert pace.per_s < 0.02 * batch / interval_s
+    rate.took(0, 8 / interval_s * interval_s + 5)
+    assert rate.per_s < 0.02 * batch / interval_s
 
 
-def test_the_pace_of_nothing_is_0() -> None:
-    pace = Pace(now_s=3.0)
-    pace.took(0, 4.0)
+def test_the_rate_of_nothing_is_0() -> None:
+    rate = MessageRate(now_s=3.0)
+    rate.took(0, 4.0)
 
-    assert pace.per_s == 0
+    assert rate.per_s == 0

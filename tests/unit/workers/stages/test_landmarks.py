@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaTimeoutError
 from models.faces import align, pictures
 from models.faces.canonical import CANONICAL
 from models.faces.engine import DetectedFace, Detection, Picture, Roi, box_xyxy_px
-from models.faces.face_search import Pace
+from models.faces.face_search import SearchPace
 from models.faces.landmark_set import LandmarkSet
 from models.faces.pictures import encode_jpeg
 from models.faces.tracking import Track, shrink_of_next
@@ -385,7 +385,7 @@ def test_settings_reach_the_tracker(engine: FakeEngine) -> None:
     )
     faces = Faces(engine, SET, settings)
     faces.of(Frame("a", 1, 5, (320, 240), "file", "", JPEG))
-    assert faces._cameras["a"].tracker.pace == Pace(30, 300_000, 700_000, 3, 2)
+    assert faces._cameras["a"].tracker.pace == SearchPace(30, 300_000, 700_000, 3, 2)
 
 
 async def test_the_next_worker_goes_on_with_the_ids(engine: FakeEngine, outlet: Any, redis_url: str) -> None:
