@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from models.faces.engine import Picture
+from models.arrays import Picture
 
 Color: TypeAlias = tuple[int, int, int]
 Box: TypeAlias = tuple[float, float, float, float]

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import F32
-from models.faces.engine import ROI_MARGIN, Detection, Picture, Roi, Tile
+from models.arrays import F32, Picture
+from models.faces.engine import ROI_MARGIN, Detection, Roi, Tile
 
 INPUT_PX: Final = 192
 """Side of the network's input."""

@@ -11,10 +11,10 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Picture
 from models.faces.canonical import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
 Landmarks: TypeAlias = NDArray[np.float32]
-Picture: TypeAlias = NDArray[np.uint8]
 Tile: TypeAlias = tuple[int, int, int, int]
 """A rectangle of a picture: x0, y0, x1, y1 in px; x1 and y1 are the first that do not belong to it."""
 

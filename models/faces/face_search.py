@@ -22,7 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.faces.engine import Picture, Tile
+from models.arrays import Picture
+from models.faces.engine import Tile
 
 FACES_ACROSS = 9.0
 """A tile is at most so many times as wide as the smallest face it answers for."""

@@ -18,8 +18,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from models.arrays import Picture
 from models.faces import detector
-from models.faces.engine import CROP_PX, DetectedFace, Detection, Picture, Roi, Tile, box_xyxy_px
+from models.faces.engine import CROP_PX, DetectedFace, Detection, Roi, Tile, box_xyxy_px
 from models.faces.native_stderr import native_stderr_held_back
 from models.faces.quality import sharpness
 

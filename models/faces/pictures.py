@@ -17,10 +17,10 @@ from typing import Literal, TypeAlias
 import cv2
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-Picture: TypeAlias = NDArray[np.uint8]
+from models.arrays import Picture
+
 RefusedReason: TypeAlias = Literal["not-a-jpeg", "not-a-picture", "corrupt", "too-large"]
 
 MAX_SIDE_PX = 32_766

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.faces.engine import EYE_CORNERS, Landmarks, Picture
+from models.arrays import Picture
+from models.faces.engine import EYE_CORNERS, Landmarks
 
 _LAPLACIAN_SHARE: Final = 8 / 3
 """Variance of the Laplacian over that of the second derivative in one direction, for isotropic detail."""

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from models.faces.engine import CROP_PX, DetectedFace, Detection, FaceEngine, Picture, Roi, Tile
+from models.arrays import Picture
+from models.faces.engine import CROP_PX, DetectedFace, Detection, FaceEngine, Roi, Tile
 
 SEARCH_FACE_PX: Final = 20
 """So wide is the smallest face that the detector surely finds, in its input: it needs no more pixels."""

@@ -30,9 +30,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from models.arrays import F32
+from models.arrays import F32, Picture
 from models.faces import align
-from models.faces.engine import DetectedFace, FaceEngine, Picture, Roi, Tile, find_faces, same_face
+from models.faces.engine import DetectedFace, FaceEngine, Roi, Tile, find_faces, same_face
 from models.faces.face_search import Search, SearchPace, plan, tile_around
 from models.faces.shrink import ShrunkEngine, shrink_for
 

@@ -9,7 +9,8 @@ import math
 import cv2
 import numpy as np
 
-from models.faces.pictures import Picture, decode_jpeg, encode_jpeg
+from models.arrays import Picture
+from models.faces.pictures import decode_jpeg, encode_jpeg
 
 _MID_GREY = 128
 

@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 from mediapipe.python.solutions import face_detection, face_mesh
 
-from models.faces.engine import Landmarks, Picture
+from models.arrays import Picture
+from models.faces.engine import Landmarks
 from models.faces.native_stderr import native_stderr_held_back
 
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay
 
-from models.faces.engine import EYE_CORNERS, Landmarks, Picture
+from models.arrays import Picture
+from models.faces.engine import EYE_CORNERS, Landmarks
 from models.staged.head_warp import pixels, sample
 
 EARS: Final = (234, 454)

@@ -14,11 +14,10 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import F32, F64
+from models.arrays import F32, F64, Picture
 from models.emotion.classifier import Classifier
 from models.faces import align
 from models.faces.engine import DetectedFace, FaceEngine, find_faces, iou
-from models.faces.pictures import Picture
 from models.faces.quality import inter_ocular_px
 from models.judging import degrade
 from models.judging.head_turn import turned

@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from models.arrays import F32
-from models.faces.engine import FaceEngine, Picture, Roi, find_faces
+from models.arrays import F32, Picture
+from models.faces.engine import FaceEngine, Roi, find_faces
 from models.faces.pictures import PictureRefused, read_picture
 from models.samples.landmark_files import Arrays, pack
 

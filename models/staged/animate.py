@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Picture
 from models.staged.expression_scripts import Script, intensities_at, truth_at
-from models.staged.portrait import U8, Head, enlarge
+from models.staged.portrait import Head, enlarge
 
 _NOISE: Final = 1.5  # of the sensor, standard deviation in grey levels
 _GREY: Final = 8  # what the noise is stored around
@@ -75,7 +76,7 @@ class Animation:
             .astype(np.uint8)
         )
 
-    def frame(self, index: int) -> U8:
+    def frame(self, index: int) -> Picture:
         """[H, W, 3] RGB: the frame of that index, always the same."""
         time_s = index / self.fps
         intensities = intensities_at(self.script, time_s)
@@ -111,7 +112,7 @@ class _Panel:
         self._to = np.s_[low[1] : high[1], low[0] : high[0]]
         self._from = np.s_[low[1] - at[1] : high[1] - at[1], low[0] - at[0] : high[0] - at[0]]
 
-    def draw(self, intensities: dict[str, float], time_s: float) -> U8:
+    def draw(self, intensities: dict[str, float], time_s: float) -> Picture:
         """[H, W, 3] RGB. A held expression is alive: it slackens by up to 8 % and comes back."""
         alive = 0.96 + 0.04 * float(self._sway.waves(time_s)[4])
         head = self._head.draw({e: i * alive for e, i in intensities.items()}, self._sway.motion(time_s))

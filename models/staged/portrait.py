@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from models.arrays import F32
+from models.arrays import F32, Picture
 from models.staged.head_warp import (
     GRID_STEP,
     GRID_WH,
@@ -36,8 +36,6 @@ from models.staged.head_warp import (
     sample,
 )
 
-U8 = NDArray[np.uint8]
-
 _BACKWARD: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 _STILL_PX: Final = 50  # portrait px; over this width the head's motion fades to nothing
 _LIP_MARGIN_PX: Final = 5  # portrait px; what the head's motion adds to the reach of the lips
@@ -45,7 +43,7 @@ _MOUTH_DARK: Final = np.array([44.0, 20.0, 20.0], np.float32)
 _WALL: Final = (201, 193, 192)  # RGB of the portrait's backdrop, goes on where the portrait ends
 
 
-def enlarge(zoom: float, offset_px: NDArray[Any], size_px: tuple[int, int]) -> U8:
+def enlarge(zoom: float, offset_px: NDArray[Any], size_px: tuple[int, int]) -> Picture:
     """A view of the portrait enlarged by `zoom`: [H, W, 3] RGB of `size_px`, from `offset_px` on."""
     view = np.array([[zoom, 0, -offset_px[0]], [0, zoom, -offset_px[1]]], np.float64)
     return np.asarray(
@@ -60,7 +58,7 @@ def enlarge(zoom: float, offset_px: NDArray[Any], size_px: tuple[int, int]) -> U
     )
 
 
-def _behind_lips(photo: U8, mesh_px: F32) -> F32:
+def _behind_lips(photo: Picture, mesh_px: F32) -> F32:
     """[H, W, 3]: the photographed teeth where the mouth is open, and darkness below them.
 
     Above the photographed mouth each column goes on as it starts there. `mesh_px` [468, 2] in px of `photo`.
@@ -115,14 +113,14 @@ class Head:
         x1, y1 = (high * self._zoom - self.offset_px).astype(int)
         return slice(y0, y1), slice(x0, x1)
 
-    def draw(self, intensities: dict[str, float], motion: NDArray[np.float64] | None = None) -> U8:
+    def draw(self, intensities: dict[str, float], motion: NDArray[np.float64] | None = None) -> Picture:
         """[H, W, 3] RGB of `size_px`: the head showing a mixture of expressions, intensities in [0, 1].
 
         `motion` [3, 3]: where the whole head has moved to, in portrait px; its surroundings hold still.
         """
         return self._render(self._warp.at(intensities), np.eye(3) if motion is None else motion)
 
-    def _render(self, warp: F32, motion: NDArray[np.float64]) -> U8:
+    def _render(self, warp: F32, motion: NDArray[np.float64]) -> Picture:
         """Look the moved head up in the texture through a warp [2, h, w, 3]."""
         grid_to_portrait = _scale_shift(GRID_STEP, GRID_STEP, *ORIGIN)
         here = self._read_to_portrait  # where each pixel lies, and where it lay before the motion

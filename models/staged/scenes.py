@@ -22,10 +22,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import F32, F64
+from models.arrays import F32, F64, Picture
 from models.staged.expression_scripts import find_script, intensities_at
 from models.staged.head_warp import load_shapes, pixels, sample
-from models.staged.portrait import U8, Head
+from models.staged.portrait import Head
 
 FPS: Final = 10.0
 PERSONS: Final = 8
@@ -72,7 +72,7 @@ class TrueFace(NamedTuple):
 class SceneFrame(NamedTuple):
     """One frame of a scene, with the truth about it."""
 
-    picture_rgb: U8
+    picture_rgb: Picture
     faces: tuple[TrueFace, ...]
     """All whose box reaches into the picture, hidden or not."""
 
@@ -117,7 +117,7 @@ class Scene:
         for index in range(len(self)):
             yield self._frame(index, background, noise)
 
-    def _frame(self, index: int, background: U8, noise: U8) -> SceneFrame:
+    def _frame(self, index: int, background: Picture, noise: Picture) -> SceneFrame:
         time_s = index / self.fps
         width, height = self.size_px
         picture = background.copy()
@@ -167,8 +167,8 @@ class _Person:
 
     def paste(
         self,
-        picture: U8,
-        owners: U8,
+        picture: Picture,
+        owners: NDArray[np.uint8],
         owner: int,
         at: Waypoint,
         tilt_deg: float,
@@ -260,7 +260,7 @@ def _where(actor: Actor, time_s: float) -> Waypoint | None:
     return Waypoint(time_s, *(float(np.interp(time_s, way[:, 0], way[:, i])) for i in (1, 2, 3)))
 
 
-def _truth(number: int, mesh_px: F32, owners: U8) -> TrueFace:
+def _truth(number: int, mesh_px: F32, owners: NDArray[np.uint8]) -> TrueFace:
     box = np.array([*mesh_px.min(0), *mesh_px.max(0)], np.float32)
     hull = cv2.convexHull(mesh_px)
     x0, y0 = np.maximum(np.floor(box[:2]).astype(int), 0)
@@ -278,7 +278,7 @@ def _overlaps(box_xyxy_px: F32, size_px: tuple[int, int]) -> bool:
     return bool(x0 < size_px[0] and y0 < size_px[1] and x1 > 0 and y1 > 0)
 
 
-def _background(size_px: tuple[int, int], seed: int) -> U8:
+def _background(size_px: tuple[int, int], seed: int) -> Picture:
     """[H, W, 3]: a gradient, soft structure of several sizes, and plain rectangles as things in a room."""
     width, height = size_px
     rng = np.random.default_rng([seed, width, height])
@@ -297,7 +297,7 @@ def _background(size_px: tuple[int, int], seed: int) -> U8:
     return np.asarray(picture.clip(0, 255), np.uint8)
 
 
-def _noise(size_px: tuple[int, int], seed: int) -> U8:
+def _noise(size_px: tuple[int, int], seed: int) -> Picture:
     """Noise around 4 σ for all three colours alike, larger than the picture by the tile."""
     width, height = size_px
     noise = np.random.default_rng([seed, 1]).normal(

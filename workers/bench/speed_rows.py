@@ -12,12 +12,11 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from models.arrays import F32
+from models.arrays import F32, Picture
 from models.emotion import classifier
 from models.emotion.classifier import Classifier
 from models.faces import align
 from models.faces.canonical import CANONICAL, POINTS
-from models.faces.engine import Picture
 from models.faces.face_search import SearchPace
 from models.faces.landmark_set import ALL
 from models.faces.litert_engine import LiteRtEngine

@@ -15,8 +15,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
+from models.arrays import Picture
 from models.faces.jpeg_files import Jpeg
-from models.faces.pictures import Picture, encode_jpeg, fit_width
+from models.faces.pictures import encode_jpeg, fit_width
 from streams import broker, logs, metrics
 from streams.errors import BadMessage, SettingsInvalid
 from streams.health import Health, MetricsServer

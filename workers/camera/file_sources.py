@@ -7,10 +7,11 @@ from pathlib import Path
 
 import cv2
 
+from models.arrays import Picture
 from models.faces.jpeg_files import Jpeg, JpegLimits, ready_jpeg
 from models.faces.pictures import PictureRefused, read_picture
 from streams.errors import BadPicture, SourceNotFound
-from workers.camera.opencv_video import Frame, grab, positive_fps, refuse_large
+from workers.camera.opencv_video import grab, positive_fps, refuse_large
 
 
 class PicturesSource:
@@ -32,7 +33,7 @@ class PicturesSource:
         self._next = 0
         self._good = 0  # in this round
 
-    def read(self) -> Frame | Jpeg | None:
+    def read(self) -> Picture | Jpeg | None:
         if self._next == len(self._paths):
             # A round without a single good picture would repeat for ever, as fast as the disk.
             if not self._loop or self._good == 0:
@@ -49,7 +50,7 @@ class PicturesSource:
         self._good += 1
         return frame
 
-    def _picture(self, path: Path) -> Frame | Jpeg:
+    def _picture(self, path: Path) -> Picture | Jpeg:
         if self._ready and path.suffix.lower() in (".jpg", ".jpeg") and path.is_file():
             jpeg = ready_jpeg(path.read_bytes(), self._ready)
             if jpeg:
@@ -73,7 +74,7 @@ class VideoSource:
         self.fps = positive_fps(self._capture)
         self._read = 0
 
-    def _open(self) -> tuple[cv2.VideoCapture, Frame | None]:
+    def _open(self) -> tuple[cv2.VideoCapture, Picture | None]:
         """Raises SourceNotFound unless a first frame proves that this is a video."""
         capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
         refuse_large(capture, str(self._path), self._max_pixels)
@@ -86,7 +87,7 @@ class VideoSource:
             )
         return capture, first
 
-    def read(self) -> Frame | None:
+    def read(self) -> Picture | None:
         frame, self._ahead = self._ahead, None
         if frame is None:
             frame = grab(self._capture)

@@ -1,24 +1,20 @@
 """OpenCV's VideoCapture, quiet, in RGB, and with a limit on the size of its pictures."""
 
 import os
-from typing import TypeAlias
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.arrays import Picture
 from models.faces.pictures import MAX_SIDE_PX
 from streams.errors import BadPicture
-
-Frame: TypeAlias = NDArray[np.uint8]
-"""A picture: uint8 ``[H, W, 3]``, RGB."""
 
 # OpenCV and its FFmpeg write to stderr by themselves, once per broken packet. Our errors say it instead.
 cv2.setLogLevel(0)
 os.putenv("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET; read when the first video is opened
 
 
-def grab(capture: cv2.VideoCapture) -> Frame | None:
+def grab(capture: cv2.VideoCapture) -> Picture | None:
     """The next frame, or None when there is none."""
     ok, bgr = capture.read()
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8) if ok else None

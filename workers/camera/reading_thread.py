@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import NamedTuple
 
+from models.arrays import Picture
 from models.faces.jpeg_files import Jpeg, JpegLimits
-from models.faces.pictures import Picture
 from streams import logs, metrics
 from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound
 from streams.health import Health

@@ -13,11 +13,12 @@ from typing import Final, Protocol
 
 import cv2
 
+from models.arrays import Picture
 from models.faces.jpeg_files import Jpeg, JpegLimits
 from models.staged.expression_scripts import SCRIPTS, find_script
 from streams.errors import SourceLost, SourceNotFound
 from workers.camera.file_sources import PicturesSource, VideoSource, is_picture, natural_order
-from workers.camera.opencv_video import Frame, grab, positive_fps, refuse_large
+from workers.camera.opencv_video import grab, positive_fps, refuse_large
 
 DEMO_FPS: Final = 10.0
 DEMO_SIZE_PX: Final = (640, 480)
@@ -42,7 +43,7 @@ class Source(Protocol):
     @property
     def fps(self) -> float | None: ...
 
-    def read(self) -> Frame | Jpeg | None:
+    def read(self) -> Picture | Jpeg | None:
         """The next picture; None after the last one.
 
         Raises:
@@ -117,7 +118,7 @@ class CameraSource:
         self._name = name
         self.fps = positive_fps(capture)
 
-    def read(self) -> Frame | None:
+    def read(self) -> Picture | None:
         frame = grab(self._capture)
         if frame is None:
             raise SourceLost(f"{self._name} stopped giving pictures")
@@ -145,7 +146,7 @@ class DemoSource:
         self._index = 0
         self._due_s = time.monotonic()
 
-    def read(self) -> Frame | None:
+    def read(self) -> Picture | None:
         now_s = time.monotonic()
         time.sleep(max(0.0, self._due_s - now_s))
         # A reader that was late does not get the missed frames in a burst.

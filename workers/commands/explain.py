@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from models.arrays import Picture
 from models.emotion.draw import AnnotatedFace, annotate
 from models.faces.engine import DetectedFace, find_faces
-from models.faces.pictures import Picture, PictureRefused, encode_picture, read_picture
+from models.faces.pictures import PictureRefused, encode_picture, read_picture
 from models.faces.tracking import TrackedFace
 from streams.errors import BadPicture, OutputFailed, SourceNotFound
 from streams.messages.emotion_event import EmotionEvent

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from models.faces.pictures import Picture, PictureRefused, read_picture
+from models.arrays import Picture
+from models.faces.pictures import PictureRefused, read_picture
 from models.judging import plots, quality_limits
 from models.judging.quality_limits import Degradation, JpegAgreement, LevelSummary, Limit, Measure, Subject
 from models.staged.animate import Animation

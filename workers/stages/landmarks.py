@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.arrays import Picture
 from models.faces import align, quality
-from models.faces.engine import FaceEngine, Picture, box_xyxy_px
+from models.faces.engine import FaceEngine, box_xyxy_px
 from models.faces.face_search import SearchPace
 from models.faces.landmark_set import LandmarkSet
 from models.faces.landmark_smoothing import Smoothed, smooth

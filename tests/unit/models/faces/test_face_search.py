@@ -8,8 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from models.arrays import Picture
 from models.faces import face_search
-from models.faces.engine import Picture, Tile
+from models.faces.engine import Tile
 from models.faces.face_search import (
     CELL_PX,
     FACE_HEIGHT,

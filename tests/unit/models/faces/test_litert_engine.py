@@ -13,8 +13,9 @@ import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.arrays import Picture
 from models.faces import litert_engine
-from models.faces.engine import DetectedFace, Picture, Roi, find_faces
+from models.faces.engine import DetectedFace, Roi, find_faces
 from models.faces.litert_engine import LiteRtEngine
 from models.faces.native_stderr import native_stderr_held_back
 from models.faces.pictures import decode_jpeg, encode_jpeg

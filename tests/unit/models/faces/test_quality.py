@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.arrays import Picture
 from models.faces.canonical import CANONICAL
-from models.faces.engine import Picture
 from models.faces.quality import inter_ocular_px, sharpness
 from models.judging.degrade import moved
 

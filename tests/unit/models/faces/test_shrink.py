@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.arrays import Picture
 from models.faces.canonical import CANONICAL
-from models.faces.engine import CROP_PX, DetectedFace, Detection, Picture, Roi, Tile, box_xyxy_px
+from models.faces.engine import CROP_PX, DetectedFace, Detection, Roi, Tile, box_xyxy_px
 from models.faces.shrink import ShrunkEngine, shrink_for
 
 ROIS = st.builds(

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.arrays import Picture
 from models.faces import tracking
 from models.faces.canonical import CANONICAL
-from models.faces.engine import DetectedFace, Detection, Picture, Roi, Tile, box_xyxy_px
+from models.faces.engine import DetectedFace, Detection, Roi, Tile, box_xyxy_px
 from models.faces.face_search import FACES_ACROSS, SearchPace
 from models.faces.tracking import (
     LATE_FRAMES_BEFORE_RESTART,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage import data
 
-from models.faces.pictures import Picture
+from models.arrays import Picture
 from models.judging.degrade import compressed, enlarged_from, lit, moved, noisy, out_of_focus, shrunk
 
 PORTRAIT: Picture = np.ascontiguousarray(data.astronaut()[:256, 100:356])

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from skimage import data
 
+from models.arrays import Picture
 from models.faces.align import align, pose_deg
 from models.faces.canonical import CANONICAL, MIRROR
 from models.faces.engine import find_faces
 from models.faces.litert_engine import LiteRtEngine
-from models.faces.pictures import Picture
 from models.judging.head_turn import turned
 
 PORTRAIT: Picture = np.ascontiguousarray(data.astronaut()[0:256, 100:356])

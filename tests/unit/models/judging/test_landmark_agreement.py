@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from models.arrays import Picture
 from models.faces import litert_engine
 from models.faces.align import align as aligned
 from models.faces.align import unalign
 from models.faces.canonical import CANONICAL
-from models.faces.engine import Landmarks, Picture, iou
+from models.faces.engine import Landmarks, iou
 from models.faces.litert_engine import LiteRtEngine
 from models.judging.facemesh_reference import FaceDetectionReference, FaceMeshReference
 from models.judging.landmark_agreement import SIZE_PX, Agreement, agreement, difference, varied

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage import data
 
+from models.arrays import Picture
 from models.emotion.classifier import Classifier
 from models.faces.litert_engine import LiteRtEngine
-from models.faces.pictures import Picture
 from models.judging import plots, quality_limits
 from models.judging.quality_limits import (
     Degradation,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.faces.engine import DetectedFace, Detection, Picture, Roi, Tile
+from models.arrays import Picture
+from models.faces.engine import DetectedFace, Detection, Roi, Tile
 from models.faces.litert_engine import LiteRtEngine
 from models.samples.landmark_files import unpack
 from models.samples.picture_folders import (

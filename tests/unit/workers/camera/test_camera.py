@@ -12,8 +12,9 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
+from models.arrays import Picture
 from models.faces.jpeg_files import Jpeg
-from models.faces.pictures import Picture, encode_jpeg, jpeg_size_px
+from models.faces.pictures import encode_jpeg, jpeg_size_px
 from streams import metrics
 from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound
 from streams.health import Health

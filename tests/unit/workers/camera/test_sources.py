@@ -16,20 +16,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.arrays import Picture
 from models.faces.pictures import encode_jpeg
 from streams.errors import BadPicture, SourceLost, SourceNotFound
-from workers.camera.opencv_video import Frame
 from workers.camera.sources import Source, backoff_s, open_source, redact_url
 
 MAX_PIXELS = 640 * 480
 RED, GREEN, BLUE = (230, 20, 20), (20, 230, 20), (20, 20, 230)
 
 
-def plain(rgb: tuple[int, int, int], width: int = 64, height: int = 48) -> Frame:
+def plain(rgb: tuple[int, int, int], width: int = 64, height: int = 48) -> Picture:
     return np.full((height, width, 3), rgb, np.uint8)
 
 
-def shows(frame: Frame | None, rgb: tuple[int, int, int]) -> bool:
+def shows(frame: Picture | None, rgb: tuple[int, int, int]) -> bool:
     assert frame is not None
     assert frame.dtype == np.uint8
     return bool(np.abs(frame.astype(int) - rgb).mean() < 15)
@@ -51,8 +51,8 @@ def write_video(path: Path, frames: int, fps: float = 25.0, codec: str = "MJPG")
     return path
 
 
-def read_all(source: Source, at_most: int = 1000) -> list[Frame]:
-    frames: list[Frame] = []
+def read_all(source: Source, at_most: int = 1000) -> list[Picture]:
+    frames: list[Picture] = []
     while len(frames) < at_most and (frame := source.read()) is not None:
         frames.append(frame)
     return frames

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 from skimage import data
 
-from models.faces.pictures import Picture
+from models.arrays import Picture
 from models.judging.quality_limits import DEGRADATIONS
 from streams.errors import InputRefused, OutputFailed, SourceNotFound
 from streams.settings import Settings

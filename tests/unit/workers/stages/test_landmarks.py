@@ -11,9 +11,10 @@ import pytest
 import redis
 from aiokafka.errors import KafkaTimeoutError
 
+from models.arrays import Picture
 from models.faces import align, pictures
 from models.faces.canonical import CANONICAL
-from models.faces.engine import DetectedFace, Detection, Picture, Roi, box_xyxy_px
+from models.faces.engine import DetectedFace, Detection, Roi, box_xyxy_px
 from models.faces.face_search import SearchPace
 from models.faces.landmark_set import LandmarkSet
 from models.faces.pictures import encode_jpeg
