@@ -8,8 +8,10 @@ from streams.errors import OutputFailed
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Raises:
-    OutputFailed: if the folder is missing, read-only or full; an older file is then still there.
+    """Writes the whole file or nothing.
+
+    Raises:
+        OutputFailed: if the folder is missing, read-only or full; an older file is then still there.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -37,12 +39,17 @@ def check_file(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes the folder for results, before the work that gives them.
+    """Makes the folder for results and tries to write into it: before the work.
 
     Raises:
-        OutputFailed: if it cannot be made.
+        OutputFailed: if it cannot be made or written.
     """
+    probe = folder / ".mien-writable"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
     except OSError as exc:
-        raise OutputFailed(f"{folder} cannot be made: {exc.strerror}. Name another with --out.") from exc
+        raise OutputFailed(
+            f"{folder} cannot be written: {exc.strerror}. Name another folder with --out."
+        ) from exc

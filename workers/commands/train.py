@@ -30,7 +30,7 @@ def run(settings: Settings, data: Sequence[Path], out: Path, config: Path | None
         InputRefused: if one of them or the configuration is of the wrong kind.
         OutputFailed: if ``out`` cannot be written; this is tried before the training.
     """
-    _make_writable(out)
+    output_files.make_folder(out)
     with labelled_data.told_as_input_errors():
         chosen = TrainConfig.load(config or SHIPPED_CONFIG)
     faces = labelled_data.load(
@@ -63,7 +63,7 @@ def export(trained: Path, out: Path, console: Console) -> None:
         raise SourceNotFound(f"{trained} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
         raise ModelUnusable(str(exc)) from exc
-    _make_writable(out)
+    output_files.make_folder(out)
     _write_artifact(model, out, console)
 
 
@@ -80,15 +80,3 @@ def _write_artifact(trained: TrainedModel, out: Path, console: Console) -> None:
         raise OutputFailed(f"{card} cannot be read: {exc.strerror}") from exc
     output_files.write_text(card, model_card.refresh(text, loaded))
     console.print(f"{path}: {loaded.name} {loaded.version}, landmarks {loaded.landmark_set.id}")
-
-
-def _make_writable(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".mien-writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as exc:
-        raise OutputFailed(
-            f"{out} cannot be written: {exc.strerror}. Name another folder with --out."
-        ) from exc

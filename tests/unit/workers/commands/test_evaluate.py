@@ -374,7 +374,7 @@ def test_a_model_of_other_emotions_is_refused(folder: Path, monkeypatch: pytest.
 
 def test_a_missing_model_and_a_folder_that_cannot_be_made(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputFailed, match=r"file/below cannot be made"):
+    with pytest.raises(OutputFailed, match=r"file/below cannot be written"):
         run(folder, "once", out=tmp_path / "file" / "below")
     with pytest.raises(ModelUnusable, match=r"no\.onnx"):
         evaluate.run(Settings(), [], QUICK, model=tmp_path / "no.onnx", out=None, console=QUIET)

@@ -82,7 +82,7 @@ def test_folders_that_cannot_be_used_are_told_before_the_work(tmp_path: Path) ->
     with pytest.raises(SourceNotFound, match=r"nowhere cannot be read: No such file"):
         limits.run(Settings(), [tmp_path / "nowhere"], 0.9, None, QUIET, FEW)
     (tmp_path / "file").touch()
-    with pytest.raises(OutputFailed, match=r"file/out cannot be made: Not a directory"):
+    with pytest.raises(OutputFailed, match=r"file/out cannot be written: Not a directory"):
         limits.run(Settings(), [], 0.9, tmp_path / "file" / "out", QUIET, FEW)
 
 

@@ -175,7 +175,7 @@ def test_of_equally_accurate_sets_the_more_balanced_is_best() -> None:
         (Plan((), ()), {}, InputRefused, "at least one"),
         (Plan((8,), ("random",), 0), {}, InputRefused, "at least 1 seed"),
         (Plan((8,)), {"write": Path("x.json"), "landmarks": 9}, InputRefused, "add 9 to --sizes"),
-        (Plan((8,)), {"out": Path("/dev/null/x")}, OutputFailed, "cannot be made"),
+        (Plan((8,)), {"out": Path("/dev/null/x")}, OutputFailed, "cannot be written"),
         (Plan((6,)), {"write": Path("/nowhere/x.json")}, OutputFailed, "Cannot write /nowhere/x"),
     ],
 )
