@@ -7,7 +7,6 @@ that are under way), and the newest goes next. A lossless file waits until there
 """
 
 import asyncio
-import random
 import signal
 from collections.abc import Iterator, Sequence
 
@@ -19,6 +18,7 @@ from models.arrays import Picture
 from models.faces.jpeg_files import Jpeg
 from models.faces.pictures import encode_jpeg, fit_width
 from streams import broker, logs, metrics
+from streams.backoff import backoff_s
 from streams.errors import BadMessage, SettingsInvalid
 from streams.health import Health, MetricsServer
 from streams.messages import frame_message
@@ -26,10 +26,12 @@ from streams.messages.frame_message import Frame, check_camera_id, new_tracepare
 from streams.settings import Settings
 from workers.camera.backpressure import Backpressure
 from workers.camera.reading_thread import NAME, CameraOptions, Captured, Outcomes, Reader, Slot
-from workers.camera.sources import backoff_s, redact_url
+from workers.camera.sources import redact_url
 
 BATCH_BYTES = 1024 * 1024
 """Of a lossless file's frames that are sent in one piece."""
+
+RETRY_BASE_S, RETRY_CAP_S = 0.2, 5.0
 
 IN_FLIGHT_MAX = 8
 """Deliveries that a live camera waits for at once."""
@@ -176,7 +178,7 @@ class _Camera:
         self, producer: AIOKafkaProducer, batch: Sequence[Frame], ahead: Backpressure
     ) -> None:
         about = {"camera": batch[0].camera_id, "seq": batch[0].seq}
-        for pause_s in backoff_s(0.2, 5.0, random.Random()):  # noqa: S311
+        for pause_s in backoff_s(RETRY_BASE_S, RETRY_CAP_S):
             try:
                 await ahead.wait_for_room()
                 if len(batch) == 1:

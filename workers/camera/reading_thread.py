@@ -1,21 +1,20 @@
 """The reading side of a camera: a thread that keeps the pace, and a slot for the newest picture."""
 
 import asyncio
-import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from typing import NamedTuple
 
 from models.arrays import Picture
 from models.faces.jpeg_files import Jpeg, JpegLimits
 from streams import logs, metrics
+from streams.backoff import backoff_s
 from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound
 from streams.health import Health
 from streams.settings import Settings
-from workers.camera.sources import Source, backoff_s, open_source, redact_url
+from workers.camera.sources import Source, open_source, redact_url
 
 NAME = "camera"
 FILE_FPS = 10.0
@@ -121,7 +120,7 @@ class Reader(threading.Thread):
         self._stopped = threading.Event()
         self._outcomes = outcomes
         self._up = metrics.camera_up.labels(options.camera_id)
-        self._pauses_s = _pauses_s()
+        self._pauses_s = backoff_s(RECONNECT_BASE_S, RECONNECT_CAP_S)
         self.failure: Exception | None = None
         # Over restarts the numbers must grow (the state is fenced by them), so a live camera starts with the
         # clock; a lossless file starts with 0, so that a number is a frame's place in the file.
@@ -212,11 +211,8 @@ class Reader(threading.Thread):
             if "source" in self._health.unmet:
                 self._up.set(1)
                 self._health.meet("source")
-                self._pauses_s = _pauses_s()  # only a picture proves that the camera is back
+                # Only a picture proves that the camera is back.
+                self._pauses_s = backoff_s(RECONNECT_BASE_S, RECONNECT_CAP_S)
             if self._slot.put(Captured(self._seq, captured_at_us, picture), wait=options.lossless):
                 self._outcomes.add("superseded")
             self._seq += 1
-
-
-def _pauses_s() -> Iterator[float]:
-    return backoff_s(RECONNECT_BASE_S, RECONNECT_CAP_S, random.Random())  # noqa: S311

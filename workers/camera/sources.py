@@ -4,10 +4,8 @@
 nothing of Kafka or of time stamps: whoever reads takes the time after ``read`` has returned.
 """
 
-import random
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -47,7 +45,7 @@ class Source(Protocol):
         """The next picture; None after the last one.
 
         Raises:
-            SourceLost: a live source stopped giving pictures: close it, wait (``backoff_s``), open it again.
+            SourceLost: a live source stopped giving pictures: close it, wait, open it again.
             BadPicture: this one picture cannot be used; the next ``read`` goes on behind it.
         """
 
@@ -157,18 +155,6 @@ class DemoSource:
 
     def close(self) -> None:
         pass
-
-
-def backoff_s(base_s: float, cap_s: float, rng: random.Random) -> Iterator[float]:
-    """Endless waiting times before the next try: uniform in [0, min(cap, base · 2ⁿ)].
-
-    Capped exponential back-off with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS
-    Architecture Blog, 2015), so that cameras that were lost together do not come back together.
-    """
-    ceiling_s = min(base_s, cap_s)
-    while True:
-        yield rng.uniform(0.0, ceiling_s)
-        ceiling_s = min(ceiling_s * 2, cap_s)
 
 
 _SECRET_PARAMETER: Final = re.compile(r"(?i)([?&][^=&]*(?:pass|pwd|token|key|secret|auth)[^=&]*=)[^&#]*")

@@ -1,8 +1,6 @@
 """Calls a stage's handler so that neither a bad message nor a service that is away loses any message."""
 
 import asyncio
-import itertools
-import random
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -10,6 +8,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.exceptions import ProducerSendError
 
 from streams import broker, logs
+from streams.backoff import backoff_s
 from streams.errors import BrokerUnavailable, InputRefused, MienError
 from streams.health import Health
 from streams.settings import Settings
@@ -40,7 +39,8 @@ class Persistence:
                 while it waits for a service.
         """
         refusal: InputRefused | None = None
-        for attempt in itertools.count():
+        pauses_s = backoff_s(RETRY_BASE_S, RETRY_CAP_S)
+        while True:
             try:
                 if refusal:
                     await self._isolate(handler, batch, refusal)
@@ -57,7 +57,7 @@ class Persistence:
                 if not error.retriable:
                     raise error from exc
                 self._health.lose("model and connections")
-                pause_s = random.uniform(0, min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(attempt, 10)))  # noqa: S311
+                pause_s = next(pauses_s)
                 log.warning("tries again", stage=self._stage, error=str(error), pause_s=round(pause_s, 2))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause_s)

@@ -339,7 +339,7 @@ def test_a_bad_picture_is_counted_and_skipped(read: Callable[..., Reader]) -> No
 
 
 def test_waiting_for_a_lost_camera_ends_with_stop(monkeypatch: pytest.MonkeyPatch, health: Health) -> None:
-    monkeypatch.setattr("workers.camera.reading_thread._pauses_s", lambda: iter([3600.0]))
+    monkeypatch.setattr("workers.camera.reading_thread.backoff_s", lambda *_: iter([3600.0]))
     opened = threading.Event()
 
     def open_source(*_: object, **__: object) -> FakeSource:

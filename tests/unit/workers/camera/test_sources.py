@@ -1,7 +1,5 @@
 """Every kind of source on small real data: files made here, and a network camera that dies and comes back."""
 
-import itertools
-import random
 import socket
 import threading
 import time
@@ -19,7 +17,7 @@ from hypothesis import strategies as st
 from models.arrays import Picture
 from models.faces.pictures import encode_jpeg
 from streams.errors import BadPicture, SourceLost, SourceNotFound
-from workers.camera.sources import Source, backoff_s, open_source, redact_url
+from workers.camera.sources import Source, open_source, redact_url
 
 MAX_PIXELS = 640 * 480
 RED, GREEN, BLUE = (230, 20, 20), (20, 230, 20), (20, 20, 230)
@@ -367,32 +365,6 @@ def test_the_demo_is_a_live_camera_of_the_wanted_rate(monkeypatch: pytest.Monkey
 def test_demos_of_two_seeds_differ() -> None:
     a, b = (open_source("demo:calm", seed=seed, max_pixels=MAX_PIXELS).read() for seed in (1, 2))
     assert not np.array_equal(a, b)
-
-
-# Back-off
-
-
-@given(
-    base_s=st.floats(0.01, 10), cap_s=st.floats(0.01, 100), seed=st.integers(0, 2**32), n=st.integers(0, 2000)
-)
-def test_backoff_stays_under_its_doubling_ceiling_and_the_cap(
-    base_s: float, cap_s: float, seed: int, n: int
-) -> None:
-    waits = list(itertools.islice(backoff_s(base_s, cap_s, random.Random(seed)), n))
-    assert len(waits) == n
-    assert all(0 <= wait <= min(cap_s, base_s * 2 ** min(i, 60)) for i, wait in enumerate(waits))
-
-
-def test_backoff_grows_to_the_cap_and_uses_the_whole_range() -> None:
-    first, late = [], []
-    for seed in range(400):
-        waits = list(itertools.islice(backoff_s(1.0, 30.0, random.Random(seed)), 10))
-        first.append(waits[0])
-        late.append(waits[-1])
-    assert np.mean(first) == pytest.approx(0.5, abs=0.1)
-    assert np.mean(late) == pytest.approx(15, abs=3)
-    assert min(late) < 3
-    assert max(late) > 27
 
 
 # Secrets
