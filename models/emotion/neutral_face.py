@@ -80,7 +80,7 @@ class Estimate(NamedTuple):
 NOTHING: Final = Estimate()
 
 
-def baseline(state: Estimate) -> F32 | None:
+def current(state: Estimate) -> F32 | None:
     """The subject's own neutral face [K, 3] in the canonical face frame; None while it is not known."""
     return state.mean
 

@@ -8,7 +8,7 @@ face is learnt (``workers.stages.neutral_face_cache``, ``models.emotion.neutral_
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ from streams.store import neutral_face_store
 from workers import model_loading
 from workers.stages import stage
 from workers.stages.handler import Handler, Message, Outlet
-from workers.stages.neutral_face_cache import Baselines
+from workers.stages.neutral_face_cache import NeutralFaceCache
 
 NAME = "classify"
 
@@ -62,15 +62,9 @@ async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Hand
         yield ClassifyWorker(settings, outlet, classifier).handle
         return
     async with neutral_face_store.connect(settings) as store:
-        baselines = Baselines(store, settings, classifier.landmark_set)
-        keeping = asyncio.ensure_future(baselines.keep())
-        try:
-            yield ClassifyWorker(settings, outlet, classifier, baselines).handle
-        finally:
-            keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping  # else two writes could overlap, and an error would go unseen
-            await baselines.write()
+        neutral_faces = NeutralFaceCache(store, settings, classifier.landmark_set)
+        async with neutral_faces.writing():
+            yield ClassifyWorker(settings, outlet, classifier, neutral_faces).handle
 
 
 class Face(NamedTuple):
@@ -92,15 +86,19 @@ class Classified(NamedTuple):
 
 
 class ClassifyWorker:
-    """The stage's handler. Without `baselines`, every face is compared with the population's neutral face."""
+    """The stage's handler. Without `neutral_faces`, every face is compared with the population's."""
 
     def __init__(
-        self, settings: Settings, outlet: Outlet, classifier: Classifier, baselines: Baselines | None = None
+        self,
+        settings: Settings,
+        outlet: Outlet,
+        classifier: Classifier,
+        neutral_faces: NeutralFaceCache | None = None,
     ) -> None:
         self._settings = settings
         self._outlet = outlet
         self._events = EventMaker(classifier, settings)
-        self._baselines = baselines
+        self._neutral_faces = neutral_faces
 
     async def handle(self, batch: Sequence[Message]) -> None:
         faces: list[Face] = []
@@ -120,18 +118,18 @@ class ClassifyWorker:
         await asyncio.gather(*deliveries)
 
     async def _classify(self, faces: Sequence[Face]) -> list[EmotionEvent]:
-        if self._baselines is None:
+        if self._neutral_faces is None:
             return self._events.of(faces)
         with metrics.stage_duration_seconds.labels(NAME, "baselines").time():
-            own = await self._baselines.of([face.landmarks.subject_id for face in faces])
-            due = self._baselines.due(
+            own = await self._neutral_faces.of([face.landmarks.subject_id for face in faces])
+            due = self._neutral_faces.due(
                 (face.landmarks.subject_id, face.landmarks.captured_at_us) for face in faces
             )
         events, population = self._events.against(faces, own, due)
         with metrics.stage_duration_seconds.labels(NAME, "learn").time():
             for place, probabilities in population.items():
                 face = faces[place]
-                self._baselines.learn(
+                self._neutral_faces.learn(
                     face.landmarks.subject_id,
                     face.points,
                     probabilities,
@@ -190,13 +188,13 @@ class EventMaker:
         b, population = len(faces), self._classifier.population_baseline
         again = [place for place in due if own[place] is not None]
         points = np.array([face.points for face in faces] + [faces[place].points for place in again])
-        baselines = np.array(
+        neutral_faces = np.array(
             [population if mine is None else mine for mine in own] + [population] * len(again)
         )
         with metrics.stage_duration_seconds.labels(NAME, "classify").time():
-            classified = self._classifier.classify(points, baselines, self._bias)
+            classified = self._classifier.classify(points, neutral_faces, self._bias)
         with metrics.stage_duration_seconds.labels(NAME, "explain").time():
-            told = self._told(points[:b], baselines[:b], [mine is not None for mine in own], classified)
+            told = self._told(points[:b], neutral_faces[:b], [mine is not None for mine in own], classified)
             events = [self._event(*each) for each in zip(faces, told, strict=True)]
         if not due:
             return Classified(events, {})
@@ -222,7 +220,7 @@ class EventMaker:
     def _told(
         self,
         points: NDArray[np.float32],
-        baselines: NDArray[np.float32],
+        neutral_faces: NDArray[np.float32],
         own: Sequence[bool],
         classified: Classification,
     ) -> "list[_Told]":
@@ -233,7 +231,7 @@ class EventMaker:
             self._classifier.landmark_set,
             classified.attributions[:b],
             points,
-            baselines,
+            neutral_faces,
             targets,
             own,
             top=self._top,

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
@@ -82,14 +82,8 @@ async def _hand_over(settings: Settings) -> AsyncIterator[HandOver | None]:
         return
     async with camera_track_store.connect(settings) as store:
         hand_over = HandOver(store)
-        keeping = asyncio.ensure_future(hand_over.keep())
-        try:
+        async with hand_over.writing():
             yield hand_over
-        finally:
-            keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping  # else two writes could overlap, and an error would go unseen
-            await hand_over.write()
 
 
 class LandmarksWorker:
@@ -141,7 +135,7 @@ class LandmarksWorker:
         if is_stale(frame, time.time_ns() // 1000, self._settings.max_frame_age_ms):
             metrics.frames_total.labels(NAME, frame.camera_id, "stale").inc()
             return None
-        resumed = await self._hand_over.meet(frame.camera_id) if self._hand_over else ()
+        resumed = await self._hand_over.take_up(frame.camera_id) if self._hand_over else ()
         return _Work(frame, resumed, Future())
 
     def _find_all(self, works: Sequence["_Work"]) -> None:

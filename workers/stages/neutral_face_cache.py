@@ -1,14 +1,13 @@
 """Which neutral face each subject is compared with: in memory, and in Redis for after a restart or rebalance.
 
 Redis is asked once for each subject that comes into view, and written to each second, beside the stream.
-While it does not answer, the stage goes on with what it has in memory: the stream waits for Redis once, half
-a second at most, and from then on it is only asked in the background whether it is back.
+While it does not answer, the stage goes on with what it has in memory (``write_behind``).
 """
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,19 +15,17 @@ from numpy.typing import NDArray
 
 from models.emotion import neutral_face
 from models.faces.landmark_set import LandmarkSet
-from streams import logs, metrics
-from streams.errors import ServiceUnavailable
+from streams import metrics
 from streams.settings import Settings
 from streams.store import neutral_face_store
 from streams.store.neutral_face_store import NeutralFace, NeutralFaceStore
+from workers.stages.write_behind import WriteBehind
 
 MAX_SUBJECTS = 1024
 """Kept in memory, at most 26 KB each; of more, the longest unseen are forgotten here, not in Redis."""
 IDLE_S = 10.0
 """A subject unseen for so long is forgotten too: another worker may have it, and know it better."""
 WRITE_EVERY_S = 1.0
-
-log = logs.get("mien.stage")
 
 
 @dataclass(slots=True)
@@ -41,21 +38,26 @@ class _Known:
     written_at_s: float
 
 
-class Baselines:
-    """Use from one event loop; run :meth:`keep` beside the stream and :meth:`write` at its end."""
+class NeutralFaceCache:
+    """Use from one event loop, within :meth:`writing`."""
 
     def __init__(self, store: NeutralFaceStore, settings: Settings, landmark_set: LandmarkSet) -> None:
         self._store = store
         self._landmark_set = landmark_set
         self._refresh_s = settings.subject_ttl_s / 4
         self._subjects: OrderedDict[str, _Known] = OrderedDict()  # the one seen last is the last
-        self._unwritten: OrderedDict[str, NeutralFace] = OrderedDict()
-        self._answers = True  # whether Redis did, the last time
+        self._behind: WriteBehind[NeutralFace] = WriteBehind(
+            store,
+            metrics.neutral_store_failures_total,
+            away="neutral faces are in memory only until redis answers",
+            back="redis answers again: neutral faces are kept",
+            at_most=MAX_SUBJECTS,
+        )
 
     async def of(self, subject_ids: Sequence[str]) -> list[NDArray[np.float32] | None]:
         """Each one's own neutral face [K, 3]; None where it is not known."""
-        await self._meet(dict.fromkeys(subject_ids))
-        return [neutral_face.baseline(self._subjects[subject_id].estimate) for subject_id in subject_ids]
+        await self._remember(dict.fromkeys(subject_ids))
+        return [neutral_face.current(self._subjects[subject_id].estimate) for subject_id in subject_ids]
 
     def due(self, frames: Iterable[tuple[str, int]]) -> list[int]:
         """Which of these frames (subject, captured-at in µs) :meth:`learn` wants, by their place."""
@@ -88,33 +90,15 @@ class Baselines:
         if known.estimate.readings != before:
             self._keep_in_redis(subject_id, known)
 
-    async def keep(self) -> None:
-        """Writes what is new, each second."""
-        while True:
-            await asyncio.sleep(WRITE_EVERY_S)
-            await self.write()
-            self._forget_idle()
-            metrics.own_neutral_subjects.set(
-                sum(neutral_face.baseline(known.estimate) is not None for known in self._subjects.values())
-            )
+    def writing(self) -> AbstractAsyncContextManager[None]:
+        """Writes what is new each second, until the block ends."""
+        return self._behind.writing(WRITE_EVERY_S, self._forget_and_count)
 
     async def write(self) -> None:
         """Writes what Redis does not have yet, if it answers."""
-        writing = dict(self._unwritten)
-        try:
-            if writing:
-                await self._store.write(writing)
-            elif not self._answers:
-                await self._store.ping()
-        except ServiceUnavailable as exc:
-            self._failed("write", exc)
-            return
-        self._answered()
-        for subject_id, face in writing.items():
-            if self._unwritten.get(subject_id) is face:  # else there is a newer one already
-                del self._unwritten[subject_id]
+        await self._behind.write()
 
-    async def _meet(self, subject_ids: Mapping[str, None]) -> None:
+    async def _remember(self, subject_ids: Mapping[str, None]) -> None:
         now_s = time.monotonic()
         for subject_id in subject_ids:
             known = self._subjects.setdefault(subject_id, _Known(neutral_face.NOTHING, False, now_s, now_s))
@@ -125,18 +109,14 @@ class Baselines:
         while len(self._subjects) > max(MAX_SUBJECTS, len(subject_ids)):
             self._subjects.popitem(last=False)
         unasked = [subject_id for subject_id in subject_ids if not self._subjects[subject_id].asked]
-        if not unasked or not self._answers:
-            return
-        try:
-            found = await self._store.read(unasked)
-        except ServiceUnavailable as exc:
-            self._failed("read", exc)
+        found = await self._behind.ask(self._store.read, unasked) if unasked else None
+        if found is None:
             return
         for subject_id in unasked:
             known = self._subjects[subject_id]
             known.asked = True
             # What was not written yet is newer. And while Redis was away, something may have been learnt.
-            face = self._unwritten.get(subject_id) or found.get(subject_id)
+            face = self._behind.unwritten.get(subject_id) or found.get(subject_id)
             kept = face and self._estimate(face)
             if kept and kept.weight > known.estimate.weight:
                 known.estimate = kept._replace(pending=known.estimate.pending)
@@ -146,12 +126,12 @@ class Baselines:
         if state.mean is None:
             return
         known.written_at_s = time.monotonic()
-        self._unwritten[subject_id] = neutral_face_store.pack(
-            self._landmark_set.id, state.mean, state.weight, state.readings, state.read_at_us
+        self._behind.put(
+            subject_id,
+            neutral_face_store.pack(
+                self._landmark_set.id, state.mean, state.weight, state.readings, state.read_at_us
+            ),
         )
-        self._unwritten.move_to_end(subject_id)
-        while len(self._unwritten) > MAX_SUBJECTS:  # Redis is away for long
-            self._unwritten.popitem(last=False)
 
     def _estimate(self, face: NeutralFace) -> neutral_face.Estimate | None:
         set_ = self._landmark_set
@@ -167,21 +147,16 @@ class Baselines:
             counted_at_us=face.read_at_us,
         )
 
+    def _forget_and_count(self) -> None:
+        self._forget_idle()
+        metrics.own_neutral_subjects.set(
+            sum(neutral_face.current(known.estimate) is not None for known in self._subjects.values())
+        )
+
     def _forget_idle(self) -> None:
         """Not while Redis is away: what is in memory is all that there is then."""
-        while self._answers and self._subjects:
+        while self._behind.answers and self._subjects:
             subject_id, known = next(iter(self._subjects.items()))
             if time.monotonic() - known.seen_at_s < IDLE_S:
                 return
             del self._subjects[subject_id]
-
-    def _failed(self, operation: str, exc: ServiceUnavailable) -> None:
-        metrics.neutral_store_failures_total.labels(operation).inc()
-        if self._answers:
-            log.warning("neutral faces are in memory only until redis answers", error=str(exc))
-        self._answers = False
-
-    def _answered(self) -> None:
-        if not self._answers:
-            log.info("redis answers again: neutral faces are kept")
-        self._answers = True

@@ -4,48 +4,49 @@ Redis is asked once for each camera that comes into view, or comes back after a 
 may have had it. It is written to a few times a second, beside the stream, and at the end. So after a SIGTERM
 ids go on from the last frame, after a SIGKILL from at most `WRITE_EVERY_S` before it.
 
-While it does not answer, the stage goes on: the stream waits for Redis once, half a second at most, and from
-then on it is only asked in the background whether it is back.
+While it does not answer, the stage goes on (``write_behind``).
 """
 
-import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.faces.engine import Roi
 from models.faces.tracking import Track
-from streams import logs, metrics
-from streams.errors import ServiceUnavailable
+from streams import metrics
 from streams.store.camera_track_store import CameraTracks, CameraTracksStore, TrackRecord
+from workers.stages.write_behind import WriteBehind
 
 WRITE_EVERY_S = 0.4
 IDLE_S = 2.0
 """A camera unseen for so long may have been another worker's meanwhile."""
 FORGET_S = 60.0
 
-log = logs.get("mien.stage")
-
 
 @dataclass(slots=True)
 class _Camera:
     seen_at_s: float  # monotonic
     captured_at_us: int = -1
-    tracks: tuple[Track, ...] = ()
-    in_redis: bool = True  # whether Redis has just these tracks
+    anybody: bool = False  # whether it has tracks
 
 
 class HandOver:
-    """Use from one event loop; run :meth:`keep` beside the stream and :meth:`write` at its end."""
+    """Use from one event loop, within :meth:`writing`."""
 
     def __init__(self, store: CameraTracksStore) -> None:
         self._store = store
         self._cameras: dict[str, _Camera] = {}
-        self._answers = True  # whether Redis did, the last time
+        self._behind = WriteBehind(
+            store,
+            metrics.hand_over_failures_total,
+            away="ids will not survive a rebalance until redis answers",
+            back="redis answers again: ids are handed over",
+        )
 
-    async def meet(self, camera_id: str) -> tuple[Track, ...]:
+    async def take_up(self, camera_id: str) -> tuple[Track, ...]:
         """Before each frame: the tracks that another worker left, newer than ours; none most of the time."""
         now_s = time.monotonic()
         camera = self._cameras.get(camera_id)
@@ -54,13 +55,7 @@ class HandOver:
             return ()
         camera = self._cameras.setdefault(camera_id, _Camera(now_s))
         camera.seen_at_s = now_s
-        if not self._answers:
-            return ()
-        try:
-            record = await self._store.read(camera_id)
-        except ServiceUnavailable as exc:
-            self._failed("read", exc)
-            return ()
+        record = await self._behind.ask(self._store.read, camera_id)
         if record is None or record.captured_at_us <= camera.captured_at_us:
             return ()
         metrics.resumed_tracks_total.labels(camera_id).inc(len(record.tracks))
@@ -69,51 +64,24 @@ class HandOver:
     def note(self, camera_id: str, captured_at_us: int, tracks: Sequence[Track]) -> None:
         """After each frame: what is known now."""
         camera = self._cameras.setdefault(camera_id, _Camera(time.monotonic()))
-        if tracks or camera.tracks:
-            camera.in_redis = False
-        camera.captured_at_us, camera.tracks = captured_at_us, tuple(tracks)
+        if tracks or camera.anybody or camera_id in self._behind.unwritten:
+            self._behind.put(camera_id, CameraTracks(captured_at_us, tuple(map(_record_of, tracks))))
+        camera.captured_at_us, camera.anybody = captured_at_us, bool(tracks)
 
-    async def keep(self) -> None:
-        """Writes what is new, a few times a second."""
-        while True:
-            await asyncio.sleep(WRITE_EVERY_S)
-            await self.write()
-            self.forget_quiet()
+    def writing(self) -> AbstractAsyncContextManager[None]:
+        """Writes what is new a few times a second, until the block ends."""
+        return self._behind.writing(WRITE_EVERY_S, self.forget_quiet)
 
     async def write(self) -> None:
         """Writes what Redis does not have yet, if it answers."""
-        writing = {
-            camera_id: (camera, CameraTracks(camera.captured_at_us, tuple(map(_record_of, camera.tracks))))
-            for camera_id, camera in self._cameras.items()
-            if not camera.in_redis
-        }
-        try:
-            if writing:
-                await self._store.write({camera_id: record for camera_id, (_, record) in writing.items()})
-            elif not self._answers:
-                await self._store.ping()
-        except ServiceUnavailable as exc:
-            self._failed("write", exc)
-            return
-        self._answered()
-        for camera, record in writing.values():
-            camera.in_redis = camera.captured_at_us == record.captured_at_us
+        await self._behind.write()
 
     def forget_quiet(self) -> None:
-        """Cameras that no frame came from for long."""
+        """Forgets the cameras that no frame came from for long."""
         oldest_s = time.monotonic() - FORGET_S
-        self._cameras = {id_: c for id_, c in self._cameras.items() if c.seen_at_s >= oldest_s}
-
-    def _failed(self, operation: str, exc: ServiceUnavailable) -> None:
-        metrics.hand_over_failures_total.labels(operation).inc()
-        if self._answers:
-            log.warning("ids will not survive a rebalance until redis answers", error=str(exc))
-        self._answers = False
-
-    def _answered(self) -> None:
-        if not self._answers:
-            log.info("redis answers again: ids are handed over")
-        self._answers = True
+        for camera_id in [id_ for id_, camera in self._cameras.items() if camera.seen_at_s < oldest_s]:
+            del self._cameras[camera_id]
+            self._behind.unwritten.pop(camera_id, None)
 
 
 def _record_of(track: Track) -> TrackRecord:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.emotion import neutral_face
 from models.emotion.classifier import Classifier
-from models.emotion.neutral_face import NOTHING, READING, Estimate, baseline, due, update
+from models.emotion.neutral_face import NOTHING, READING, Estimate, current, due, update
 
 EMOTIONS = Classifier.load().emotions
 K = 12
@@ -55,7 +55,7 @@ def after(frames: Iterable[Frame], state: Estimate = NOTHING, *, usable: bool = 
 
 def off(state: Estimate, face: np.ndarray = REST) -> float:
     """RMS distance of the baseline from a face."""
-    mine = baseline(state)
+    mine = current(state)
     assert mine is not None
     return float(np.sqrt(((mine - face) ** 2).sum(-1).mean()))
 
@@ -74,8 +74,8 @@ def test_the_order_of_the_probabilities_is_the_models() -> None:
 
 
 def test_a_face_at_rest_becomes_its_own_baseline_in_seconds_and_closer_than_its_frames() -> None:
-    assert baseline(NOTHING) is None
-    assert baseline(after(shown(REST, CALM, 3.5))) is None
+    assert current(NOTHING) is None
+    assert current(after(shown(REST, CALM, 3.5))) is None
     state = after(shown(REST, CALM, 5))
     assert off(state) < JITTER
 
@@ -107,16 +107,16 @@ def test_neither_a_fast_nor_a_slow_camera_makes_it_sooner_than_four_seconds(fps:
 def test_what_no_resting_face_looks_like_never_becomes_neutral(probabilities: np.ndarray) -> None:
     state = after(shown(SMILE, probabilities, 20 * 60))
 
-    assert baseline(state) is None
+    assert current(state) is None
     assert state.pending == ()
-    assert baseline(after(shown(REST, CALM, 5, start_s=20 * 60), state)) is not None
+    assert current(after(shown(REST, CALM, 5, start_s=20 * 60), state)) is not None
 
 
 def test_a_long_smile_changes_nothing_of_what_is_known() -> None:
     known = after(shown(REST, CALM, 10))
     state = after(shown(SMILE, SMILING, 30 * 60, start_s=10), known)
 
-    assert np.array_equal(baseline(state), baseline(known))
+    assert np.array_equal(current(state), current(known))
     assert state.weight == known.weight
 
 
@@ -158,13 +158,13 @@ def test_the_most_restful_looks_are_read() -> None:
 def test_a_resting_face_that_looks_sad_or_angry_becomes_neutral_in_minutes_not_in_seconds() -> None:
     for seed, look in enumerate((SAD, ANGRY)):
         frames = shown(REST, look, 5 * 60, seed=seed)
-        assert baseline(after(frames[: 2 * 60 * FPS])) is None
+        assert current(after(frames[: 2 * 60 * FPS])) is None
         assert off(after(frames)) < JITTER
 
 
 def test_one_that_looks_calm_now_and_then_needs_not_so_long() -> None:
     frames = [(REST, CALM if i % (4 * FPS) < FPS else SAD, i / FPS) for i in range(30 * FPS)]
-    assert baseline(after(frames)) is not None
+    assert current(after(frames)) is not None
 
 
 def test_long_sadness_hardly_moves_a_calm_neutral_face() -> None:
@@ -227,7 +227,7 @@ def test_frames_out_of_turn_change_nothing() -> None:
 
 def test_a_clock_that_is_set_back_does_not_stop_it() -> None:
     future = after(shown(REST, SMILING, 10, start_s=10 * 365 * 24 * 3600))
-    assert baseline(after(shown(REST, CALM, 5), future)) is not None
+    assert current(after(shown(REST, CALM, 5), future)) is not None
 
     known = after(shown(REST, CALM, 5, start_s=3600))
     assert after(shown(REST, CALM, 5), known).weight > known.weight
@@ -236,16 +236,16 @@ def test_a_clock_that_is_set_back_does_not_stop_it() -> None:
 def test_the_baseline_cannot_be_changed_from_outside() -> None:
     frames = shown(REST, CALM, 5)
     state = after(frames)
-    before = np.array(baseline(state))
+    before = np.array(current(state))
     for points, _, _ in frames:
         points[:] = 9.0
     pending = after([(points := REST.copy(), CALM, 0.0)])
     points[:] = 9.0
 
-    assert np.array_equal(baseline(state), before)
+    assert np.array_equal(current(state), before)
     assert np.array_equal(pending.pending[0].points, REST)
     with pytest.raises(ValueError, match="read-only"):
-        baseline(state)[:] = 0  # type: ignore[index]
+        current(state)[:] = 0  # type: ignore[index]
 
 
 def test_the_state_stays_small() -> None:

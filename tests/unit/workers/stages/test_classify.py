@@ -29,7 +29,7 @@ from streams.store import neutral_face_store
 from streams.store.neutral_face_store import NeutralFace
 from workers.stages.classify import ClassifyWorker, EventMaker, open_handler
 from workers.stages.handler import Message
-from workers.stages.neutral_face_cache import Baselines
+from workers.stages.neutral_face_cache import NeutralFaceCache
 
 CLASSIFIER = Classifier.load()
 BASELINE = CLASSIFIER.population_baseline
@@ -348,8 +348,8 @@ KNOWN = neutral_face_store.pack(CLASSIFIER.landmark_set.id, OWN, 30.0, 3, 1)
 
 def with_baselines(outlet: Any, faces: dict[str, NeutralFace] | None) -> ClassifyWorker:
     chosen = Settings(min_confidence=0.0)
-    baselines = Baselines(TableStore(faces), chosen, CLASSIFIER.landmark_set)  # type: ignore[arg-type]
-    return ClassifyWorker(chosen, outlet, CLASSIFIER, baselines)
+    cache = NeutralFaceCache(TableStore(faces), chosen, CLASSIFIER.landmark_set)  # type: ignore[arg-type]
+    return ClassifyWorker(chosen, outlet, CLASSIFIER, cache)
 
 
 async def test_each_subject_is_compared_with_its_own_neutral_face_if_it_is_known(
@@ -435,12 +435,12 @@ async def test_a_wrong_own_face_does_not_confirm_itself(outlet: Any, face: Make)
     for start in range(0, 640, 64):
         await worker.handle([at_rest(face, start + number, SMILE) for number in range(64)])
     assert published(outlet)[-1].explanation.baseline == "subject"
-    assert worker._baselines is not None
-    assert worker._baselines._subjects["yard:new"].estimate.readings == 1
+    assert worker._neutral_faces is not None
+    assert worker._neutral_faces._subjects["yard:new"].estimate.readings == 1
 
     for start in range(640, 768, 64):
         await worker.handle([at_rest(face, start + number) for number in range(64)])
-    (mine,) = await worker._baselines.of(["yard:new"])
+    (mine,) = await worker._neutral_faces.of(["yard:new"])
     assert mine is not None
     assert np.abs(mine - OWN).max() < 0.1 * np.abs(SMILE - OWN).max()
 
@@ -464,11 +464,11 @@ async def test_an_own_face_is_learnt_alike_at_each_operating_point(outlet: Any, 
     estimates = []
     for name in points:
         chosen = Settings(operating_point=name)
-        baselines = Baselines(TableStore({}), chosen, CLASSIFIER.landmark_set)  # type: ignore[arg-type]
-        worker = ClassifyWorker(chosen, outlet, replace(CLASSIFIER, operating_points=points), baselines)
+        cache = NeutralFaceCache(TableStore({}), chosen, CLASSIFIER.landmark_set)  # type: ignore[arg-type]
+        worker = ClassifyWorker(chosen, outlet, replace(CLASSIFIER, operating_points=points), cache)
         for start in (0, 64):
             await worker.handle([at_rest(face, start + number) for number in range(64)])
-        estimates.append(baselines._subjects["yard:new"].estimate)
+        estimates.append(cache._subjects["yard:new"].estimate)
     accurate, balanced = estimates
 
     assert accurate.readings == balanced.readings > 0
@@ -491,11 +491,11 @@ async def test_a_batch_that_is_tried_again_teaches_once(outlet: Any, face: Make)
     outlet.undelivered = [KafkaTimeoutError()]
     with pytest.raises(KafkaTimeoutError):
         await worker.handle(batch)
-    assert worker._baselines is not None
-    once = worker._baselines._subjects["yard:new"].estimate
+    assert worker._neutral_faces is not None
+    once = worker._neutral_faces._subjects["yard:new"].estimate
     await worker.handle(batch)
 
-    assert worker._baselines._subjects["yard:new"].estimate is once
+    assert worker._neutral_faces._subjects["yard:new"].estimate is once
 
 
 async def test_switched_off_it_needs_no_redis(outlet: Any, face: Make) -> None:

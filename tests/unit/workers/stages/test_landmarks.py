@@ -500,7 +500,7 @@ async def test_a_broken_frame_costs_neither_the_others_nor_the_ids(engine: FakeE
     (before,) = taken_up.of(Frame("lobby", 0, now_us() - 100_000, (320, 240), "live", "", JPEG))
 
     class LeftTracks:
-        async def meet(self, camera_id: str) -> Sequence[Track]:
+        async def take_up(self, camera_id: str) -> Sequence[Track]:
             _, tracks = tracks_of.pop(camera_id, (0, ()))
             return tracks
 

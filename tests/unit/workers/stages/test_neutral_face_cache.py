@@ -1,4 +1,4 @@
-"""Baselines of subjects in memory and in Redis: restarts, a Redis that is away, and bounds."""
+"""Neutral faces of subjects in memory and in Redis: restarts, a Redis that is away, and bounds."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from streams.settings import Settings
 from streams.store import neutral_face_store
 from streams.store.neutral_face_store import NeutralFace, NeutralFaceStore, neutral_key, pack
 from workers.stages import neutral_face_cache as module
-from workers.stages.neutral_face_cache import Baselines
+from workers.stages.neutral_face_cache import NeutralFaceCache
 
 SET = Classifier.load().landmark_set
 REST = np.random.default_rng(1).normal(0, 0.5, (len(SET), 3)).astype(np.float32)
@@ -71,19 +71,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return forward
 
 
-def made(store: Any) -> Baselines:
-    return Baselines(store, SETTINGS, SET)
+def made(store: Any) -> NeutralFaceCache:
+    return NeutralFaceCache(store, SETTINGS, SET)
 
 
 async def rest(
-    baselines: Baselines, *subject_ids: str, start_s: float = 0.0, seconds: float = READ_S
+    cache: NeutralFaceCache, *subject_ids: str, start_s: float = 0.0, seconds: float = READ_S
 ) -> None:
     """Shows faces at rest, at 10 frames a second."""
     for tenth in range(round(seconds * 10)):
         at_us = T0_US + round((start_s + tenth / 10) * 1e6)
-        await baselines.of(subject_ids)
-        for place in baselines.due([(subject_id, at_us) for subject_id in subject_ids]):
-            baselines.learn(subject_ids[place], REST, CALM, at_us, usable=True)
+        await cache.of(subject_ids)
+        for place in cache.due([(subject_id, at_us) for subject_id in subject_ids]):
+            cache.learn(subject_ids[place], REST, CALM, at_us, usable=True)
 
 
 @pytest.fixture
@@ -112,35 +112,35 @@ async def test_a_subject_gets_its_own_and_another_worker_has_it_at_once(
 
 
 async def test_redis_is_asked_once_for_each_subject_and_written_to_only_what_is_new(store: FakeStore) -> None:
-    baselines = made(store)
-    await rest(baselines, "a", "b")
-    await baselines.of(["c", "a"])
+    cache = made(store)
+    await rest(cache, "a", "b")
+    await cache.of(["c", "a"])
     assert store.reads == [["a", "b"], ["c"]]
 
-    await baselines.write()
-    await baselines.write()
+    await cache.write()
+    await cache.write()
     assert [set(written) for written in store.writes] == [{"a", "b"}]
-    await rest(baselines, "b", start_s=READ_S)
-    await baselines.write()
+    await rest(cache, "b", start_s=READ_S)
+    await cache.write()
     assert [set(written) for written in store.writes] == [{"a", "b"}, {"b"}]
 
 
 async def test_while_redis_is_away_it_goes_on_and_does_not_ask_in_vain(store: FakeStore) -> None:
     store.away = True
-    baselines = made(store)
+    cache = made(store)
     failures = metrics.neutral_store_failures_total.labels("read")._value.get()
-    await rest(baselines, "a")
-    assert np.allclose((await baselines.of(["a"]))[0], REST)
-    await baselines.of(["b"])
+    await rest(cache, "a")
+    assert np.allclose((await cache.of(["a"]))[0], REST)
+    await cache.of(["b"])
     assert store.reads == [["a"]]
     assert metrics.neutral_store_failures_total.labels("read")._value.get() == failures + 1
-    await baselines.write()
+    await cache.write()
     assert store.writes == []
 
     store.away = False
-    await baselines.write()
+    await cache.write()
     assert set(store.faces) == {"a"}
-    await baselines.of(["a", "b"])
+    await cache.of(["a", "b"])
     assert store.reads == [["a"], ["a", "b"]]
 
 
@@ -150,12 +150,12 @@ async def test_what_redis_knows_is_used_when_it_is_back_unless_memory_knows_more
         "less": pack(SET.id, REST + 1, 0.3, 1, T0_US),
     }
     store.away = True
-    baselines = made(store)
-    await rest(baselines, "known", "less")
+    cache = made(store)
+    await rest(cache, "known", "less")
     store.away = False
-    await baselines.write()  # now "known" is overwritten by what is newer
+    await cache.write()  # now "known" is overwritten by what is newer
     store.faces["known"] = pack(SET.id, REST + 1, 500.0, 30, T0_US)
-    known, less = await baselines.of(["known", "less"])
+    known, less = await cache.of(["known", "less"])
 
     assert np.allclose(known, REST + 1)
     assert np.allclose(less, REST)
@@ -166,38 +166,38 @@ async def test_a_foreign_landmark_set_or_too_few_points_are_learnt_anew(
     store: FakeStore, foreign: str
 ) -> None:
     store.faces = {"a": pack(foreign, REST[:7], 500.0, 30, T0_US)}
-    baselines = made(store)
-    assert await baselines.of(["a"]) == [None]
-    await rest(baselines, "a")
-    assert np.allclose((await baselines.of(["a"]))[0], REST)
+    cache = made(store)
+    assert await cache.of(["a"]) == [None]
+    await rest(cache, "a")
+    assert np.allclose((await cache.of(["a"]))[0], REST)
 
 
 async def test_a_write_that_fails_is_tried_again_with_the_newest(store: FakeStore) -> None:
-    baselines = made(store)
-    await rest(baselines, "a")
+    cache = made(store)
+    await rest(cache, "a")
     store.away = True
-    await baselines.write()
-    await rest(baselines, "a", start_s=READ_S)
+    await cache.write()
+    await rest(cache, "a", start_s=READ_S)
     store.away = False
-    await baselines.write()
+    await cache.write()
 
     (written,) = store.writes
     assert written["a"].readings == 2
 
 
 async def test_what_is_learnt_during_a_write_is_written_next(store: FakeStore) -> None:
-    baselines = made(store)
-    await rest(baselines, "a")
+    cache = made(store)
+    await rest(cache, "a")
     quick = store.write
 
     async def slow(faces: Mapping[str, NeutralFace]) -> None:
-        await rest(baselines, "a", start_s=READ_S)
+        await rest(cache, "a", start_s=READ_S)
         await quick(faces)
 
     store.write = slow  # type: ignore[method-assign]
-    await baselines.write()
+    await cache.write()
     store.write = quick  # type: ignore[method-assign]
-    await baselines.write()
+    await cache.write()
     assert [written["a"].readings for written in store.writes] == [1, 2]
 
 
@@ -205,66 +205,66 @@ async def test_memory_is_bounded_and_redis_has_what_was_forgotten(
     store: FakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_SUBJECTS", 3)
-    baselines = made(store)
-    await rest(baselines, "a")
-    await baselines.of(["b", "c", "d"])
-    assert list(baselines._subjects) == ["b", "c", "d"]
-    assert np.allclose((await baselines.of(["a"]))[0], REST)  # not written yet, but not lost either
-    await baselines.write()
-    await baselines.of(["b", "c", "d"])
-    assert np.allclose((await baselines.of(["a"]))[0], REST)
+    cache = made(store)
+    await rest(cache, "a")
+    await cache.of(["b", "c", "d"])
+    assert list(cache._subjects) == ["b", "c", "d"]
+    assert np.allclose((await cache.of(["a"]))[0], REST)  # not written yet, but not lost either
+    await cache.write()
+    await cache.of(["b", "c", "d"])
+    assert np.allclose((await cache.of(["a"]))[0], REST)
 
     many = [f"s{n}" for n in range(9)]  # a batch larger than the memory is still served
-    assert await baselines.of(many) == [None] * 9
+    assert await cache.of(many) == [None] * 9
     store.away = True
-    await rest(baselines, *many)
-    assert len(baselines._unwritten) == 3
+    await rest(cache, *many)
+    assert len(cache._behind.unwritten) == 3
 
 
 async def test_who_is_away_for_long_is_asked_of_redis_again(
     store: FakeStore, clock: Callable[[float], None]
 ) -> None:
-    baselines = made(store)
-    await rest(baselines, "a", "b")
-    await baselines.write()
+    cache = made(store)
+    await rest(cache, "a", "b")
+    await cache.write()
     store.faces["a"] = pack(SET.id, REST + 1, 500.0, 30, T0_US)  # another worker had it meanwhile
     clock(module.IDLE_S / 2)
-    await baselines.of(["b"])
+    await cache.of(["b"])
     clock(module.IDLE_S / 2 + 1)
-    baselines._forget_idle()
+    cache._forget_idle()
 
-    assert list(baselines._subjects) == ["b"]
-    assert np.allclose((await baselines.of(["a"]))[0], REST + 1)
+    assert list(cache._subjects) == ["b"]
+    assert np.allclose((await cache.of(["a"]))[0], REST + 1)
 
 
 async def test_while_redis_is_away_nobody_is_forgotten_for_idling(
     store: FakeStore, clock: Callable[[float], None]
 ) -> None:
     store.away = True
-    baselines = made(store)
-    await rest(baselines, "a")
+    cache = made(store)
+    await rest(cache, "a")
     clock(10 * module.IDLE_S)
-    baselines._forget_idle()
-    assert np.allclose((await baselines.of(["a"]))[0], REST)
+    cache._forget_idle()
+    assert np.allclose((await cache.of(["a"]))[0], REST)
 
 
 async def test_one_who_smiles_for_long_does_not_expire(
     store: FakeStore, clock: Callable[[float], None]
 ) -> None:
-    baselines = made(store)
-    await rest(baselines, "a")
-    await baselines.write()
+    cache = made(store)
+    await rest(cache, "a")
+    await cache.write()
     clock(SETTINGS.subject_ttl_s / 4 + 1)
-    await baselines.of(["a"])
-    await baselines.write()
+    await cache.of(["a"])
+    await cache.write()
     assert [set(written) for written in store.writes] == [{"a"}, {"a"}]
 
 
 async def test_frames_of_one_batch_are_not_all_looked_at(store: FakeStore) -> None:
-    baselines = made(store)
-    await baselines.of(["a", "b"])
+    cache = made(store)
+    await cache.of(["a", "b"])
     frames = [(who, T0_US + tenth * 100_000) for tenth in range(10) for who in ("a", "b")]
-    wanted = [frames[place] for place in baselines.due(frames)]
+    wanted = [frames[place] for place in cache.due(frames)]
 
     assert [at_us - T0_US for who, at_us in wanted if who == "a"] == [0, 300_000, 600_000, 900_000]
     assert sum(who == "b" for who, _ in wanted) == 4
@@ -278,12 +278,10 @@ async def test_beside_the_stream_it_writes_forgets_and_counts(
     store: FakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "WRITE_EVERY_S", 0.01)
-    baselines = made(store)
-    await rest(baselines, "a")
-    await baselines.of(["b"])
-    keeping = asyncio.ensure_future(baselines.keep())
-    async with asyncio.timeout(20):
+    cache = made(store)
+    await rest(cache, "a")
+    await cache.of(["b"])
+    async with asyncio.timeout(20), cache.writing():
         while not store.writes or metrics.own_neutral_subjects._value.get() != 1:
             await asyncio.sleep(0.01)
-    keeping.cancel()
     assert set(store.faces) == {"a"}

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from streams import metrics
 from streams.errors import RedisUnavailable
 from streams.store.camera_track_store import CameraTracks
 from workers.stages import track_hand_over as module
+from workers.stages import write_behind
 from workers.stages.track_hand_over import FORGET_S, IDLE_S, HandOver
 
 AT_US = 1_764_000_000_000_000
@@ -77,18 +77,18 @@ def made(store: Any) -> HandOver:
 async def test_the_next_worker_gets_what_the_last_one_knew(store: FakeStore) -> None:
     first, second = made(store), made(store)
     tracks = (a_track("yard:a"), a_track("yard:b", AT_US - 5))
-    assert await first.meet("yard") == ()
+    assert await first.take_up("yard") == ()
     first.note("yard", AT_US, tracks)
     await first.write()
 
-    taken = await second.meet("yard")
+    taken = await second.take_up("yard")
     for was, now in zip(tracks, taken, strict=True):
         assert np.array_equal(was.box_xyxy_px, now.box_xyxy_px)
         assert now.box_xyxy_px.dtype == np.float32
         assert now.roi == was.roi
         assert now._replace(box_xyxy_px=was.box_xyxy_px) == was
-    assert await second.meet("hall") == ()
-    assert await second.meet("yard") == ()  # once is enough
+    assert await second.take_up("hall") == ()
+    assert await second.take_up("yard") == ()  # once is enough
     assert store.reads == ["yard", "yard", "hall"]
 
 
@@ -127,17 +127,17 @@ async def test_a_camera_that_comes_back_is_asked_for_again(
     store: FakeStore, clock: Callable[[float], None]
 ) -> None:
     mine, other = made(store), made(store)
-    await mine.meet("yard")
+    await mine.take_up("yard")
     mine.note("yard", AT_US, [a_track("yard:a")])
     await mine.write()
     clock(IDLE_S + 0.1)
-    assert await mine.meet("yard") == ()  # what is there is our own
+    assert await mine.take_up("yard") == ()  # what is there is our own
     other.note("yard", AT_US + 9, [a_track("yard:b")])
     await other.write()
     clock(IDLE_S - 0.1)
-    assert await mine.meet("yard") == ()  # it was not away
+    assert await mine.take_up("yard") == ()  # it was not away
     clock(IDLE_S + 0.1)
-    assert [track.subject_id for track in await mine.meet("yard")] == ["yard:b"]
+    assert [track.subject_id for track in await mine.take_up("yard")] == ["yard:b"]
 
 
 async def test_without_redis_frames_go_on_and_wait_for_it_once(store: FakeStore) -> None:
@@ -147,7 +147,7 @@ async def test_without_redis_frames_go_on_and_wait_for_it_once(store: FakeStore)
     hand_over = made(store)
     store.away = True
     before = failures("read"), failures("write")
-    assert await hand_over.meet("yard") == await hand_over.meet("hall") == ()
+    assert await hand_over.take_up("yard") == await hand_over.take_up("hall") == ()
     assert store.reads == ["yard"]
     await hand_over.write()
     hand_over.note("yard", AT_US, [a_track()])
@@ -158,7 +158,7 @@ async def test_without_redis_frames_go_on_and_wait_for_it_once(store: FakeStore)
     store.away = False
     await hand_over.write()
     assert list(store.records) == ["yard"]
-    await hand_over.meet("attic")
+    await hand_over.take_up("attic")
     assert store.reads == ["yard", "attic"]
 
 
@@ -173,11 +173,11 @@ async def test_it_is_told_once_that_redis_is_away_and_once_that_it_is_back(
 
         info = warning
 
-    monkeypatch.setattr(module, "log", Log())
+    monkeypatch.setattr(write_behind, "log", Log())
     hand_over = made(store)
     store.away = True
     for camera in ("a", "b", "c"):
-        await hand_over.meet(camera)
+        await hand_over.take_up(camera)
         await hand_over.write()
     store.away = False
     await hand_over.write()
@@ -190,9 +190,9 @@ async def test_it_is_told_once_that_redis_is_away_and_once_that_it_is_back(
 
 async def test_quiet_cameras_are_forgotten(store: FakeStore, clock: Callable[[float], None]) -> None:
     hand_over = made(store)
-    await hand_over.meet("yard")
+    await hand_over.take_up("yard")
     clock(FORGET_S / 2)
-    await hand_over.meet("hall")
+    await hand_over.take_up("hall")
     clock(FORGET_S / 2 + 1)
     hand_over.forget_quiet()
     assert list(hand_over._cameras) == ["hall"]
@@ -202,11 +202,7 @@ async def test_it_writes_by_itself(store: FakeStore, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "WRITE_EVERY_S", 0.001)
     hand_over = made(store)
     hand_over.note("hall", AT_US, [a_track()])
-    keeping = asyncio.ensure_future(hand_over.keep())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10), hand_over.writing():
         while not store.writes:
             await asyncio.sleep(0.001)
-    keeping.cancel()
-    with suppress(asyncio.CancelledError):
-        await keeping
     assert list(store.records) == ["hall"]
