@@ -44,14 +44,14 @@ def explain(
     points: F32,
     baselines: F32,
     emotions: Sequence[str],
-    own_baseline: Sequence[bool],
+    own_neutral_face: Sequence[bool],
     top: int = 10,
 ) -> list[Explanation]:
     """Explain B faces: `attributions` [B, K], `points` and `baselines` [B, K, 3] in the canonical face frame.
 
-    `emotions` [B] are what the attributions speak for; `own_baseline` [B]: the baseline is the subject's own
-    neutral face, not the population's. Without any attribution (points equal to the baseline) there are no
-    landmarks, no regions and no actions. The actions' shares sum to 1 at most. Raises ValueError when the
+    `emotions` [B] are what the attributions speak for; `own_neutral_face` [B]: the baseline is the subject's
+    own neutral face, not the population's. Without any attribution (points equal to the baseline) there are
+    no landmarks, no regions and no actions. The actions' shares sum to 1 at most. Raises ValueError when the
     shapes do not fit the landmark set.
     """
     b, k = len(emotions), len(landmark_set)
@@ -66,14 +66,14 @@ def explain(
     totals = strengths.sum(axis=1, keepdims=True)
     shares = strengths / np.where(totals, totals, 1)
     with np.errstate(over="ignore", invalid="ignore"):  # points too far away to be a face show no action
-        shown = facial_actions.shown(landmark_set, points - baselines, own_baseline)
+        shown = facial_actions.shown(landmark_set, points - baselines, own_neutral_face)
     carrying = list(map(_carrying, shown, shares))
     return [
         Explanation(
             strongest,
             regions,
             [Action(action.name, action.action.au, action.strength, share) for action, share in actions],
-            _sentence(actions, emotion, changed=bool(changed), own_baseline=own),
+            _sentence(actions, emotion, changed=bool(changed), own_neutral_face=own),
         )
         for strongest, regions, actions, changed, emotion, own in zip(
             _strongest(strengths, top),
@@ -81,7 +81,7 @@ def explain(
             carrying,
             shown,
             emotions,
-            own_baseline,
+            own_neutral_face,
             strict=True,
         )
     ]
@@ -127,9 +127,9 @@ def _sentence(
     emotion: str,
     *,
     changed: bool,
-    own_baseline: bool,
+    own_neutral_face: bool,
 ) -> str:
-    neutral_face = "the subject's neutral face" if own_baseline else "the neutral face"
+    neutral_face = "the subject's neutral face" if own_neutral_face else "the neutral face"
     if not changed:
         return f"Little change from {neutral_face}."
     said = ", ".join(_phrases([action for action, _ in actions])[:_MOST_PHRASES])

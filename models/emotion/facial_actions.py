@@ -219,21 +219,21 @@ class ShownAction(NamedTuple):
 
 
 def shown(
-    landmark_set: LandmarkSet, displacements: F32, own_baseline: Sequence[bool]
+    landmark_set: LandmarkSet, displacements: F32, own_neutral_face: Sequence[bool]
 ) -> list[list[ShownAction]]:
     """For each of B faces the actions that stand out from what neutral faces show as well, as in `ACTIONS`.
 
-    `displacements` [B, K, 3] is points − baseline in the canonical face frame; `own_baseline` [B]: the
+    `displacements` [B, K, 3] is points − baseline in the canonical face frame; `own_neutral_face` [B]: the
     baseline is the subject's own neutral face, not the population's. Raises ValueError for another shape.
     """
-    b, k = len(own_baseline), len(landmark_set)
+    b, k = len(own_neutral_face), len(landmark_set)
     if displacements.shape != (b, k, 3):
         raise ValueError(f"displacements must have shape {[b, k, 3]}, not {list(displacements.shape)}")
     measures = _measures(landmark_set)
     sides = (measures.matrix @ displacements.reshape(b, 3 * k, 1)).reshape(b, len(ACTIONS), 2).tolist()
     return [
         _standing_out(each, measures.nearness, _LEAST_SUBJECT if own else _LEAST_POPULATION)
-        for each, own in zip(sides, own_baseline, strict=True)
+        for each, own in zip(sides, own_neutral_face, strict=True)
     ]
 
 

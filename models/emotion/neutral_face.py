@@ -5,11 +5,11 @@ own face at rest; but nobody says which frames show it. The rule:
 
 1. **Look** at a few frames a second, of good quality and pose only. Neighbouring frames tell nothing new,
    and so the memory is a matter of time, not of the camera's frame rate.
-2. **Count** a look if the answer *under the population's baseline* speaks for a face at rest. The own
-   baseline has no say in what becomes the own baseline, or a wrong one would confirm itself. Happiness,
+2. **Count** a look if the answer *under the population's baseline* speaks for a face at rest. The own neutral
+   face has no say in what becomes the own neutral face, or a wrong one would confirm itself. Happiness,
    surprise, disgust and fear move a face in ways that no resting face looks like: where they get a share, the
    look never counts, however long it lasts. Sadness and anger are another matter: many people's resting face
-   looks like that to a model of the population, and they need an own baseline most. So such a look counts
+   looks like that to a model of the population, and they need an own neutral face most. So such a look counts
    too, but seldom: it takes minutes of nothing else, where a calm look takes seconds.
 3. **Read**: of each `READING` counted looks, take the `MOST_RESTFUL` with the highest probability of neutral,
    and of these the median of each coordinate. That finds the rest between two expressions, and a few bad
@@ -18,10 +18,10 @@ own face at rest; but nobody says which frames show it. The rule:
    shows when calm soon replaces one that was read while it seemed sad, hardly ever the other way round, and
    the mean follows a change of the camera slowly.
 
-The own baseline is there from the first reading on, and not mixed with the population's while there is little
-evidence: neutral frames of one recording differ by about 0.003 inter-ocular distances (RMS over the points),
-people by 0.026. So a single reading is far closer than the population's mean, and an event can say plainly
-what it was compared with.
+The own neutral face is there from the first reading on, and not mixed with the population's while there is
+little evidence: neutral frames of one recording differ by about 0.003 inter-ocular distances (RMS over the
+points), people by 0.026. So a single reading is far closer than the population's mean, and an event can say
+plainly what it was compared with.
 """
 
 from typing import Final, NamedTuple

@@ -13,7 +13,7 @@ from models.emotion.probabilities import even_prior_bias, only, with_bias
 from models.judging.accuracy_figures import Figures, figures
 from models.judging.attribution_curves import AttributionQuality, attribution_quality
 from models.samples.dataset import EMOTIONS, NO_MAJORITY, Samples
-from models.samples.own_neutral import own_baselines
+from models.samples.own_neutral import own_neutral_faces
 
 Neutral = Literal["own", "own-mean", "population"]
 Progress = Callable[[str, int, int], None]
@@ -105,7 +105,7 @@ def evaluate(
     without_own = 0
     if options.neutral != "population":
         drawn_to = classifier.population_baseline if options.neutral == "own" else None
-        baseline, known = own_baselines(samples, drawn_to)
+        baseline, known = own_neutral_faces(samples, drawn_to)
         without_own = int((chosen & ~known).sum())
         chosen &= known
     if not chosen.any():

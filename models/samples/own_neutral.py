@@ -26,7 +26,7 @@ class Spread(NamedTuple):
     """Of the persons' means about the population's neutral face."""
 
 
-def own_baselines(samples: Samples, population: F32 | None = None) -> tuple[F32, NDArray[np.bool_]]:
+def own_neutral_faces(samples: Samples, population: F32 | None = None) -> tuple[F32, NDArray[np.bool_]]:
     """For each face its person's neutral face [N, K, 3], and whether there is any [N]; zeros where not.
 
     It is the mean of the *other* neutral faces of the same person. Faces of unknown persons have none.

@@ -29,7 +29,7 @@ from models.faces.canonical import POINTS
 from models.faces.landmark_set import ALL, LandmarkSet, select
 from models.samples import landmark_noise
 from models.samples.dataset import EMOTIONS, NO_MAJORITY, Samples
-from models.samples.own_neutral import own_baselines
+from models.samples.own_neutral import own_neutral_faces
 from models.training import landmark_selection, mlp, network, operating_point_choice, teachers
 from models.training.calibration import vector_scaling
 from models.training.mlp import Layers, Material, Schedule
@@ -255,7 +255,7 @@ def _population_baseline(samples: Samples) -> F32:
 
 def _rows(config: TrainConfig, samples: Samples, baseline: F32) -> _Rows:
     fit = ~samples.validation
-    own, known = own_baselines(samples, baseline)
+    own, known = own_neutral_faces(samples, baseline)
     twice = fit & known
     by_source = np.array([config.source_weights.get(name, 1.0) for name in samples.sources], np.float32)
     weights = by_source[samples.source]

@@ -268,7 +268,7 @@ class EventMaker:
             explanation=Explanation(
                 method="integrated-gradients",
                 target=told.target,
-                baseline="subject" if told.own_baseline else "population",
+                baseline="subject" if told.own_neutral_face else "population",
                 score_change=told.score_change,
                 completeness_error=told.completeness_error,
                 landmarks=[
@@ -291,7 +291,7 @@ class _Told(NamedTuple):
     """What an event says of a face. Probabilities and attributions have six decimals."""
 
     target: Emotion
-    own_baseline: bool
+    own_neutral_face: bool
     probabilities: list[float]  # [8]
     attributions: list[float]  # [K]
     score_change: float

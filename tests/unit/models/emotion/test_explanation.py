@@ -248,7 +248,7 @@ def test_each_of_many_faces_is_explained_as_it_is_alone() -> None:
     attributions[3] = 0
     emotions, own = ["happiness", "sadness", "sadness", "neutral"], [False, True, False, False]
     many = explanation.explain(
-        ALL, attributions, points, np.stack([CANONICAL] * 4), emotions, own_baseline=own, top=3
+        ALL, attributions, points, np.stack([CANONICAL] * 4), emotions, own_neutral_face=own, top=3
     )
     assert many == [
         explain(ALL, attributions[i], points[i], CANONICAL, emotions[i], own=own[i], top=3) for i in range(4)
@@ -265,4 +265,4 @@ def test_other_shapes_are_refused(wrong: str) -> None:
     }
     arguments[wrong] = arguments[wrong][:, :128]
     with pytest.raises(ValueError, match=f"{wrong} must have shape"):
-        explanation.explain(ALL, **arguments, emotions=["neutral"], own_baseline=[False])
+        explanation.explain(ALL, **arguments, emotions=["neutral"], own_neutral_face=[False])

@@ -46,9 +46,11 @@ def posed(shape: str, weight: float = 1.0) -> F32:
     return aligned(weight * (one + mirrored(one) if shape in PAIRED else one))
 
 
-def shown(landmark_set: LandmarkSet, displacement: F32, *, own_baseline: bool = False) -> list[ShownAction]:
+def shown(
+    landmark_set: LandmarkSet, displacement: F32, *, own_neutral_face: bool = False
+) -> list[ShownAction]:
     """Of one face, [K, 3]."""
-    (actions,) = facial_actions.shown(landmark_set, displacement[None], [own_baseline])
+    (actions,) = facial_actions.shown(landmark_set, displacement[None], [own_neutral_face])
     return actions
 
 
@@ -78,12 +80,12 @@ def names(actions: list[ShownAction]) -> list[str]:
     ],
 )
 def test_each_action_is_named(shape: str, expected: list[str]) -> None:
-    assert names(shown(ALL, posed(shape), own_baseline=True)) == expected
+    assert names(shown(ALL, posed(shape), own_neutral_face=True)) == expected
 
 
 def test_strength_is_about_one_at_the_shapes_full_weight() -> None:
     for action in ACTIONS:
-        for found in shown(ALL, posed(action.ict), own_baseline=True):
+        for found in shown(ALL, posed(action.ict), own_neutral_face=True):
             if found.action is action:
                 assert found.strength == pytest.approx(1, abs=0.2)
 
@@ -97,15 +99,15 @@ def test_the_jaw_drops_before_the_mouth_is_stretched_open() -> None:
     assert names(shown(ALL, posed("jawOpen", 0.4))) == ["lips parted", "jaw dropped"]
 
 
-@pytest.mark.parametrize("own_baseline", [True, False])
-def test_nothing_is_shown_without_movement(own_baseline: bool) -> None:
-    assert shown(ALL, np.zeros((POINTS, 3), np.float32), own_baseline=own_baseline) == []
+@pytest.mark.parametrize("own_neutral_face", [True, False])
+def test_nothing_is_shown_without_movement(own_neutral_face: bool) -> None:
+    assert shown(ALL, np.zeros((POINTS, 3), np.float32), own_neutral_face=own_neutral_face) == []
 
 
 def test_less_is_enough_against_the_subjects_own_face() -> None:
     moved = posed("browInnerUp", 0.5)
-    assert names(shown(ALL, moved, own_baseline=True)) == ["inner brows raised"]
-    assert shown(ALL, moved, own_baseline=False) == []
+    assert names(shown(ALL, moved, own_neutral_face=True)) == ["inner brows raised"]
+    assert shown(ALL, moved, own_neutral_face=False) == []
 
 
 @pytest.mark.parametrize(
@@ -121,14 +123,14 @@ def test_less_is_enough_against_the_subjects_own_face() -> None:
 )
 def test_one_side_alone_is_named_with_its_side(shape: str, expected: str) -> None:
     left = SHAPES[shape]
-    assert expected.format("left") in names(shown(ALL, aligned(left), own_baseline=True))
-    assert expected.format("right") in names(shown(ALL, aligned(mirrored(left)), own_baseline=True))
+    assert expected.format("left") in names(shown(ALL, aligned(left), own_neutral_face=True))
+    assert expected.format("right") in names(shown(ALL, aligned(mirrored(left)), own_neutral_face=True))
 
 
 def test_a_slanted_mouth_is_no_pulled_corner() -> None:
     """One corner up and the other down is a tilted head badly aligned; no muscle does that."""
     slant = posed("mouthSmile") * np.array([0, 1, 0], np.float32) * np.sign(CANONICAL[:, :1])
-    assert not any(found.action.au in (12, 15) for found in shown(ALL, slant, own_baseline=True))
+    assert not any(found.action.au in (12, 15) for found in shown(ALL, slant, own_neutral_face=True))
 
 
 def swapped(name: str) -> str:
@@ -191,7 +193,7 @@ def test_a_stand_in_comes_from_the_same_side() -> None:
 def test_an_action_is_near_the_points_of_its_own_side_and_region(side: str | None) -> None:
     left = SHAPES["mouthSmile"]
     moved = {"left": left, "right": mirrored(left), None: left + mirrored(left)}[side]
-    (found,) = [a for a in shown(ALL, aligned(moved), own_baseline=True) if a.action.au == 12]
+    (found,) = [a for a in shown(ALL, aligned(moved), own_neutral_face=True) if a.action.au == 12]
     assert found.side == side
     x = CANONICAL[found.nearness > 0, 0]
     assert (x.min() < -0.1) == (side != "left")
@@ -215,7 +217,7 @@ def test_another_shape_is_refused() -> None:
 def test_each_of_many_faces_shows_what_it_shows_alone() -> None:
     moved = np.stack([posed("mouthSmile"), posed("browInnerUp", 0.5), posed("browInnerUp", 0.5)])
     own = [False, True, False]
-    alone = [shown(ALL, one, own_baseline=mine) for one, mine in zip(moved, own, strict=True)]
+    alone = [shown(ALL, one, own_neutral_face=mine) for one, mine in zip(moved, own, strict=True)]
     for many, one in zip(facial_actions.shown(ALL, moved, own), alone, strict=True):
         assert [(a.name, a.strength) for a in many] == [(a.name, a.strength) for a in one]
     assert [len(one) for one in alone] == [2, 1, 0]

@@ -73,7 +73,7 @@ def test_the_order_of_the_probabilities_is_the_models() -> None:
     assert [EMOTIONS[i] for i in rest] == ["disgust", "fear", "contempt"]
 
 
-def test_a_face_at_rest_becomes_its_own_baseline_in_seconds_and_closer_than_its_frames() -> None:
+def test_a_face_at_rest_becomes_its_own_neutral_face_in_seconds_and_closer_than_its_frames() -> None:
     assert current(NOTHING) is None
     assert current(after(shown(REST, CALM, 3.5))) is None
     state = after(shown(REST, CALM, 5))

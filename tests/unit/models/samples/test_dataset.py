@@ -120,7 +120,7 @@ def test_faces_of_unknown_people_are_split_one_by_one(tmp_path: Path) -> None:
     assert validation.sum() == 10
 
 
-def test_synthetic_people_have_their_own_baseline(tmp_path: Path) -> None:
+def test_synthetic_people_have_their_own_neutral_face(tmp_path: Path) -> None:
     labels = save_labels(tmp_path / "labels.npz", ["neutral"] * 100, [i // 2 for i in range(100)])
     samples = load([save_shapes(tmp_path / "shapes.npz"), labels], synthetic_share=0.2)
     synthetic = samples.source == 1

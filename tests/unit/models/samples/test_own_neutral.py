@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.faces.landmark_set import LandmarkSet
 from models.samples.dataset import Samples
-from models.samples.own_neutral import Spread, drawn, own_baselines, spread
+from models.samples.own_neutral import Spread, drawn, own_neutral_faces, spread
 
 POPULATION = np.zeros((2, 3), np.float32)
 
@@ -26,25 +26,25 @@ def some_samples(label: list[int], subject: list[int]) -> Samples:
     )
 
 
-def test_own_baselines_are_the_other_neutral_faces_of_a_person() -> None:
+def test_own_neutral_faces_are_the_other_neutral_faces_of_a_person() -> None:
     #                       person 4       5      6   unknown
     samples = some_samples([0, 0, 0, 1, 0, 2, 3, 0, 1], [4, 4, 4, 4, 5, 5, 6, -1, -1])
-    baselines, known = own_baselines(samples)
+    faces, known = own_neutral_faces(samples)
     p = samples.points
     assert known.tolist() == [True, True, True, True, False, True, False, False, False]
-    assert baselines.dtype == np.float32
-    np.testing.assert_allclose(baselines[0], (p[1] + p[2]) / 2, rtol=1e-5)
-    np.testing.assert_allclose(baselines[1], (p[0] + p[2]) / 2, rtol=1e-5)
-    np.testing.assert_allclose(baselines[3], (p[0] + p[1] + p[2]) / 3, rtol=1e-5)
-    np.testing.assert_allclose(baselines[5], p[4], rtol=1e-5)
-    assert (baselines[~known] == 0).all()
+    assert faces.dtype == np.float32
+    np.testing.assert_allclose(faces[0], (p[1] + p[2]) / 2, rtol=1e-5)
+    np.testing.assert_allclose(faces[1], (p[0] + p[2]) / 2, rtol=1e-5)
+    np.testing.assert_allclose(faces[3], (p[0] + p[1] + p[2]) / 3, rtol=1e-5)
+    np.testing.assert_allclose(faces[5], p[4], rtol=1e-5)
+    assert (faces[~known] == 0).all()
 
 
-def test_no_own_baselines_without_neutral_faces() -> None:
-    baselines, known = own_baselines(some_samples([1, 2], [0, 0]), np.zeros((2, 3), np.float32))
+def test_no_own_neutral_faces_without_neutral_faces() -> None:
+    faces, known = own_neutral_faces(some_samples([1, 2], [0, 0]), np.zeros((2, 3), np.float32))
     assert not known.any()
-    assert baselines.shape == (2, 2, 3)
-    assert (baselines == 0).all()
+    assert faces.shape == (2, 2, 3)
+    assert (faces == 0).all()
 
 
 def people(
@@ -72,8 +72,8 @@ def test_a_drawn_mean_is_nearer_to_the_true_face_than_either() -> None:
         name: float(((guess - truth) ** 2).mean())
         for name, guess in (
             ("population", np.zeros_like(truth)),
-            ("mean", own_baselines(samples)[0]),
-            ("drawn", own_baselines(samples, POPULATION)[0]),
+            ("mean", own_neutral_faces(samples)[0]),
+            ("drawn", own_neutral_faces(samples, POPULATION)[0]),
         )
     }
     # A mean of two keeps 4 / (4 + 9 / 2) of its difference, and that leaves so much of the variance.
@@ -83,19 +83,24 @@ def test_a_drawn_mean_is_nearer_to_the_true_face_than_either() -> None:
 
 def test_faces_that_agree_are_believed() -> None:
     samples, _ = people(0.0003, 0.02)
-    np.testing.assert_allclose(own_baselines(samples, POPULATION)[0], own_baselines(samples)[0], atol=3e-5)
+    np.testing.assert_allclose(
+        own_neutral_faces(samples, POPULATION)[0], own_neutral_faces(samples)[0], atol=3e-5
+    )
 
 
 def test_faces_that_tell_nothing_of_the_person_are_not() -> None:
     samples, _ = people(0.03, 0.0)
-    assert np.abs(own_baselines(samples, POPULATION)[0]).max() < 0.1 * np.abs(own_baselines(samples)[0]).max()
+    assert (
+        np.abs(own_neutral_faces(samples, POPULATION)[0]).max()
+        < 0.1 * np.abs(own_neutral_faces(samples)[0]).max()
+    )
 
 
 def test_a_file_without_two_faces_of_anybody_is_believed() -> None:
     samples = some_samples([0, 1, 0, 1], [0, 0, 1, 1])
-    baselines, known = own_baselines(samples, POPULATION)
+    faces, known = own_neutral_faces(samples, POPULATION)
     assert known.tolist() == [False, True, False, True]
-    np.testing.assert_allclose(baselines, own_baselines(samples)[0], rtol=1e-6)
+    np.testing.assert_allclose(faces, own_neutral_faces(samples)[0], rtol=1e-6)
 
 
 def test_each_file_is_believed_by_itself() -> None:
@@ -111,9 +116,9 @@ def test_each_file_is_believed_by_itself() -> None:
         source=np.repeat([0, 1], len(rough)).astype(np.int32),
         sources=("rough", "fine"),
     )
-    baselines, _ = own_baselines(both, POPULATION)
+    faces, _ = own_neutral_faces(both, POPULATION)
     for part, rows in ((rough, slice(None, 1500)), (fine, slice(1500, None))):
-        np.testing.assert_allclose(baselines[rows], own_baselines(part, POPULATION)[0], rtol=1e-6)
+        np.testing.assert_allclose(faces[rows], own_neutral_faces(part, POPULATION)[0], rtol=1e-6)
 
 
 @given(

@@ -11,7 +11,7 @@ from models.emotion.operating_points import to_json
 from models.faces.canonical import CANONICAL, MIRROR, REGION
 from models.faces.landmark_set import ALL, LandmarkSet
 from models.samples.dataset import EMOTIONS, NO_MAJORITY, Samples
-from models.samples.own_neutral import own_baselines
+from models.samples.own_neutral import own_neutral_faces
 from models.training import network
 from models.training.training_recipe import (
     Teaching,
@@ -128,7 +128,7 @@ def test_own_neutral_faces_are_learnt_from_too() -> None:
         LandmarkSet("mine", np.array([1, 33, 61, 105, 152, 263, 291, 334]))
     )
     model = train(QUICK, people)
-    own, known = own_baselines(people)
+    own, known = own_neutral_faces(people)
     assert known.all()
     with_own, without = (
         (network.logits(model.network, people.points - neutral).argmax(axis=1) == people.label).mean()

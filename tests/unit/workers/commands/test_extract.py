@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from models.samples import dataset
-from models.samples.own_neutral import own_baselines
+from models.samples.own_neutral import own_neutral_faces
 from models.staged.portrait import Head
 from streams.errors import InputRefused, OutputFailed, SourceNotFound
 from streams.settings import Settings
@@ -46,9 +46,9 @@ def test_what_was_extracted_loads_like_the_folder(pictures: Path, tmp_path: Path
     samples = dataset.load([tmp_path / "faces.npz"])
     assert [dataset.EMOTIONS[label] for label in samples.label] == ["surprise", "happiness", "neutral"]
     assert samples.subject.tolist() == [-1, 0, 0]
-    baselines, known = own_baselines(samples)
+    faces, known = own_neutral_faces(samples)
     assert known.tolist() == [False, True, False]
-    assert (baselines[1] == samples.points[2]).all()
+    assert (faces[1] == samples.points[2]).all()
 
 
 def test_the_command_prints_json_for_scripts(pictures: Path, tmp_path: Path) -> None:

@@ -346,7 +346,7 @@ OWN, SMILE = portrait(smiles=False), portrait(smiles=True)
 KNOWN = neutral_face_store.pack(CLASSIFIER.landmark_set.id, OWN, 30.0, 3, 1)
 
 
-def with_baselines(outlet: Any, faces: dict[str, NeutralFace] | None) -> ClassifyWorker:
+def with_neutral_faces(outlet: Any, faces: dict[str, NeutralFace] | None) -> ClassifyWorker:
     chosen = Settings(min_confidence=0.0)
     cache = NeutralFaceCache(TableStore(faces), chosen, CLASSIFIER.landmark_set)  # type: ignore[arg-type]
     return ClassifyWorker(chosen, outlet, CLASSIFIER, cache)
@@ -355,7 +355,7 @@ def with_baselines(outlet: Any, faces: dict[str, NeutralFace] | None) -> Classif
 async def test_each_subject_is_compared_with_its_own_neutral_face_if_it_is_known(
     outlet: Any, face: Make
 ) -> None:
-    worker = with_baselines(outlet, {"yard:known": KNOWN})
+    worker = with_neutral_faces(outlet, {"yard:known": KNOWN})
     faces = [face(seed=seed, subject_id=f"yard:{who}") for seed, who in enumerate(["new", "known", "new"])]
     before = metrics.baselines_total.labels("yard", "subject")._value.get()
     await worker.handle([message(msgspec.structs.replace(one, camera_id="yard")) for one in faces])
@@ -374,7 +374,7 @@ async def test_each_subject_is_compared_with_its_own_neutral_face_if_it_is_known
 
 
 async def test_the_words_speak_of_the_change_from_the_own_face(outlet: Any, face: Make) -> None:
-    worker = with_baselines(outlet, {"yard:known": KNOWN})
+    worker = with_neutral_faces(outlet, {"yard:known": KNOWN})
     await worker.handle([message(face(subject_id="yard:known", points=landmarks_message.pack_points(OWN)))])
     (event,) = published(outlet)
 
@@ -394,11 +394,11 @@ def at_rest(face: Make, frame: int, points: np.ndarray = OWN, **changes: Any) ->
 
 
 @pytest.mark.parametrize("batch", [1, 7, 64])
-async def test_a_face_at_rest_gets_its_own_baseline_whatever_the_batches(
+async def test_a_face_at_rest_gets_its_own_neutral_face_whatever_the_batches(
     outlet: Any, face: Make, batch: int
 ) -> None:
     assert CLASSIFIER.classify(OWN[None]).probabilities[0, 0] > 0.8
-    worker = with_baselines(outlet, {})
+    worker = with_neutral_faces(outlet, {})
     frames = [at_rest(face, number) for number in range(128)]
     for start in range(0, len(frames), batch):
         await worker.handle(frames[start : start + batch])
@@ -420,7 +420,7 @@ async def test_a_face_at_rest_gets_its_own_baseline_whatever_the_batches(
     ids=str,
 )
 async def test_poor_frames_teach_nothing(outlet: Any, face: Make, changes: dict[str, Any]) -> None:
-    worker = with_baselines(outlet, {})
+    worker = with_neutral_faces(outlet, {})
     await worker.handle([at_rest(face, number, **changes) for number in range(64)])
     await worker.handle([at_rest(face, 64)])
 
@@ -431,7 +431,7 @@ async def test_a_wrong_own_face_does_not_confirm_itself(outlet: Any, face: Make)
     """The population's baseline judges what is learnt: beside itself a smile would be no smile."""
     assert CLASSIFIER.classify(SMILE[None]).probabilities[0, 1] > 0.9
     wrong = neutral_face_store.pack(CLASSIFIER.landmark_set.id, SMILE, 0.1, 1, T0_US - 1)
-    worker = with_baselines(outlet, {"yard:new": wrong})
+    worker = with_neutral_faces(outlet, {"yard:new": wrong})
     for start in range(0, 640, 64):
         await worker.handle([at_rest(face, start + number, SMILE) for number in range(64)])
     assert published(outlet)[-1].explanation.baseline == "subject"
@@ -477,7 +477,7 @@ async def test_an_own_face_is_learnt_alike_at_each_operating_point(outlet: Any, 
 
 
 async def test_without_redis_it_classifies_and_learns_all_the_same(outlet: Any, face: Make) -> None:
-    worker = with_baselines(outlet, None)
+    worker = with_neutral_faces(outlet, None)
     for start in (0, 64):
         await worker.handle([at_rest(face, start + number) for number in range(64)])
     assert published(outlet)[0].explanation.baseline == "population"
@@ -486,7 +486,7 @@ async def test_without_redis_it_classifies_and_learns_all_the_same(outlet: Any, 
 
 
 async def test_a_batch_that_is_tried_again_teaches_once(outlet: Any, face: Make) -> None:
-    worker = with_baselines(outlet, {})
+    worker = with_neutral_faces(outlet, {})
     batch = [at_rest(face, number) for number in range(64)]
     outlet.undelivered = [KafkaTimeoutError()]
     with pytest.raises(KafkaTimeoutError):
