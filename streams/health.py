@@ -24,15 +24,15 @@ class Health:
     """What a stage knows of itself. Written by the stage, read by the HTTP thread."""
 
     def __init__(self, *conditions: str) -> None:
-        """``conditions`` all start unmet; ``meet`` and ``lose`` change them."""
-        self._met = dict.fromkeys(conditions, False)
+        """``conditions`` all start as not ready; ``set_ready`` and ``set_unready`` change them."""
+        self._ready = dict.fromkeys(conditions, False)
         self._progress_at_s = time.monotonic()
 
-    def meet(self, condition: str) -> None:
-        self._met[condition] = True
+    def set_ready(self, condition: str) -> None:
+        self._ready[condition] = True
 
-    def lose(self, condition: str) -> None:
-        self._met[condition] = False
+    def set_unready(self, condition: str) -> None:
+        self._ready[condition] = False
 
     def progress(self) -> None:
         self._progress_at_s = time.monotonic()
@@ -42,8 +42,8 @@ class Health:
         return time.monotonic() - self._progress_at_s
 
     @property
-    def unmet(self) -> list[str]:
-        return [condition for condition, met in self._met.items() if not met]
+    def not_ready(self) -> list[str]:
+        return [condition for condition, ready in self._ready.items() if not ready]
 
     async def beat(self, interval_s: float = 1.0) -> None:
         """Runs beside the stage for ever: as long as this is scheduled, the loop makes progress."""
@@ -61,7 +61,7 @@ class Health:
                 else (503, f"the event loop stands still since {self.stalled_s:.0f} s\n")
             )
         if path == "/readyz":
-            return (503, f"waiting for: {', '.join(self.unmet)}\n") if self.unmet else (200, "ok\n")
+            return (503, f"waiting for: {', '.join(self.not_ready)}\n") if self.not_ready else (200, "ok\n")
         return 404, "there are /metrics, /healthz and /readyz\n"
 
 

@@ -101,7 +101,7 @@ class _Camera:
         producer = broker.producer(self._settings, max_message_bytes=self._topic.max_message_bytes)
         try:
             await producer.start()
-            self._health.meet("kafka")
+            self._health.set_ready("kafka")
             reader.start()
             await (
                 self._send_all(producer, slot)
@@ -141,7 +141,7 @@ class _Camera:
         try:
             await self._send(producer, frame)
         except (KafkaError, OSError) as exc:
-            self._health.lose("kafka")
+            self._health.set_unready("kafka")
             self._outcomes.add("undelivered")
             log.warning("frame not delivered", camera=frame.camera_id, seq=frame.seq, error=repr(exc))
 
@@ -190,7 +190,7 @@ class _Camera:
                 log.warning("frame refused by Kafka", **about, error=str(exc))
                 return
             except (KafkaError, OSError) as exc:
-                self._health.lose("kafka")
+                self._health.set_unready("kafka")
                 log.warning("frame not delivered yet", **about, error=repr(exc))
                 await asyncio.sleep(pause_s)
             else:
@@ -223,7 +223,7 @@ class _Camera:
     def _sent(self, frame: Frame) -> None:
         metrics.observe_frame_age(NAME, frame.captured_at_us)
         self._outcomes.add("published")
-        self._health.meet("kafka")
+        self._health.set_ready("kafka")
 
     async def _frames(self, taken: Sequence[Captured]) -> list[Frame]:
         if all(isinstance(captured.picture, Jpeg) for captured in taken):  # nothing to compute

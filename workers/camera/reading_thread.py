@@ -160,7 +160,7 @@ class Reader(threading.Thread):
                     again_in_s=round(pause_s, 1),
                 )
                 self._up.set(0)
-                self._health.lose("source")
+                self._health.set_unready("source")
                 metrics.camera_reconnects_total.labels(self._options.camera_id).inc()
                 self._stopped.wait(pause_s)
             else:
@@ -208,9 +208,9 @@ class Reader(threading.Thread):
                 self._outcomes.add("skipped")
                 continue
             due_s = max(due_s + interval_s, now_s - interval_s)
-            if "source" in self._health.unmet:
+            if "source" in self._health.not_ready:
                 self._up.set(1)
-                self._health.meet("source")
+                self._health.set_ready("source")
                 # Only a picture proves that the camera is back.
                 self._pauses_s = backoff_s(RECONNECT_BASE_S, RECONNECT_CAP_S)
             if self._slot.put(Captured(self._seq, captured_at_us, picture), wait=options.lossless):

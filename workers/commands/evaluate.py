@@ -68,7 +68,7 @@ def run(
     if model:
         settings = settings.model_copy(update={"model_path": model})
     classifier = model_loading.load_classifier(settings)
-    with labelled_data.told_as_input_errors():
+    with labelled_data.input_errors():
         bias_of(classifier, options.operating_point)
     if out:
         output_files.make_folder(out)
@@ -77,7 +77,7 @@ def run(
     real, made = _load(settings, files, classifier.split_seed, console)
     for faces in (*real, *made):
         held_out = faces.sources[0] in classifier.trained_on
-        with labelled_data.told_as_input_errors():
+        with labelled_data.input_errors():
             try:
                 parts.append(_evaluate(classifier, faces, held_out, options, console))
             except NothingLeft as exc:
@@ -100,7 +100,7 @@ def _load(
     settings: Settings, files: Sequence[Path], seed: int, console: Console
 ) -> tuple[list[Samples], list[Samples]]:
     """The faces of each file, and those made by each file of expression shapes."""
-    with labelled_data.told_as_input_errors():
+    with labelled_data.input_errors():
         shapes = {path: arrays for path in files if not path.is_dir() and "expr" in (arrays := read(path))}
     real = [labelled_data.load([path], settings, console, seed=seed) for path in files if path not in shapes]
     if shapes and not real:
@@ -109,7 +109,7 @@ def _load(
         )
     made: list[Samples] = []
     for path, arrays in shapes.items():
-        with labelled_data.told_as_input_errors(), naming(path):
+        with labelled_data.input_errors(), naming(path):
             made.append(synthetic_people(path.stem, arrays, real, SYNTHETIC_FACES, held_out=True, seed=seed))
     names = [faces.sources[0] for faces in (*real, *made)]
     if twice := [name for name in names if names.count(name) > 1]:

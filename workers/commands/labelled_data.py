@@ -35,7 +35,7 @@ def load(
         return from_pictures(folder, settings, console).arrays
 
     console.print("Reading and aligning the landmarks …")
-    with told_as_input_errors():
+    with input_errors():
         samples = dataset.load(paths, synthetic_share=synthetic_share, seed=seed, read_folder=read_folder)
     console.print(f"{len(samples)} faces from {', '.join(samples.sources)}", highlight=False)
     return samples
@@ -48,7 +48,7 @@ def from_pictures(folder: Path, settings: Settings, console: Console) -> Extract
         SourceNotFound: if the folder or a label in it cannot be read.
         InputRefused: if it holds no labelled pictures, or none of them shows a face.
     """
-    with told_as_input_errors():
+    with input_errors():
         pictures, others = find_pictures(folder)
         from models.faces.litert_engine import LiteRtEngine  # slow to import; a wrong folder is told before
 
@@ -74,7 +74,7 @@ def from_pictures(folder: Path, settings: Settings, console: Console) -> Extract
 
 
 @contextmanager
-def told_as_input_errors() -> Iterator[None]:
+def input_errors() -> Iterator[None]:
     """What `models` says about files, in the words and exit codes of the command line."""
     try:
         yield

@@ -41,11 +41,11 @@ def run(settings: Settings, folder: Path, *, folds: int, steps: int, console: Co
             f"that {CK_IMAGES}/ and {CK_LABELS}/ lie side by side",
             reason="no-ck-plus",
         )
-    with labelled_data.told_as_input_errors():
+    with labelled_data.input_errors():
         shipped = TrainConfig.load(SHIPPED_CONFIG)
         config = replace(shipped.alone().for_sources(()), steps=steps, synthetic_share=0.0)
     faces = labelled_data.load([folder], settings, console)
-    with labelled_data.told_as_input_errors(), Progress(console=console, transient=True) as bar:
+    with labelled_data.input_errors(), Progress(console=console, transient=True) as bar:
         task = bar.add_task("Training", total=None)
 
         def show(what: str, done: int, total: int) -> None:

@@ -55,7 +55,7 @@ def run(
         SourceNotFound, InputRefused: if a file is missing or of the wrong kind, or the plan is impossible.
         OutputFailed: if ``out`` or ``write`` cannot be written.
     """
-    with labelled_data.told_as_input_errors():
+    with labelled_data.input_errors():
         check(plan)
         chosen_config = replace(TrainConfig.load(config or SHIPPED_CONFIG), steps=steps).alone()
     if write and landmarks not in plan.sizes:
@@ -71,7 +71,7 @@ def run(
         data, settings, console, synthetic_share=chosen_config.synthetic_share, seed=chosen_config.seed
     )
     trained: list[Trained] = []
-    with labelled_data.told_as_input_errors(), Progress(console=console, transient=True) as bar:
+    with labelled_data.input_errors(), Progress(console=console, transient=True) as bar:
         task = bar.add_task("Training", total=None)
 
         def show(what: str, done: int, total: int) -> None:

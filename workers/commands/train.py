@@ -31,14 +31,14 @@ def run(settings: Settings, data: Sequence[Path], out: Path, config: Path | None
         OutputFailed: if ``out`` cannot be written; this is tried before the training.
     """
     output_files.make_folder(out)
-    with labelled_data.told_as_input_errors():
+    with labelled_data.input_errors():
         chosen = TrainConfig.load(config or SHIPPED_CONFIG)
     faces = labelled_data.load(
         data, settings, console, synthetic_share=chosen.synthetic_share, seed=chosen.seed
     )
     if config is None:
         chosen = chosen.for_sources(faces.sources)
-    with labelled_data.told_as_input_errors(), Progress(console=console) as bar:
+    with labelled_data.input_errors(), Progress(console=console) as bar:
         task = bar.add_task("Training", total=None)
         trained = train_model(
             chosen, faces, lambda step, steps, _loss: bar.update(task, completed=step, total=steps)

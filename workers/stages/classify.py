@@ -194,8 +194,10 @@ class EventMaker:
         with metrics.stage_duration_seconds.labels(NAME, "classify").time():
             classified = self._classifier.classify(points, neutral_faces, self._bias)
         with metrics.stage_duration_seconds.labels(NAME, "explain").time():
-            told = self._told(points[:b], neutral_faces[:b], [mine is not None for mine in own], classified)
-            events = [self._event(*each) for each in zip(faces, told, strict=True)]
+            answers = self._answers(
+                points[:b], neutral_faces[:b], [mine is not None for mine in own], classified
+            )
+            events = [self._event(*each) for each in zip(faces, answers, strict=True)]
         if not due:
             return Classified(events, {})
         rows = {place: place for place in due} | {p: row for row, p in enumerate(again, start=b)}
@@ -217,13 +219,13 @@ class EventMaker:
             sharpness=message.quality.sharpness,
         )
 
-    def _told(
+    def _answers(
         self,
         points: NDArray[np.float32],
         neutral_faces: NDArray[np.float32],
         own: Sequence[bool],
         classified: Classification,
-    ) -> "list[_Told]":
+    ) -> "list[_Answer]":
         """For each face; `classified` may have more rows, after theirs."""
         b = len(points)
         targets = [emotion_event.EMOTIONS[target] for target in classified.target[:b].tolist()]
@@ -246,12 +248,12 @@ class EventMaker:
             whys,
             strict=True,
         )
-        return [_Told(*one) for one in each]
+        return [_Answer(*one) for one in each]
 
-    def _event(self, face: Face, told: "_Told") -> EmotionEvent:
-        message, why = face.landmarks, told.why
-        probabilities = Probabilities(*told.probabilities)
-        confidence: float = getattr(probabilities, told.target)
+    def _event(self, face: Face, answer: "_Answer") -> EmotionEvent:
+        message, why = face.landmarks, answer.why
+        probabilities = Probabilities(*answer.probabilities)
+        confidence: float = getattr(probabilities, answer.target)
         abstained = self._abstention(face, confidence)
         return EmotionEvent(
             event_id=emotion_event.event_id(message.camera_id, message.frame_seq, message.subject_id),
@@ -261,23 +263,23 @@ class EventMaker:
             captured_at=emotion_event.time_of(message.captured_at_us),
             face=message.face,
             pose=message.pose,
-            emotion=None if abstained else told.target,
+            emotion=None if abstained else answer.target,
             confidence=confidence,
             abstained=abstained,
             probabilities=probabilities,
             explanation=Explanation(
                 method="integrated-gradients",
-                target=told.target,
-                baseline="subject" if told.own_neutral_face else "population",
-                score_change=told.score_change,
-                completeness_error=told.completeness_error,
+                target=answer.target,
+                baseline="subject" if answer.own_neutral_face else "population",
+                score_change=answer.score_change,
+                completeness_error=answer.completeness_error,
                 landmarks=[
-                    AttributedLandmark(*self._index_and_region[place], told.attributions[place])
+                    AttributedLandmark(*self._index_and_region[place], answer.attributions[place])
                     for place in why.strongest
                 ],
                 regions=why.regions,
                 text=why.text,
-                attributions=told.attributions,
+                attributions=answer.attributions,
                 actions=[
                     FacialAction(name, au, round(strength, 3), round(share, 6))
                     for name, au, strength, share in why.actions
@@ -287,7 +289,7 @@ class EventMaker:
         )
 
 
-class _Told(NamedTuple):
+class _Answer(NamedTuple):
     """What an event says of a face. Probabilities and attributions have six decimals."""
 
     target: Emotion

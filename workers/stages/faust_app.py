@@ -102,7 +102,9 @@ class _Transport(Transport):  # type: ignore[misc]
             if not self.flow_active:  # a rebalance has begun
                 await self._seek_back()
                 return
-            for batch in in_turn([records[tp] for tp in records if tp in active], self.transport.batch_max):
+            for batch in round_robin(
+                [records[tp] for tp in records if tp in active], self.transport.batch_max
+            ):
                 if not self.flow_active or self.app.consumer_generation_id != generation:
                     return  # what is left is read again: Faust seeks after a rebalance
                 last = batch[-1]
@@ -140,7 +142,7 @@ class _Transport(Transport):  # type: ignore[misc]
             return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
 
-def in_turn(sequences: Sequence[Sequence[T]], batch_max: int) -> Iterator[list[T]]:
+def round_robin(sequences: Sequence[Sequence[T]], batch_max: int) -> Iterator[list[T]]:
     """Batches with one item of each sequence in turn, so that a long one does not keep the others waiting."""
     in_order = [
         item for turn in zip_longest(*sequences, fillvalue=_NONE) for item in turn if item is not _NONE

@@ -107,17 +107,17 @@ class LandmarksWorker:
 
     async def handle(self, batch: Sequence[Message]) -> None:
         """The threads get all frames at once: while some frames' faces are sent, they work on the next."""
-        begun: list[tuple[Message, _Work]] = []
+        started: list[tuple[Message, _Work]] = []
         for message in batch:
             try:
-                if work := await self._begin(message):
-                    begun.append((message, work))
+                if work := await self._start(message):
+                    started.append((message, work))
             except InputRefused as exc:
                 await self._outlet.refuse(message, exc)
-        self._finder.submit(self._find_all, [work for _, work in begun])
+        self._finder.submit(self._find_all, [work for _, work in started])
         deliveries: list[Awaitable[Any]] = []
-        for start in range(0, len(begun), SENT_TOGETHER):
-            together = begun[start : start + SENT_TOGETHER]
+        for start in range(0, len(started), SENT_TOGETHER):
+            together = started[start : start + SENT_TOGETHER]
             await asyncio.gather(
                 *(asyncio.wrap_future(work.found) for _, work in together), return_exceptions=True
             )
@@ -129,7 +129,7 @@ class LandmarksWorker:
                     await self._outlet.refuse(message, exc)
         await asyncio.gather(*deliveries)
 
-    async def _begin(self, message: Message) -> "_Work | None":
+    async def _start(self, message: Message) -> "_Work | None":
         """None if the frame is too old."""
         frame = frame_message.decode(message.key, message.value, message.headers)
         if is_stale(frame, time.time_ns() // 1000, self._settings.max_frame_age_ms):

@@ -19,7 +19,7 @@ RETRY_BASE_S, RETRY_CAP_S = 0.2, 5.0
 log = logs.get("mien.stage")
 
 
-class Persistence:
+class RetryingProcessor:
     """Bad messages go to the dead letters; for a service that is away it waits."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Persistence:
         self._health = health
         self._stopping = stopping
 
-    async def work_off(self, handler: Handler, batch: Sequence[Message]) -> None:
+    async def process(self, handler: Handler, batch: Sequence[Message]) -> None:
         """Returns when every message of the batch is worked on, or in the dead letters.
 
         Raises:
@@ -56,7 +56,7 @@ class Persistence:
                 error = exc if isinstance(exc, MienError) else broker.unavailable(self._settings, exc)
                 if not error.retriable:
                     raise error from exc
-                self._health.lose("model and connections")
+                self._health.set_unready("model and connections")
                 pause_s = next(pauses_s)
                 log.warning("tries again", stage=self._stage, error=str(error), pause_s=round(pause_s, 2))
                 with suppress(TimeoutError):
@@ -69,7 +69,7 @@ class Persistence:
                 log.exception("unexpected error", stage=self._stage)
                 refusal = InputRefused(f"{type(exc).__name__}: {exc}", reason="internal-error")
             else:
-                self._health.meet("model and connections")
+                self._health.set_ready("model and connections")
                 return
 
     async def _isolate(self, handler: Handler, batch: Sequence[Message], error: InputRefused) -> None:
@@ -78,4 +78,4 @@ class Persistence:
             await self._outlet.refuse(batch[0], error)
             return
         for message in batch:
-            await self.work_off(handler, [message])
+            await self.process(handler, [message])

@@ -31,7 +31,7 @@ from streams.settings import Settings
 from streams.topics import Topic
 from workers.stages.faust_app import faust_app, topic_of_batches
 from workers.stages.handler import Handler, Open, Outlet, message_of
-from workers.stages.retrying import Persistence
+from workers.stages.retrying import RetryingProcessor
 
 BATCHES_HELD = 5
 """At most: in hand, in our queue and on the way to it, and two in Faust. aiokafka holds some too."""
@@ -126,9 +126,9 @@ class _Stage:
             self._loop.add_signal_handler(number, self._stopping.set)
         try:
             async with self._open_outlet() as outlet, self._open_handler(outlet) as handler:
-                persistence = Persistence(self._settings, self._name, outlet, self._health, self._stopping)
-                self._health.meet("model and connections")
-                await self._work_until_stopped(handler, persistence)
+                retrying = RetryingProcessor(self._settings, self._name, outlet, self._health, self._stopping)
+                self._health.set_ready("model and connections")
+                await self._work_until_stopped(handler, retrying)
         except MienError as exc:
             self._failure = exc
         # The agent first, by itself: a stopping app cancels its agents before it tells them to stop, which
@@ -153,7 +153,7 @@ class _Stage:
             self._last_resort.start()
             await producer.stop()
 
-    async def _work_until_stopped(self, handler: Handler, persistence: Persistence) -> None:
+    async def _work_until_stopped(self, handler: Handler, retrying: RetryingProcessor) -> None:
         stopping = asyncio.ensure_future(self._stopping.wait())
         while not self._stopping.is_set():
             arrived = asyncio.ensure_future(self._arrived.get())
@@ -162,7 +162,7 @@ class _Stage:
                 arrived.cancel()
                 return
             batch = arrived.result()
-            await persistence.work_off(handler, [message_of(record) for record in batch.value])
+            await retrying.process(handler, [message_of(record) for record in batch.value])
             batch.ack()
             for record in batch.value:
                 self._next_offset[TP(record.topic, record.partition)] = record.offset + 1
@@ -170,10 +170,10 @@ class _Stage:
     async def _on_assigned(self, _app: faust.App, assigned: set[TP], **_kwargs: Any) -> None:
         self._next_offset.clear()  # others may have been at work there meanwhile
         log.info("partitions assigned", stage=self._name, partitions=sorted(tp.partition for tp in assigned))
-        self._health.meet("consumer group")
+        self._health.set_ready("consumer group")
 
     async def _on_revoked(self, _app: faust.App, _revoked: set[TP], **_kwargs: Any) -> None:
-        self._health.lose("consumer group")
+        self._health.set_unready("consumer group")
 
     async def _beat(self) -> None:
         await self._health.beat()

@@ -28,7 +28,7 @@ def server() -> Iterator[MetricsServer]:
 def health() -> Health:
     """The server's, as at the start."""
     for condition in CONDITIONS:
-        HEALTH.lose(condition)
+        HEALTH.set_unready(condition)
     HEALTH.progress()
     return HEALTH
 
@@ -61,16 +61,16 @@ def test_a_scraper_may_add_a_query(server: MetricsServer) -> None:
 
 def test_ready_only_while_every_condition_holds(server: MetricsServer, health: Health) -> None:
     assert get(server, "/readyz")[::2] == (503, "waiting for: model loaded, partitions assigned\n")
-    health.meet("partitions assigned")
+    health.set_ready("partitions assigned")
     assert get(server, "/readyz")[::2] == (503, "waiting for: model loaded\n")
-    health.meet("model loaded")
+    health.set_ready("model loaded")
     assert get(server, "/readyz")[::2] == (200, "ok\n")
-    health.lose("partitions assigned")
+    health.set_unready("partitions assigned")
     assert get(server, "/readyz")[::2] == (503, "waiting for: partitions assigned\n")
 
 
 def test_healthy_while_the_loop_turns_even_before_it_is_ready(server: MetricsServer, health: Health) -> None:
-    assert health.unmet
+    assert health.not_ready
     assert get(server, "/healthz")[::2] == (200, "ok\n")
 
 

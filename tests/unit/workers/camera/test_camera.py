@@ -261,12 +261,12 @@ def test_a_lost_camera_is_opened_again_and_its_numbers_go_on(
     read: Callable[..., Reader], health: Health
 ) -> None:
     states: list[tuple[int, float, bool]] = []
-    slot = ListSlot(lambda item: states.append((item.seq, up(), "source" in health.unmet)))
+    slot = ListSlot(lambda item: states.append((item.seq, up(), "source" in health.not_ready)))
     at_opening: list[tuple[float, bool]] = []
 
     class Seen(FakeSource):
         def read(self) -> Picture | None:
-            at_opening.append((up(), "source" in health.unmet))
+            at_opening.append((up(), "source" in health.not_ready))
             return super().read()
 
     reconnects = metrics.camera_reconnects_total.labels("reader")
@@ -532,12 +532,12 @@ async def test_a_picture_becomes_a_frame(health: Health, lossless: bool, source:
 
 async def test_a_live_frame_that_kafka_does_not_take_is_counted_and_gone(health: Health) -> None:
     side, producer = loop_side(health), FakeProducer(KafkaTimeoutError())
-    health.meet("kafka")
+    health.set_ready("kafka")
     await side._send_newest(producer, await filled(1))
 
     assert producer.sent == []
     assert side._outcomes.counts == {"undelivered": 1}
-    assert "kafka" in health.unmet
+    assert "kafka" in health.not_ready
 
 
 async def test_a_live_frame_that_kafka_takes_is_published(health: Health) -> None:
@@ -546,7 +546,7 @@ async def test_a_live_frame_that_kafka_takes_is_published(health: Health) -> Non
 
     assert [frame.seq for frame in producer.sent] == [1]
     assert side._outcomes.counts == {"published": 1}
-    assert "kafka" not in health.unmet
+    assert "kafka" not in health.not_ready
 
 
 async def test_a_lossless_frame_is_sent_until_kafka_takes_it(

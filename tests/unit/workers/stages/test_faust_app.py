@@ -8,7 +8,7 @@ import pytest
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from workers.stages.faust_app import MessageRate, _ConsumerThread, _Transport, in_turn
+from workers.stages.faust_app import MessageRate, _ConsumerThread, _Transport, round_robin
 
 
 class FetchWaitsToTryAgain:
@@ -49,7 +49,7 @@ def test_the_consumer_thread_ends_when_a_fetch_lets_out_its_cancellation() -> No
 def test_a_batch_has_one_of_each_partition_in_turn(
     sequences: list[list[int]], batch_max: int, batches: list[list[int]]
 ) -> None:
-    assert list(in_turn(sequences, batch_max)) == batches
+    assert list(round_robin(sequences, batch_max)) == batches
 
 
 def record(partition: int, offset: int) -> Any:

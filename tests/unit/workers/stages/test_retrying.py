@@ -23,7 +23,7 @@ from streams.errors import (
 from streams.health import Health
 from streams.settings import Settings
 from workers.stages.handler import Message, Outlet, message_of
-from workers.stages.retrying import Persistence
+from workers.stages.retrying import RetryingProcessor
 
 CONNECTIONS = "model and connections"
 
@@ -67,7 +67,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def health() -> Health:
     health = Health(CONNECTIONS)
-    health.meet(CONNECTIONS)
+    health.set_ready(CONNECTIONS)
     return health
 
 
@@ -77,13 +77,13 @@ def stopping() -> asyncio.Event:
 
 
 @pytest.fixture
-def persistence(outlet: Any, health: Health, stopping: asyncio.Event) -> Persistence:
-    return Persistence(Settings(), "landmarks", outlet, health, stopping)
+def retrying(outlet: Any, health: Health, stopping: asyncio.Event) -> RetryingProcessor:
+    return RetryingProcessor(Settings(), "landmarks", outlet, health, stopping)
 
 
-async def test_a_good_batch_is_handled_once_and_whole(persistence: Persistence, outlet: Any) -> None:
+async def test_a_good_batch_is_handled_once_and_whole(retrying: RetryingProcessor, outlet: Any) -> None:
     handler = Handler(first_times())
-    await persistence.work_off(handler, [GOOD, ALSO_GOOD])
+    await retrying.process(handler, [GOOD, ALSO_GOOD])
 
     assert handler.batches == [[GOOD, ALSO_GOOD]]
     assert outlet.refused == []
@@ -100,48 +100,48 @@ async def test_a_good_batch_is_handled_once_and_whole(persistence: Persistence, 
     ids=lambda e: type(e).__name__,
 )
 async def test_a_service_that_is_away_is_waited_for_and_nothing_is_refused(
-    persistence: Persistence, outlet: Any, health: Health, error: Exception
+    retrying: RetryingProcessor, outlet: Any, health: Health, error: Exception
 ) -> None:
     ready: list[list[str]] = []
     fails = first_times(error, error, error)
 
     def watched(batch: Sequence[Message]) -> Exception | None:
-        ready.append(health.unmet)
+        ready.append(health.not_ready)
         return fails(batch)
 
     handler = Handler(watched)
-    await persistence.work_off(handler, [GOOD, ALSO_GOOD])
+    await retrying.process(handler, [GOOD, ALSO_GOOD])
 
     assert handler.batches == [[GOOD, ALSO_GOOD]] * 4
     assert ready == [[], [CONNECTIONS], [CONNECTIONS], [CONNECTIONS]]
-    assert health.unmet == []
+    assert health.not_ready == []
     assert outlet.refused == []
 
 
 @pytest.mark.parametrize("error", [ModelUnusable("gone"), AccessDenied("no"), SettingsInvalid("odd")])
 async def test_an_error_that_waiting_does_not_mend_ends_the_stage(
-    persistence: Persistence, outlet: Any, error: MienError
+    retrying: RetryingProcessor, outlet: Any, error: MienError
 ) -> None:
     handler = Handler(first_times(error))
 
     with pytest.raises(type(error)):
-        await persistence.work_off(handler, [GOOD])
+        await retrying.process(handler, [GOOD])
     assert len(handler.batches) == 1
     assert outlet.refused == []
 
 
-async def test_refused_credentials_of_kafka_end_the_stage(persistence: Persistence) -> None:
+async def test_refused_credentials_of_kafka_end_the_stage(retrying: RetryingProcessor) -> None:
     with pytest.raises(AccessDenied, match="MIEN_KAFKA_SASL"):
-        await persistence.work_off(Handler(first_times(SaslAuthenticationFailed("no"))), [GOOD])
+        await retrying.process(Handler(first_times(SaslAuthenticationFailed("no"))), [GOOD])
 
 
 async def test_waiting_ends_when_the_stage_is_told_to_stop(
-    persistence: Persistence, stopping: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+    retrying: RetryingProcessor, stopping: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.stages.retrying.RETRY_BASE_S", 600.0)
     monkeypatch.setattr("workers.stages.retrying.RETRY_CAP_S", 600.0)
     handler = Handler(lambda _: RedisUnavailable("away"))
-    working = asyncio.ensure_future(persistence.work_off(handler, [GOOD]))
+    working = asyncio.ensure_future(retrying.process(handler, [GOOD]))
     await asyncio.sleep(0.05)
     assert not working.done()
     stopping.set()
@@ -151,20 +151,20 @@ async def test_waiting_ends_when_the_stage_is_told_to_stop(
     assert handler.done == []
 
 
-async def test_only_the_bad_message_of_a_batch_is_refused(persistence: Persistence, outlet: Any) -> None:
+async def test_only_the_bad_message_of_a_batch_is_refused(retrying: RetryingProcessor, outlet: Any) -> None:
     error = BadMessage("odd")
     handler = Handler(on_bad(error))
-    await persistence.work_off(handler, [GOOD, BAD, ALSO_GOOD])
+    await retrying.process(handler, [GOOD, BAD, ALSO_GOOD])
 
     assert handler.done == [GOOD, ALSO_GOOD]
     assert outlet.refused == [(BAD, error)]
 
 
 async def test_a_bug_on_one_message_makes_it_a_dead_letter_and_the_stream_goes_on(
-    persistence: Persistence, outlet: Any
+    retrying: RetryingProcessor, outlet: Any
 ) -> None:
     handler = Handler(on_bad(KeyError("nose")))
-    await persistence.work_off(handler, [GOOD, BAD, ALSO_GOOD])
+    await retrying.process(handler, [GOOD, BAD, ALSO_GOOD])
 
     assert handler.done == [GOOD, ALSO_GOOD]
     ((refused, error),) = outlet.refused
@@ -174,11 +174,11 @@ async def test_a_bug_on_one_message_makes_it_a_dead_letter_and_the_stream_goes_o
 
 
 async def test_a_service_that_goes_away_while_isolating_costs_nothing(
-    persistence: Persistence, outlet: Any
+    retrying: RetryingProcessor, outlet: Any
 ) -> None:
     fails = first_times(BadMessage("odd"), RedisUnavailable("away"))
     handler = Handler(lambda batch: fails(batch) or (BadMessage("odd") if BAD in batch else None))
-    await persistence.work_off(handler, [GOOD, BAD, ALSO_GOOD])
+    await retrying.process(handler, [GOOD, BAD, ALSO_GOOD])
 
     assert handler.done == [GOOD, ALSO_GOOD]
     assert [refused for refused, _ in outlet.refused] == [BAD]
@@ -188,7 +188,7 @@ async def test_a_service_that_goes_away_while_isolating_costs_nothing(
     "error", [KafkaTimeoutError(), ProducerSendError("away")], ids=lambda e: type(e).__name__
 )
 async def test_a_dead_letter_that_kafka_does_not_take_is_sent_again(
-    persistence: Persistence, outlet: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+    retrying: RetryingProcessor, outlet: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     fails = first_times(error, error)
     refuse = outlet.refuse
@@ -200,14 +200,14 @@ async def test_a_dead_letter_that_kafka_does_not_take_is_sent_again(
 
     monkeypatch.setattr(outlet, "refuse", sometimes)
     handler = Handler(on_bad(BadMessage("odd")))
-    await persistence.work_off(handler, [BAD])
+    await retrying.process(handler, [BAD])
 
     assert [refused for refused, _ in outlet.refused] == [BAD]
     assert handler.batches == [[BAD]]
 
 
 async def test_a_dead_letter_that_cannot_be_written_at_all_is_no_endless_loop(
-    persistence: Persistence, outlet: Any, monkeypatch: pytest.MonkeyPatch
+    retrying: RetryingProcessor, outlet: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object) -> None:
         raise TypeError("cannot encode")
@@ -215,7 +215,7 @@ async def test_a_dead_letter_that_cannot_be_written_at_all_is_no_endless_loop(
     monkeypatch.setattr(outlet, "refuse", broken)
 
     with pytest.raises(TypeError, match="cannot encode"):
-        await persistence.work_off(Handler(on_bad(BadMessage("odd"))), [GOOD, BAD])
+        await retrying.process(Handler(on_bad(BadMessage("odd"))), [GOOD, BAD])
 
 
 class FakeProducer:
