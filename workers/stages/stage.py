@@ -29,7 +29,7 @@ from streams.errors import MienError
 from streams.health import Health, MetricsServer
 from streams.settings import Settings
 from streams.topics import Topic
-from workers.stages.faust_app import faust_app, topic_of_batches
+from workers.stages.consumer_offsets import faust_app, topic_of_batches
 from workers.stages.handler import Handler, Open, Outlet, message_of
 from workers.stages.retrying import RetryingProcessor
 

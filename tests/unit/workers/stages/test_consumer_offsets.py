@@ -8,7 +8,7 @@ import pytest
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from workers.stages.faust_app import MessageRate, _ConsumerThread, _Transport, round_robin
+from workers.stages.consumer_offsets import MessageRate, _ConsumerThread, _Transport, round_robin
 
 
 class FetchWaitsToTryAgain:
