@@ -45,7 +45,7 @@ class Sent(NamedTuple):
 
 
 class RecordingOutlet:
-    """Stands for ``stages.handler.Outlet``: keeps what was sent and refused, and can be told to fail."""
+    """Stands for ``stages.outlet.Outlet``: keeps what was sent and refused, and can be told to fail."""
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []

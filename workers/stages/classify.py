@@ -37,8 +37,9 @@ from streams.settings import Settings
 from streams.store import neutral_face_store
 from workers import model_loading
 from workers.stages import stage
-from workers.stages.handler import Handler, Message, Outlet
+from workers.stages.handler import Handler, Message
 from workers.stages.neutral_face_cache import NeutralFaceCache
+from workers.stages.outlet import Outlet
 
 NAME = "classify"
 

@@ -1,84 +1,25 @@
-"""The Faust app of a stage, and where Faust's Kafka transport is bent to our needs."""
+"""Batches of messages, and the offsets that are committed for them: ack, commit, seek after a rebalance.
 
-import asyncio
-import contextlib
+The stage acknowledges a batch when all that it sent is delivered (``stage``). Then each partition's last
+offset in the batch, plus one, is what Faust commits next. After a rebalance it seeks to what is committed.
+"""
+
 import logging
-import math
-import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any, TypeVar
 
-import faust
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 
-from streams import broker
-from streams.settings import Settings
-from streams.topics import Topic
+from workers.stages.fetch_gathering import GatheringThread
 
-COMMIT_INTERVAL_S = 0.5
-GATHER_FROM_PER_S, GATHER_MS, GATHER_BYTES = 50.0, 50, 128 * 1024
-"""From so many messages a second on, Kafka is to answer a fetch only after so long, or with so many bytes:
-fewer and larger batches cost a fraction of what each message by itself does. Slower streams do not wait.
-"""
 _NONE: Any = object()
 
 T = TypeVar("T")
 
-_faust_logger = logging.getLogger("faust.transport")
 
-
-def faust_app(settings: Settings, name: str, loop: asyncio.AbstractEventLoop, batch_max: int) -> faust.App:
-    """Its events are batches of up to ``batch_max`` records."""
-    app = faust.App(
-        settings.group(name),
-        broker=broker.faust_url(settings),
-        broker_credentials=broker.faust_credentials(settings),
-        loop=loop,
-        autodiscover=False,
-        store="memory://",
-        datadir=Path(tempfile.gettempdir(), f"mien-{name}"),  # stays empty, but Faust makes it
-        table_standby_replicas=0,  # no tables: any assignor will do
-        web_enabled=False,
-        topic_allow_declare=False,  # `mien topics` creates them; the embedded broker cannot be asked to
-        topic_disable_leader=True,
-        consumer_auto_offset_reset="earliest",
-        broker_commit_interval=COMMIT_INTERVAL_S,
-        stream_wait_empty=False,  # would wait at the end for what we did not take on, and never acknowledge
-        broker_session_timeout=settings.kafka_session_timeout_s,
-        broker_heartbeat_interval=settings.kafka_session_timeout_s / 4,
-        stream_buffer_maxsize=1,  # batches; Faust reads no more from Kafka while one waits there
-    )
-    app.transport = _Transport(
-        app.conf.broker,
-        app,
-        loop,
-        fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms,
-        batch_max=batch_max,
-    )
-    return app
-
-
-def topic_of_batches(app: faust.App, topic: Topic) -> Any:
-    """For an agent whose events are batches of records."""
-    return app.topic(topic.name, schema=_AsTheyAre())
-
-
-class _AsTheyAre(faust.Schema):  # type: ignore[misc]
-    """Nothing to decode: that is the business of ``streams``."""
-
-    def compile(self, app: faust.App, **_options: Any) -> Any:
-        async def decode(message: Any, **_options: Any) -> Any:
-            return app.create_event(message.key, message.value, message.headers, message)
-
-        return decode
-
-
-class _Transport(Transport):  # type: ignore[misc]
+class BatchTransport(Transport):  # type: ignore[misc]
     """Faust's Kafka transport, but with ``fetch_max_wait_ms``, which Faust fixes at 1500, and with batches.
 
     An event of Faust's costs more than most of our messages' work. So an event here is a batch: its value is
@@ -91,7 +32,7 @@ class _Transport(Transport):  # type: ignore[misc]
         self.batch_max = batch_max
 
     class Consumer(Consumer):  # type: ignore[misc]
-        logger = _faust_logger
+        logger = logging.getLogger("faust.transport")
 
         async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
             """As Faust's, but in batches, and each has one record of every partition in turn."""
@@ -139,7 +80,7 @@ class _Transport(Transport):  # type: ignore[misc]
             """What is between two batches' last offsets is no gap."""
 
         def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-            return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+            return GatheringThread(self, loop=self.loop, beacon=self.beacon)
 
 
 def round_robin(sequences: Sequence[Sequence[T]], batch_max: int) -> Iterator[list[T]]:
@@ -148,47 +89,3 @@ def round_robin(sequences: Sequence[Sequence[T]], batch_max: int) -> Iterator[li
         item for turn in zip_longest(*sequences, fillvalue=_NONE) for item in turn if item is not _NONE
     ]
     return (in_order[start : start + batch_max] for start in range(0, len(in_order), batch_max))
-
-
-class MessageRate:
-    """How many messages a second come: an exponential average over about a second."""
-
-    def __init__(self, now_s: float) -> None:
-        self.per_s = 0.0
-        self._last_s = now_s
-
-    def took(self, count: int, now_s: float) -> None:
-        # Each message is a pulse of area 1 that fades with the time constant of a second.
-        self.per_s = self.per_s * math.exp(self._last_s - now_s) + count
-        self._last_s = now_s
-
-
-class _ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
-    logger = _faust_logger
-
-    def _create_worker_consumer(self, transport: _Transport) -> Any:
-        """With the sticky assignor of KIP-54: shares differ by one at most, and few cameras change hands.
-        Faust's own lets each worker keep ⌈partitions / workers⌉, so that a third one may get nothing.
-        """
-        consumer = super()._create_worker_consumer(transport)
-        consumer._partition_assignment_strategy = (StickyPartitionAssignor,)
-        consumer._fetch_max_wait_ms = self._fetch_max_wait_ms = transport.fetch_max_wait_ms
-        self._rate = MessageRate(time.monotonic())
-        return consumer
-
-    async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
-        records = await super()._fetch_records(consumer, *args, **options)
-        self._rate.took(sum(map(len, records.values())), time.monotonic())
-        fetcher = consumer._fetcher  # which sends its next request when we have returned
-        gather = self._rate.per_s > GATHER_FROM_PER_S
-        fetcher._fetch_min_bytes = GATHER_BYTES if gather else 1
-        fetcher._fetch_max_wait_ms = GATHER_MS if gather else self._fetch_max_wait_ms
-        return records
-
-    async def on_thread_stop(self) -> None:
-        """Ends although aiokafka lets out the cancellation of a fetch of its own, which happens when the
-        fetch waits to be tried again because Kafka is away. The thread would die of it with a traceback,
-        and whoever waits for its end would wait for ever.
-        """
-        with contextlib.suppress(asyncio.CancelledError):
-            await super().on_thread_stop()

@@ -36,7 +36,8 @@ from streams.settings import Settings
 from streams.store import camera_track_store
 from workers import model_loading
 from workers.stages import stage
-from workers.stages.handler import Handler, Message, Outlet
+from workers.stages.handler import Handler, Message
+from workers.stages.outlet import Outlet
 from workers.stages.track_hand_over import HandOver
 
 NAME = "landmarks"

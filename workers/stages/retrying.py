@@ -12,7 +12,8 @@ from streams.backoff import backoff_s
 from streams.errors import BrokerUnavailable, InputRefused, MienError
 from streams.health import Health
 from streams.settings import Settings
-from workers.stages.handler import Handler, Message, Outlet
+from workers.stages.handler import Handler, Message
+from workers.stages.outlet import Outlet
 
 RETRY_BASE_S, RETRY_CAP_S = 0.2, 5.0
 

@@ -24,25 +24,26 @@ import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from streams import broker, logs, metrics
+from streams import broker, logs
 from streams.errors import MienError
 from streams.health import Health, MetricsServer
 from streams.settings import Settings
 from streams.topics import Topic
-from workers.stages.consumer_offsets import faust_app, topic_of_batches
-from workers.stages.handler import Handler, Open, Outlet, message_of
+from workers.stages.consumer_lag import LagWatch
+from workers.stages.faust_app import faust_app, topic_of_batches
+from workers.stages.handler import Handler, message_of
+from workers.stages.outlet import OpenHandler, Outlet
 from workers.stages.retrying import RetryingProcessor
 
 BATCHES_HELD = 5
 """At most: in hand, in our queue and on the way to it, and two in Faust. aiokafka holds some too."""
-LAG_INTERVAL_S = 2.0
 STOP_TIMEOUT_S = 8.0
 """With the producer's 10 s, less than the 30 s that Kubernetes gives."""
 
 log = logs.get("mien.stage")
 
 
-def run(settings: Settings, name: str, source: Topic, open_handler: Open, *, batch_max: int) -> None:
+def run(settings: Settings, name: str, source: Topic, open_handler: OpenHandler, *, batch_max: int) -> None:
     """Runs a stage until SIGTERM or Ctrl-C; then finishes the batch in hand, commits and returns.
 
     Raises:
@@ -66,7 +67,7 @@ class _Stage:
         settings: Settings,
         name: str,
         source: Topic,
-        open_handler: Open,
+        open_handler: OpenHandler,
         batch_max: int,
         health: Health,
     ) -> None:
@@ -81,7 +82,7 @@ class _Stage:
         self._failure: MienError | None = None
         self._last_resort = threading.Timer(STOP_TIMEOUT_S, self._leave)
         self._last_resort.daemon = True
-        self._next_offset: dict[TP, int] = {}
+        self._lag = LagWatch(name)
         self._app = faust_app(settings, name, self._loop, batch_max)
         self._worker = faust.Worker(
             self._app, loop=self._loop, quiet=True, override_logging=False, redirect_stdouts=False
@@ -164,11 +165,10 @@ class _Stage:
             batch = arrived.result()
             await retrying.process(handler, [message_of(record) for record in batch.value])
             batch.ack()
-            for record in batch.value:
-                self._next_offset[TP(record.topic, record.partition)] = record.offset + 1
+            self._lag.done(batch.value)
 
     async def _on_assigned(self, _app: faust.App, assigned: set[TP], **_kwargs: Any) -> None:
-        self._next_offset.clear()  # others may have been at work there meanwhile
+        self._lag.forget()
         log.info("partitions assigned", stage=self._name, partitions=sorted(tp.partition for tp in assigned))
         self._health.set_ready("consumer group")
 
@@ -179,23 +179,4 @@ class _Stage:
         await self._health.beat()
 
     async def _watch_lag(self) -> None:
-        while True:
-            await asyncio.sleep(LAG_INTERVAL_S)
-            try:
-                lags = await self._lags()
-            except (AssertionError, KafkaError) as exc:  # aiokafka's way to say that a rebalance came between
-                log.debug("lag not known", stage=self._name, error=repr(exc))
-                continue
-            metrics.consumer_lag.clear()
-            for tp, lag in lags.items():
-                metrics.consumer_lag.labels(tp.topic, tp.partition).set(lag)
-
-    async def _lags(self) -> dict[TP, int]:
-        """Messages that wait in each partition of ours that ever had one."""
-        consumer = self._app.consumer
-        lags = {}
-        for tp in consumer.assignment():
-            if end := consumer.highwater(tp):
-                done = self._next_offset.get(tp) or await consumer.position(tp) or 0
-                lags[tp] = max(0, end - done)
-        return lags
+        await self._lag.keep_watching(self._app.consumer)

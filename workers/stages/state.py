@@ -16,7 +16,8 @@ from streams.store import subject_state
 from streams.store.subject_state import SubjectStore
 from workers import model_loading
 from workers.stages import stage
-from workers.stages.handler import Handler, Message, Outlet
+from workers.stages.handler import Handler, Message
+from workers.stages.outlet import Outlet
 
 NAME = "state"
 BATCH_MAX = 64

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError, SaslAuthenticationFailed
 from faust.exceptions import ProducerSendError
 
-from streams import metrics
 from streams.errors import (
     AccessDenied,
     BadMessage,
@@ -22,7 +20,7 @@ from streams.errors import (
 )
 from streams.health import Health
 from streams.settings import Settings
-from workers.stages.handler import Message, Outlet, message_of
+from workers.stages.handler import Message
 from workers.stages.retrying import RetryingProcessor
 
 CONNECTIONS = "model and connections"
@@ -216,48 +214,3 @@ async def test_a_dead_letter_that_cannot_be_written_at_all_is_no_endless_loop(
 
     with pytest.raises(TypeError, match="cannot encode"):
         await retrying.process(Handler(on_bad(BadMessage("odd"))), [GOOD, BAD])
-
-
-class FakeProducer:
-    """What Outlet needs of aiokafka's producer."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, dict[str, Any]]] = []
-        self.delivered = False
-
-    async def send(self, topic: str, value: bytes, **message: Any) -> Any:
-        async def delivery() -> None:
-            self.delivered = True
-
-        self.sent.append((topic, {"value": value} | message))
-        return delivery()
-
-
-async def test_a_refused_message_is_in_the_dead_letters_when_refuse_returns() -> None:
-    producer: Any = FakeProducer()
-    outlet = Outlet(producer, "landmarks", Settings().topics.dead_letters)
-    counter = metrics.dead_letters_total.labels("landmarks", "bad-message")
-    before = counter._value.get()
-    await outlet.refuse(BAD, BadMessage("odd"))
-
-    ((topic, sent),) = producer.sent
-    assert topic == "mien.dead-letters"
-    assert (sent["key"], sent["value"]) == (BAD.key, BAD.value)
-    assert dict(sent["headers"]) == {
-        "seq": b"7",
-        "dead-letter-stage": b"landmarks",
-        "dead-letter-reason": b"bad-message",
-        "dead-letter-error": b"BadMessage: odd",
-        "dead-letter-topic": b"mien.frames",
-        "dead-letter-partition": b"2",
-        "dead-letter-offset": b"1",
-    }
-    assert producer.delivered
-    assert counter._value.get() == before + 1
-
-
-def test_a_message_is_what_aiokafka_gives() -> None:
-    pairs = (("seq", b"7"), ("seq", b"8"))
-    record = SimpleNamespace(key=b"k", value=b"v", headers=pairs, topic="t", partition=1, offset=2)
-
-    assert message_of(record) == Message(b"k", b"v", list(pairs), "t", 1, 2)

@@ -1,0 +1,68 @@
+"""How many messages wait: after what was done, after a rebalance, and in partitions that never had one."""
+
+import asyncio
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from streams import metrics
+from workers.stages import consumer_lag
+from workers.stages.consumer_lag import LagWatch
+
+FIRST, SECOND, EMPTY = TP("t", 0), TP("t", 1), TP("t", 2)
+
+
+class FakeConsumer:
+    """What Faust's consumer knows: offsets behind the last message, and from where it reads."""
+
+    def __init__(self) -> None:
+        self.rebalances = False
+
+    def assignment(self) -> set[TP]:
+        if self.rebalances:
+            raise AssertionError("Partition is not assigned")
+        return {FIRST, SECOND, EMPTY}
+
+    def highwater(self, tp: TP) -> int | None:
+        return {FIRST: 10, SECOND: 100}.get(tp)
+
+    async def position(self, tp: TP) -> int | None:
+        return {FIRST: 9}.get(tp)
+
+
+def record(tp: TP, offset: int) -> Any:
+    return SimpleNamespace(topic=tp.topic, partition=tp.partition, offset=offset)
+
+
+async def test_what_is_done_counts_and_not_what_is_read() -> None:
+    watch = LagWatch("state")
+    assert await watch.lags(FakeConsumer()) == {FIRST: 1, SECOND: 100}
+
+    watch.done([record(FIRST, 2), record(SECOND, 98), record(FIRST, 3)])
+    assert await watch.lags(FakeConsumer()) == {FIRST: 6, SECOND: 1}
+
+    watch.done([record(SECOND, 120)])  # the end is known from the last fetch, which is older
+    assert await watch.lags(FakeConsumer()) == {FIRST: 6, SECOND: 0}
+
+    watch.forget()
+    assert await watch.lags(FakeConsumer()) == {FIRST: 1, SECOND: 100}
+
+
+async def test_a_rebalance_in_between_costs_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer_lag, "LAG_INTERVAL_S", 0.001)
+    metrics.consumer_lag.clear()
+    consumer = FakeConsumer()
+    consumer.rebalances = True
+    watching = asyncio.ensure_future(LagWatch("state").keep_watching(consumer))
+    await asyncio.sleep(0.01)
+    assert not watching.done()
+    consumer.rebalances = False
+    async with asyncio.timeout(10):
+        while metrics.consumer_lag.labels("t", 1)._value.get() != 100:
+            await asyncio.sleep(0.001)
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
