@@ -4,7 +4,6 @@ The only file that imports mediapipe, and for nothing else: no stage runs them.
 Source: https://ai.google.dev/edge/mediapipe (legacy solutions, Face Mesh and Face Detection).
 """
 
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -43,9 +42,7 @@ class FaceMeshReference:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
 
@@ -77,7 +74,5 @@ class FaceDetectionReference:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()

@@ -9,14 +9,11 @@ without it.
 
 import math
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
 from streams.messages.frame_message import MAX_TIME_US
 from streams.messages.landmarks_message import SubjectId
-from streams.settings import Settings
-from streams.store import optional_store
 from streams.store.optional_store import QuickStore
 
 SCHEMA = "mien.camera-tracks/1"
@@ -51,7 +48,7 @@ _decoder = msgspec.msgpack.Decoder(CameraTracks)
 
 
 class CameraTracksStore(QuickStore):
-    """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer soon."""
+    """Use :meth:`connect`; every method raises ServiceUnavailable if Redis does not answer soon."""
 
     async def read(self, camera_id: str) -> CameraTracks | None:
         """What the last worker left of a camera; None if nothing, or only what another release wrote."""
@@ -66,15 +63,6 @@ class CameraTracksStore(QuickStore):
             for camera_id, record in cameras.items():
                 pipe.set(tracks_key(camera_id), _encoder.encode(record), ex=ttl_s)
             await pipe.execute()
-
-
-def connect(settings: Settings) -> AbstractAsyncContextManager[CameraTracksStore]:
-    """Connects when it is first used.
-
-    Raises:
-        SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
-    """
-    return optional_store.connect(CameraTracksStore, settings)
 
 
 def _decoded(value: bytes) -> CameraTracks | None:

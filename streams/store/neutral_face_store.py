@@ -8,7 +8,6 @@ It makes an answer better, but none needs it. So the timeouts are short, and who
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 
 import msgspec
 import numpy as np
@@ -16,8 +15,6 @@ from numpy.typing import NDArray
 
 from streams.messages.frame_message import MAX_TIME_US
 from streams.messages.landmarks_message import MAX_COORDINATE, pack_points
-from streams.settings import Settings
-from streams.store import optional_store
 from streams.store.optional_store import QuickStore
 
 SCHEMA = "mien.neutral-face/1"
@@ -61,7 +58,7 @@ _decoder = msgspec.msgpack.Decoder(NeutralFace)
 
 
 class NeutralFaceStore(QuickStore):
-    """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer soon."""
+    """Use :meth:`connect`; every method raises ServiceUnavailable if Redis does not answer soon."""
 
     async def read(self, subject_ids: Sequence[str]) -> dict[str, NeutralFace]:
         """The neutral faces of those subjects that have one.
@@ -85,15 +82,6 @@ class NeutralFaceStore(QuickStore):
             for subject_id, face in faces.items():
                 pipe.set(neutral_key(subject_id), _encoder.encode(face), ex=self._settings.subject_ttl_s)
             await pipe.execute()
-
-
-def connect(settings: Settings) -> AbstractAsyncContextManager[NeutralFaceStore]:
-    """Connects when it is first used.
-
-    Raises:
-        SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
-    """
-    return optional_store.connect(NeutralFaceStore, settings)
 
 
 def _decoded(value: bytes) -> NeutralFace | None:

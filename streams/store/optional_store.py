@@ -6,7 +6,7 @@ The stores of own neutral faces and of camera tracks are made so.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Self
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -29,6 +29,17 @@ class QuickStore:
         self._client = client
         self._settings = settings
 
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, settings: Settings) -> AsyncIterator[Self]:
+        """Connects when it is first used, and tries nothing twice.
+
+        Raises:
+            SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
+        """
+        async with subject_state.client(settings, timeout_s=TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as client:
+            yield cls(client, settings)
+
     async def ping(self) -> None:
         async with self._in_time():
             await self._client.ping()
@@ -44,17 +55,3 @@ class QuickStore:
         except (RedisError, OSError) as exc:
             error = exc if isinstance(exc, RedisError) else RedisConnectionError(str(exc))
             raise subject_state.unavailable(self._settings, error) from exc
-
-
-Store = TypeVar("Store", bound=QuickStore)
-
-
-@asynccontextmanager
-async def connect(store: type[Store], settings: Settings) -> AsyncIterator[Store]:
-    """Connects when it is first used, and tries nothing twice.
-
-    Raises:
-        SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
-    """
-    async with subject_state.client(settings, timeout_s=TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as client:
-        yield store(client, settings)

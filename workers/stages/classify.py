@@ -34,7 +34,7 @@ from streams.messages.emotion_event import (
 )
 from streams.messages.landmarks_message import Landmarks
 from streams.settings import Settings
-from streams.store import neutral_face_store
+from streams.store.neutral_face_store import NeutralFaceStore
 from workers import model_loading
 from workers.stages import stage
 from workers.stages.handler import Handler, Message
@@ -62,7 +62,7 @@ async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Hand
     if not settings.own_neutral:
         yield ClassifyWorker(settings, outlet, classifier).handle
         return
-    async with neutral_face_store.connect(settings) as store:
+    async with NeutralFaceStore.connect(settings) as store:
         neutral_faces = NeutralFaceCache(store, settings, classifier.landmark_set)
         async with neutral_faces.writing():
             yield ClassifyWorker(settings, outlet, classifier, neutral_faces).handle

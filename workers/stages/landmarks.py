@@ -33,7 +33,7 @@ from streams.messages import frame_message, landmarks_message
 from streams.messages.frame_message import Frame
 from streams.messages.landmarks_message import FaceBox, Landmarks, Pose, Quality, Transform
 from streams.settings import Settings
-from streams.store import camera_track_store
+from streams.store.camera_track_store import CameraTracksStore
 from workers import model_loading
 from workers.stages import stage
 from workers.stages.handler import Handler, Message
@@ -81,7 +81,7 @@ async def _hand_over(settings: Settings) -> AsyncIterator[HandOver | None]:
     if not settings.hand_over:
         yield None
         return
-    async with camera_track_store.connect(settings) as store:
+    async with CameraTracksStore.connect(settings) as store:
         hand_over = HandOver(store)
         async with hand_over.writing():
             yield hand_over

@@ -11,7 +11,7 @@ import redis
 
 from streams.errors import RedisUnavailable, ServiceUnavailable, SettingsInvalid
 from streams.settings import Settings
-from streams.store import camera_track_store, optional_store
+from streams.store import optional_store
 from streams.store.camera_track_store import CameraTracks, CameraTracksStore, TrackRecord, tracks_key
 
 AT_US = 1_764_000_000_000_000
@@ -30,7 +30,7 @@ def raw(redis_url: str) -> redis.Redis:
 
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[CameraTracksStore]:
-    async with camera_track_store.connect(Settings(redis_url=redis_url, hand_over_ttl_s=9)) as store:
+    async with CameraTracksStore.connect(Settings(redis_url=redis_url, hand_over_ttl_s=9)) as store:
         yield store
 
 
@@ -99,7 +99,7 @@ async def test_what_is_no_record_counts_as_unknown(
 
 
 async def test_no_redis_is_told_at_once_each_time() -> None:
-    async with camera_track_store.connect(Settings(redis_url="redis://127.0.0.1:1/0")) as store:
+    async with CameraTracksStore.connect(Settings(redis_url="redis://127.0.0.1:1/0")) as store:
         for call in (store.ping, lambda: store.read("a"), lambda: store.write({"a": RECORD})):
             with pytest.raises(RedisUnavailable, match=r"127\.0\.0\.1:1 does not answer.*MIEN_REDIS_URL"):
                 await call()
@@ -113,7 +113,7 @@ async def test_a_redis_that_hangs_is_not_waited_for_long() -> None:
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        async with camera_track_store.connect(Settings(redis_url=f"redis://127.0.0.1:{port}/0")) as store:
+        async with CameraTracksStore.connect(Settings(redis_url=f"redis://127.0.0.1:{port}/0")) as store:
             started_s = time.monotonic()
             with pytest.raises(ServiceUnavailable):
                 await store.read("a")
@@ -130,5 +130,5 @@ async def test_a_redis_that_refuses_is_told(store: CameraTracksStore, raw: redis
 
 async def test_a_url_that_is_none_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsInvalid, match="MIEN_REDIS_URL"):
-        async with camera_track_store.connect(Settings(redis_url="http://localhost")):
+        async with CameraTracksStore.connect(Settings(redis_url="http://localhost")):
             pass

@@ -11,7 +11,7 @@ import redis
 
 from streams.errors import RedisUnavailable, ServiceUnavailable, SettingsInvalid
 from streams.settings import Settings
-from streams.store import neutral_face_store, optional_store
+from streams.store import optional_store
 from streams.store.neutral_face_store import NeutralFaceStore, neutral_key, pack, unpack_points
 from streams.store.subject_state import state_key
 
@@ -28,7 +28,7 @@ def raw(redis_url: str) -> redis.Redis:
 
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[NeutralFaceStore]:
-    async with neutral_face_store.connect(Settings(redis_url=redis_url, subject_ttl_s=100)) as store:
+    async with NeutralFaceStore.connect(Settings(redis_url=redis_url, subject_ttl_s=100)) as store:
         yield store
 
 
@@ -93,7 +93,7 @@ async def test_what_is_no_neutral_face_counts_as_unknown(
 
 
 async def test_no_redis_is_told_at_once_each_time() -> None:
-    async with neutral_face_store.connect(Settings(redis_url="redis://127.0.0.1:1/0")) as store:
+    async with NeutralFaceStore.connect(Settings(redis_url="redis://127.0.0.1:1/0")) as store:
         for call in (store.ping, lambda: store.read(["a"]), lambda: store.write({"a": FACE})):
             with pytest.raises(RedisUnavailable, match=r"127\.0\.0\.1:1 does not answer.*MIEN_REDIS_URL"):
                 await call()
@@ -107,7 +107,7 @@ async def test_a_redis_that_hangs_is_not_waited_for_long() -> None:
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        async with neutral_face_store.connect(Settings(redis_url=f"redis://127.0.0.1:{port}/0")) as store:
+        async with NeutralFaceStore.connect(Settings(redis_url=f"redis://127.0.0.1:{port}/0")) as store:
             started_s = time.monotonic()
             with pytest.raises(ServiceUnavailable):
                 await store.read(["a", "b", "c"])
@@ -124,5 +124,5 @@ async def test_a_redis_that_refuses_is_told(store: NeutralFaceStore, raw: redis.
 
 async def test_a_url_that_is_none_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsInvalid, match="MIEN_REDIS_URL"):
-        async with neutral_face_store.connect(Settings(redis_url="http://localhost")):
+        async with NeutralFaceStore.connect(Settings(redis_url="http://localhost")):
             pass

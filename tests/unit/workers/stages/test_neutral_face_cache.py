@@ -13,7 +13,6 @@ from models.emotion.classifier import Classifier
 from streams import metrics
 from streams.errors import RedisUnavailable
 from streams.settings import Settings
-from streams.store import neutral_face_store
 from streams.store.neutral_face_store import NeutralFace, NeutralFaceStore, neutral_key, pack
 from workers.stages import neutral_face_cache as module
 from workers.stages.neutral_face_cache import NeutralFaceCache
@@ -89,7 +88,7 @@ async def rest(
 @pytest.fixture
 async def real_store(redis_url: str) -> AsyncIterator[NeutralFaceStore]:
     redis.Redis.from_url(redis_url).flushdb()
-    async with neutral_face_store.connect(Settings(redis_url=redis_url, subject_ttl_s=100)) as store:
+    async with NeutralFaceStore.connect(Settings(redis_url=redis_url, subject_ttl_s=100)) as store:
         yield store
 
 
