@@ -4,8 +4,10 @@ import ctypes
 import secrets
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -45,3 +47,13 @@ def die_with_parent() -> Callable[[], None] | None:
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl  # loaded before the fork
     return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[Any]":
+    """Starts a child that reads nothing, and ends with us at the latest; `options` are Popen's.
+
+    Ctrl-C reaches us alone, not the child: whoever starts it ends it, in order.
+    """
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent(), **options
+    )

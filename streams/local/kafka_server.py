@@ -28,7 +28,8 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from streams.errors import KafkaServerUnavailable, SettingsInvalid
-from streams.local.child_process import can_listen, die_with_parent, free_ports
+from streams.local import child_process
+from streams.local.child_process import can_listen, free_ports
 from streams.local.kafka_jars import DEFAULT_LIB_DIR, fetch_jars, jars_ready, run, tail, tool
 from streams.local.kafka_properties import HOST, security_protocol, server_properties
 
@@ -201,13 +202,8 @@ class KafkaServer:
             self._format(jvm, config)
         with self.log_path.open("ab") as log:
             log_start = log.tell()
-            self._process = subprocess.Popen(
-                [*jvm, "kafka.Kafka", str(config)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in a terminal reaches us alone, and we end it in order
-                preexec_fn=die_with_parent(),
+            self._process = child_process.start(
+                [*jvm, "kafka.Kafka", str(config)], stdout=log, stderr=subprocess.STDOUT
             )
         atexit.register(self.kill)
         self._wait_ready(self._process, log_start)

@@ -15,13 +15,12 @@ import redis
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.local.child_process import die_with_parent, free_ports
+from streams.local import child_process
 from streams.settings import Settings, child_environment
 from workers.local import metrics_scrape
 
 DEADLINE_S = 90.0
 """How long the tests wait for what must come; generous, because the processors are shared."""
-STAGES = ("landmarks", "classify", "state")
 
 T = TypeVar("T")
 
@@ -46,15 +45,12 @@ class Process:
         self.folder = folder
         self._out, self._err = folder / f"{port}.out", folder / f"{port}.err"
         with self._out.open("w") as out, self._err.open("w") as err:
-            self.popen = subprocess.Popen(
+            self.popen = child_process.start(
                 [sys.executable, "-m", "workers.cli", *arguments],
                 cwd=folder,
                 env=environment,
-                stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                start_new_session=True,
-                preexec_fn=die_with_parent(),
             )
 
     @property
@@ -185,7 +181,7 @@ class Chain:
 
     def start(self, *arguments: str, **changes: Any) -> Process:
         """`mien ARGUMENTS`, on a metrics port of its own, with these settings."""
-        (port,) = free_ports(1)
+        (port,) = child_process.free_ports(1)
         environment = self.environment(metrics_port=port, **changes)
         process = Process(list(arguments), environment, self.folder, port)
         self.processes.append(process)

@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from harness import STAGES, Chain, eventually
+from harness import Chain, eventually
+
+from workers.local.chain import STAGES
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import redis
-from harness import STAGES, Chain, Process, assert_nothing_lost, eventually
+from harness import Chain, Process, assert_nothing_lost, eventually
 
-from streams.local.child_process import die_with_parent, free_ports
+from streams.local import child_process
 from streams.local.embedded_servers import redis_server_binary
 from streams.local.kafka_server import KafkaServer
+from workers.local.chain import STAGES
 
 FPS = 8
 PICTURES = 118  # there and back: the face does not jump when it starts again
@@ -74,7 +75,7 @@ class OwnRedis:
     """A redis-server that writes down everything before it answers, so that it can come back as it was."""
 
     def __init__(self, folder: Path) -> None:
-        (self.port,) = free_ports(1)
+        (self.port,) = child_process.free_ports(1)
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = folder
         self.start()
@@ -82,12 +83,7 @@ class OwnRedis:
     def start(self) -> None:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", "",
                    "--appendonly", "yes", "--appendfsync", "always"]  # fmt: skip
-        self._process = subprocess.Popen(
-            [str(redis_server_binary()), *options],
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=die_with_parent(),
-        )
+        self._process = child_process.start([str(redis_server_binary()), *options], stdout=subprocess.DEVNULL)
         with redis.Redis.from_url(self.url) as client:
             eventually(lambda: answers(client), "redis-server answers")
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import STAGES, Chain, Process, children, eventually, living
+from harness import Chain, Process, children, eventually, living
 
 from streams.settings import child_environment
+from workers.local.chain import STAGES
 
 
 @pytest.fixture

@@ -3,26 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from aiokafka.partitioner import DefaultPartitioner
 from confluent_kafka import ConsumerGroupTopicPartitions
 from harness import Chain, assert_nothing_lost, eventually
+
+from workers.local.chain import one_camera_a_partition
 
 PARTITIONS = 4
 """The third of three workers gets one only if the shares are even."""
 FRAMES = 120
 FPS = 5
-
-
-def one_camera_a_partition(partitions: int) -> list[str]:
-    """Camera ids that Kafka's default partitioner spreads over all partitions."""
-    everything = list(range(partitions))
-    found: dict[int, str] = {}
-    number = 0
-    while len(found) < partitions:
-        camera = f"hall-{number}"
-        found.setdefault(DefaultPartitioner()(camera.encode(), everything, everything), camera)
-        number += 1
-    return list(found.values())
 
 
 def members(chain: Chain, stage: str) -> dict[str, set[int]]:
@@ -50,7 +39,7 @@ def test_workers_share_the_partitions_while_one_joins_and_leaves(
     for stage in pairs:
         eventually(lambda stage=stage: shared(members(chain, stage), 2), f"two {stage} workers with a share")
 
-    ids = one_camera_a_partition(PARTITIONS)
+    ids = one_camera_a_partition(PARTITIONS, "hall")
     options = ["--source", str(pictures(FRAMES)), "--lossless", "--fps", str(FPS)]
     cameras = [chain.start("camera", "--id", camera, *options) for camera in ids]
     counter = {"landmarks": ("mien_frames_total", "camera"), "classify": ("mien_emotions_total", "camera")}

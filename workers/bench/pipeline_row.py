@@ -17,15 +17,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from itertools import count, cycle
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import redis
 import simplejpeg
-from aiokafka.partitioner import DefaultPartitioner
 
 from models.faces.engine import EYE_CORNERS
 from models.judging.facemesh_reference import FaceMeshReference
@@ -39,7 +37,7 @@ from workers import model_loading
 from workers.bench.speed_rows import FRAMES, frames, jpegs
 from workers.bench.timing import Comparison, Cost, Side, cost_of
 from workers.local import metrics_scrape
-from workers.local.demo import DRAIN_TIMEOUT_S, STAGES, Chain
+from workers.local.chain import STAGES, Chain, embedded_kafka, one_camera_a_partition
 
 PARTITIONS = 4  # as many as the embedded broker has
 LATENCY_SHARE = 0.7
@@ -53,6 +51,7 @@ WARM_UP_S = {"embedded": 3.0, "Apache Kafka": 20.0}
 SETTLE_S = 0.3
 LATENCY_SETTLE_S = 3.0
 LATENCY_MIN_S = 10.0
+STATE_EVENTS = "mien_state_events_total"
 
 
 def pipeline(settings: Settings, seconds: float) -> list[Comparison]:
@@ -132,11 +131,10 @@ def _servers(settings: Settings) -> Iterator[Servers]:
             fetch_jars()
             kafka = stack.enter_context(KafkaServer(partitions=PARTITIONS, short_lived=True))
         except KafkaServerUnavailable as exc:
-            address = stack.enter_context(embedded_servers.broker(*settings.topics))
-            waits = {"kafka_fetch_max_wait_ms": embedded_servers.FETCH_MAX_WAIT_MS}
+            kafka_settings = stack.enter_context(embedded_kafka(settings.topics))
             yield Servers(
                 "embedded",
-                {"kafka_bootstrap_servers": address, "redis_url": redis_url} | waits,
+                kafka_settings | {"redis_url": redis_url},
                 pids,
                 note=f"on the embedded broker, for Apache Kafka cannot be had: {exc}",
             )
@@ -146,55 +144,30 @@ def _servers(settings: Settings) -> Iterator[Servers]:
         yield Servers("Apache Kafka", chosen | {"redis_url": redis_url}, pids | {"kafka": kafka.pid})
 
 
-def cameras(partitions: int) -> list[str]:
-    """Camera ids whose frames fall one into each partition."""
-    everything = list(range(partitions))
-    found: dict[int, str] = {}
-    for number in count(1):
-        camera_id = f"bench-{number}"
-        found.setdefault(DefaultPartitioner()(camera_id.encode(), everything, everything), camera_id)
-        if len(found) == partitions:
-            break
-    return list(found.values())
-
-
 class MeasuredChain(Chain):
-    """The demo's chain, with its processes' costs, and a pause."""
+    """The chain with one camera a partition, the processes that it costs, and a pause."""
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         super().__init__(servers.settings, folder)
         self._server_pids = servers.pids
 
-    def pids(self) -> dict[str, list[int]]:
-        """Of each name, its process and those that it has started."""
-        mine = {name: child.process.pid for name, child in self._children.items()}
-        return {name: [pid, *children_of(pid)] for name, pid in (mine | self._server_pids).items()}
+    def all_pids(self) -> dict[str, list[int]]:
+        """Of each name, the servers' too, its process and those that it has started."""
+        return {name: [pid, *children_of(pid)] for name, pid in (self.pids | self._server_pids).items()}
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Stops all stages and cameras for so long, but not the servers."""
-        self._signal(signal.SIGSTOP)
+        self.signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        for child in self._children.values():
-            child.process.send_signal(number)
+            self.signal(signal.SIGCONT)
 
     def start_cameras(self, pictures: Path, *options: str) -> None:
-        # Numbers that go on where an earlier start's ended: the state is fenced by them.
-        how = ["--lossless", "--repeat", "--json", "--first-seq", str(time.time_ns() // 1_000_000), *options]
-        for camera_id in cameras(PARTITIONS):
-            self.start(camera_id, "camera", "--id", camera_id, "--source", str(pictures), *how)
-
-    def stop_cameras(self) -> int:
-        """How many frames they have published."""
-        outputs = self.stop(*cameras(PARTITIONS))
-        for camera_id in outputs:
-            del self._children[camera_id]
-        return sum(msgspec.json.decode(output)["published"] for output in outputs.values())
+        """Starts one lossless camera a partition."""
+        for camera_id in one_camera_a_partition(PARTITIONS, "bench"):
+            self.start_camera(camera_id, str(pictures), "--lossless", *options)
 
 
 @contextmanager
@@ -203,16 +176,11 @@ def _running_chain(
 ) -> Iterator[MeasuredChain]:
     """Warmed up, with cameras as fast as they can be."""
     chain = MeasuredChain(servers, folder)
-    try:
-        for name in STAGES:
-            chain.start(name, name, *(["--processes", str(processes)] if name == "landmarks" else []))
-        chain.wait_ready(STAGES)
+    with chain.running_stages({"landmarks": ["--processes", str(processes)]}):
         chain.start_cameras(pictures, "--as-fast-as-possible")
         time.sleep(WARM_UP_S[servers.kind])
         chain.check()
         yield chain
-    finally:
-        chain.kill()
 
 
 @contextmanager
@@ -244,9 +212,9 @@ class _Reading(NamedTuple):
 def _read(chain: MeasuredChain) -> _Reading:
     cpu_s = {
         name: sum(cpu_s_of(Path(f"/proc/{pid}/stat").read_text()) for pid in pids)
-        for name, pids in chain.pids().items()
+        for name, pids in chain.all_pids().items()
     }
-    cameras_s = sum(cpu_s.pop(camera_id) for camera_id in cameras(PARTITIONS))
+    cameras_s = sum(cpu_s.pop(camera_id) for camera_id in chain.cameras)
     # The embedded broker is threads of this process, whose main thread only waits and measures.
     embedded_s = {} if "kafka" in cpu_s else {"broker": time.process_time() - time.thread_time()}
     return _Reading(time.perf_counter(), _applied(chain), {"cameras": cameras_s} | embedded_s | cpu_s)
@@ -264,17 +232,16 @@ def _measure_chain(chain: MeasuredChain) -> tuple[Cost, dict[str, float]]:
 
 
 def _applied(chain: Chain) -> int:
-    return metrics_scrape.totals(chain.ports["state"], "mien_state_events_total", "outcome")["applied"]
+    return metrics_scrape.totals(chain.ports["state"], STATE_EVENTS, "outcome")["applied"]
 
 
 def _drain(chain: MeasuredChain) -> dict[str, Any]:
     """Ends the cameras, waits for what they sent, and says whether all of it arrived."""
-    published = chain.stop_cameras()
-    deadline_s = time.monotonic() + DRAIN_TIMEOUT_S
-    while (applied := _applied(chain)) < published and time.monotonic() < deadline_s:
-        time.sleep(0.1)
+    published = chain.stop_cameras()["published"]
+    applied = chain.drain("state", STATE_EVENTS, published, lambda outcomes: outcomes["applied"])["applied"]
     peak = {
-        name: peak_rss_mib(Path(f"/proc/{pids[0]}/status").read_text()) for name, pids in chain.pids().items()
+        name: peak_rss_mib(Path(f"/proc/{pids[0]}/status").read_text())
+        for name, pids in chain.all_pids().items()
     }
     return {"frames_published": published, "frames_in_redis": applied, "peak_rss_mib": peak}
 

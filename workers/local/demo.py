@@ -7,17 +7,14 @@ the pipeline agreed. It watches from outside, as anybody could: it reads `mien.e
 """
 
 import asyncio
-import json
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from aiokafka import AIOKafkaConsumer
@@ -27,9 +24,8 @@ from rich.table import Table
 
 from models.staged.expression_scripts import Script, find_script, truth_at
 from streams import broker, settings
-from streams.errors import ServiceUnavailable, SourceNotFound
+from streams.errors import SourceNotFound
 from streams.local import embedded_servers
-from streams.local.child_process import die_with_parent, free_ports
 from streams.messages import emotion_event
 from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
@@ -37,12 +33,10 @@ from streams.store import subject_state
 from streams.store.subject_state import Subject
 from workers.camera.sources import open_source, redact_url
 from workers.local import metrics_scrape
+from workers.local.chain import STAGES, Chain, embedded_kafka
 from workers.subject_table import subject_table
 
-STAGES = ("landmarks", "classify", "state")
-READY_TIMEOUT_S = 90.0
-DRAIN_TIMEOUT_S = 10.0
-STOP_TIMEOUT_S = 15.0
+QUIET_TIMEOUT_S = 10.0
 
 
 def run(
@@ -61,12 +55,9 @@ def run(
         servers = stack.enter_context(_servers(base))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-demo-")))
         chain = Chain(servers, folder)
-        stack.callback(chain.kill)
         console.print(f"Kafka {servers['kafka_bootstrap_servers']}, Redis {redact_url(servers['redis_url'])}")
-        for name in STAGES:
-            chain.start(name, name)
         with console.status("The stages get ready …"):
-            chain.wait_ready(STAGES)
+            stack.enter_context(chain.running_stages())
         for name in STAGES:
             console.print(f"{name:<9} metrics at http://localhost:{chain.ports[name]}/metrics")
 
@@ -74,89 +65,9 @@ def run(
         watch = Watch(loaded, script, fps)
         for number in range(1, cameras + 1):
             camera_id = f"demo-{number}"
-            watch.first_seq[camera_id] = first_seq = time.time_ns() // 1_000_000
-            options = ["--id", camera_id, "--source", source, "--fps", str(fps), "--seed", str(number)]
-            chain.start(camera_id, "camera", *options, "--first-seq", str(first_seq), "--repeat", "--json")
+            options = ["--fps", str(fps), "--seed", str(number)]
+            watch.first_seq[camera_id] = chain.start_camera(camera_id, source, *options)
         return asyncio.run(_watch(chain, watch, seconds, console))
-
-
-class Child(NamedTuple):
-    process: "subprocess.Popen[str]"
-    log: Path
-
-
-class Chain:
-    """The processes."""
-
-    def __init__(self, servers: dict[str, Any], folder: Path) -> None:
-        self._servers = servers
-        self._folder = folder
-        self._children: dict[str, Child] = {}
-        self.ports: dict[str, int] = {}
-
-    def start(self, name: str, *arguments: str) -> None:
-        """Starts `mien ARGUMENTS` on a metrics port of its own."""
-        (self.ports[name],) = free_ports(1)
-        log = self._folder / f"{name}.log"
-        with log.open("w") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "workers.cli", *arguments],
-                env=settings.child_environment(**self._servers, metrics_port=self.ports[name]),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                start_new_session=True,  # Ctrl-C reaches us alone; we end them in order
-                preexec_fn=die_with_parent(),
-            )
-        self._children[name] = Child(process, log)
-
-    def cameras(self) -> list[str]:
-        return [name for name in self._children if name not in STAGES]
-
-    def wait_ready(self, names: tuple[str, ...]) -> None:
-        deadline_s = time.monotonic() + READY_TIMEOUT_S
-        for name in names:
-            while (answer := metrics_scrape.get(self.ports[name], "/readyz"))[0] != 200:
-                self.check()
-                if time.monotonic() > deadline_s:
-                    raise ServiceUnavailable(
-                        f"The stage {name} is not ready after {READY_TIMEOUT_S:.0f} s: {answer[1].strip()}"
-                    )
-                time.sleep(0.1)
-
-    def check(self) -> None:
-        """Raises:
-        ServiceUnavailable: if a process ended that should run.
-        """
-        for name, child in self._children.items():
-            code = child.process.poll()
-            if code or (code is not None and name in STAGES):  # a camera's source may have an end
-                raise ServiceUnavailable(f"`mien {name}` ended with code {code}:\n{self.log_tail(name)}")
-
-    def log_tail(self, name: str, lines: int = 15) -> str:
-        return "\n".join(self._children[name].log.read_text().splitlines()[-lines:])
-
-    def stop(self, *names: str) -> dict[str, str]:
-        """SIGTERM, then waits; what each wrote to stdout."""
-        for name in names:
-            self._children[name].process.send_signal(signal.SIGTERM)
-        outputs = {}
-        for name in names:
-            process = self._children[name].process
-            try:
-                outputs[name] = process.communicate(timeout=STOP_TIMEOUT_S)[0]
-            except subprocess.TimeoutExpired:
-                process.kill()
-                outputs[name] = process.communicate()[0]
-        return outputs
-
-    def kill(self) -> None:
-        for child in self._children.values():
-            child.process.kill()
-            child.process.wait()
-            if child.process.stdout:
-                child.process.stdout.close()
 
 
 class Watch:
@@ -249,11 +160,10 @@ async def _watch(chain: Chain, watch: Watch, seconds: float | None, console: Con
                     if reading.done():
                         reading.result()
                     live.update(_picture(watch, await store.subjects(), started_s), refresh=True)
-        outputs = await asyncio.to_thread(chain.stop, *chain.cameras())
+        sent = await asyncio.to_thread(chain.stop_cameras)
         elapsed_s = time.monotonic() - started_s
-        cameras = [json.loads(output) for output in outputs.values() if output.strip()]
-        published = sum(outcomes["published"] for outcomes in cameras)
-        handled = await _drained(chain, published)
+        published = sent.pop("published", 0)
+        handled = await asyncio.to_thread(chain.drain, "landmarks", "mien_frames_total", published)
         await _quiet(watch)
     finally:
         reading.cancel()
@@ -264,9 +174,8 @@ async def _watch(chain: Chain, watch: Watch, seconds: float | None, console: Con
         Counter[str](),
     )
     await asyncio.to_thread(chain.stop, *STAGES)
-    dropped = sum((Counter(outcomes) for outcomes in cameras), Counter[str]()) + refused
+    dropped = sent + refused
     dropped["stale"] += handled["stale"]
-    del dropped["published"]
     summary = {
         "seconds": round(elapsed_s, 1),
         "frames": published,
@@ -283,21 +192,9 @@ async def _read(consumer: AIOKafkaConsumer, watch: Watch) -> None:
         watch.see(emotion_event.decode(message.value), time.time())
 
 
-async def _drained(chain: Chain, published: int) -> Counter[str]:
-    """Waits until the landmarks stage has had every frame; what became of them there."""
-    deadline_s = time.monotonic() + DRAIN_TIMEOUT_S
-    while True:
-        handled = await asyncio.to_thread(
-            metrics_scrape.totals, chain.ports["landmarks"], "mien_frames_total", "outcome"
-        )
-        if handled.total() >= published or time.monotonic() > deadline_s:
-            return handled
-        await asyncio.sleep(0.1)
-
-
 async def _quiet(watch: Watch) -> None:
     """Waits until no event has come for a moment."""
-    deadline_s = time.monotonic() + DRAIN_TIMEOUT_S
+    deadline_s = time.monotonic() + QUIET_TIMEOUT_S
     before = -1
     while before != len(watch.frames) and time.monotonic() < deadline_s:
         before = len(watch.frames)
@@ -363,8 +260,7 @@ def _servers(base: Settings) -> Iterator[dict[str, Any]]:
         if settings.is_set("kafka_bootstrap_servers"):
             asyncio.run(broker.create_topics(base))
         else:
-            changes["kafka_bootstrap_servers"] = stack.enter_context(embedded_servers.broker(*base.topics))
-            changes["kafka_fetch_max_wait_ms"] = embedded_servers.FETCH_MAX_WAIT_MS
+            changes |= stack.enter_context(embedded_kafka(base.topics))
         if not settings.is_set("redis_url"):
             changes["redis_url"] = stack.enter_context(embedded_servers.redis_server())
         yield changes

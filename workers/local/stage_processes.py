@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from streams import logs
 from streams.errors import SettingsInvalid
-from streams.local.child_process import die_with_parent
+from streams.local import child_process
 from streams.settings import Settings, child_environment
 
 _MAX_PORT = 65_535
@@ -96,13 +96,7 @@ def supervise(commands: Sequence[Sequence[str]], environments: Sequence[dict[str
 def _start(
     number: int, command: Sequence[str], environment: dict[str, str], happened: "SimpleQueue[_Happened]"
 ) -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C reaches us alone; we pass it on
-        preexec_fn=die_with_parent(),
-    )
+    process = child_process.start(command, env=environment)
     log.info("process starts", process=number, pid=process.pid)
 
     def wait() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from aiokafka.partitioner import DefaultPartitioner
 from rich.console import Console
 
 from models.emotion.classifier import SHIPPED, Classifier
@@ -20,7 +19,7 @@ from streams.errors import SettingsInvalid
 from streams.settings import Settings
 from workers.bench import bench, pipeline_row, speed_rows, timing
 from workers.bench.timing import Comparison, Cost, Side, Spread
-from workers.local.demo import Child
+from workers.local.chain import Child
 
 ROOT = Path(__file__).parents[4]
 
@@ -179,11 +178,6 @@ def test_a_quantile_is_read_off_a_histogram(share: float, expected: float) -> No
 def test_what_is_beyond_the_last_bound_counts_as_that_bound() -> None:
     assert pipeline_row.quantile({0.1: 0, 0.5: 0, float("inf"): 9}, 0.5) == 0.5
     assert np.isnan(pipeline_row.quantile({0.1: 0, float("inf"): 0}, 0.5))
-
-
-def test_the_cameras_of_the_bench_use_all_partitions() -> None:
-    ids = pipeline_row.cameras(4)
-    assert sorted(DefaultPartitioner()(i.encode(), [0, 1, 2, 3], [0, 1, 2, 3]) for i in ids) == [0, 1, 2, 3]
 
 
 def test_a_process_and_those_that_it_started_are_measured() -> None:

@@ -2,14 +2,8 @@
 
 import io
 import json
-import os
 import re
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,13 +12,13 @@ from rich.console import Console
 
 from models.emotion import neutral_face
 from models.staged.expression_scripts import EXPRESSIONS, find_script, truth_at
-from streams.errors import ServiceUnavailable, SourceNotFound
+from streams.errors import SourceNotFound
 from streams.local import embedded_servers
 from streams.messages import emotion_event
 from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
 from workers.local import demo
-from workers.local.demo import Chain, Watch
+from workers.local.demo import Watch
 
 FPS = 10.0
 T0_US = 1_764_000_000_000_000
@@ -200,129 +194,6 @@ def test_the_closing_summary(changes: dict[str, Any], said: list[str]) -> None:
         assert re.search(words, console.file.getvalue())
 
 
-@pytest.fixture
-def chain(tmp_path: Path) -> Iterator[Chain]:
-    chain = Chain({"redis_url": "redis://from-the-chain:1"}, tmp_path)
-    yield chain
-    chain.kill()
-
-
-def instead(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    """Every child runs this Python program instead of `mien`."""
-    really_start = subprocess.Popen
-
-    def start(_command: list[str], **options: Any) -> Any:
-        return really_start([sys.executable, "-c", program], **options)
-
-    monkeypatch.setattr(demo.subprocess, "Popen", start)
-
-
-UNTIL_TERMINATED = (
-    "import os, signal, sys\n"
-    "def end(*_):\n    print('{\"published\": 3}'); sys.exit(0)\n"
-    "signal.signal(signal.SIGTERM, end)\n"
-    "open(os.environ['READY'], 'w').close()\n"
-    "while True: signal.pause()\n"
-)
-
-
-def wait_for(path: Path) -> None:
-    deadline_s = demo.time.monotonic() + 20
-    while not path.exists():
-        assert demo.time.monotonic() < deadline_s
-        demo.time.sleep(0.01)
-
-
-def test_a_child_gets_its_own_port_and_our_servers(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    instead(monkeypatch, "import os; print(os.environ['MIEN_METRICS_PORT'], os.environ['MIEN_REDIS_URL'])")
-    chain.start("landmarks", "landmarks")
-    chain.start("classify", "classify")
-    said = {name: chain._children[name].process.communicate()[0] for name in ("landmarks", "classify")}
-
-    assert said == {name: f"{chain.ports[name]} redis://from-the-chain:1\n" for name in said}
-    assert chain.ports["landmarks"] != chain.ports["classify"]
-
-
-def test_a_child_that_died_is_told_with_its_last_words(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    instead(monkeypatch, "import sys; print('the model is gone', file=sys.stderr); sys.exit(72)")
-    chain.start("classify", "classify")
-    chain._children["classify"].process.wait()
-
-    with pytest.raises(ServiceUnavailable, match=r"(?s)classify.*code 72.*the model is gone"):
-        chain.check()
-    with pytest.raises(ServiceUnavailable, match="the model is gone"):
-        chain.wait_ready(("classify",))
-
-
-def test_a_camera_that_ended_well_is_no_failure(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    instead(monkeypatch, "pass")
-    chain.start("demo-1", "camera")
-    chain._children["demo-1"].process.wait()
-
-    chain.check()
-    assert chain.cameras() == ["demo-1"]
-
-
-def test_a_stage_that_never_gets_ready_is_told(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "READY_TIMEOUT_S", 0.0)
-    monkeypatch.setattr(demo.metrics_scrape, "get", lambda *_: (503, "waiting for: consumer group\n"))
-    instead(monkeypatch, "import time; time.sleep(60)")
-    chain.start("state", "state")
-
-    with pytest.raises(ServiceUnavailable, match=r"state is not ready .*: waiting for: consumer group"):
-        chain.wait_ready(("state",))
-
-
-def test_stop_asks_politely_and_returns_what_was_said(
-    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ready = tmp_path / "ready"
-    monkeypatch.setenv("READY", str(ready))
-    instead(monkeypatch, UNTIL_TERMINATED)
-    chain.start("demo-1", "camera")
-    wait_for(ready)
-
-    assert chain.stop("demo-1") == {"demo-1": '{"published": 3}\n'}
-
-
-def test_stop_kills_one_that_does_not_listen(
-    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ready = tmp_path / "ready"
-    monkeypatch.setenv("READY", str(ready))
-    monkeypatch.setattr(demo, "STOP_TIMEOUT_S", 0.2)
-    instead(monkeypatch, UNTIL_TERMINATED.replace("sys.exit(0)", "pass"))
-    chain.start("demo-1", "camera")
-    wait_for(ready)
-    chain.stop("demo-1")
-
-    assert chain._children["demo-1"].process.poll() == -9
-
-
-def test_kill_leaves_nobody(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    instead(monkeypatch, "import time; time.sleep(60)")
-    chain.start("state", "state")
-    pid = chain._children["state"].process.pid
-    chain.kill()
-
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-
-
-async def test_draining_ends_when_every_frame_was_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = iter([Counter(faces=5), Counter(faces=8), Counter(faces=8, stale=2), Counter(faces=99)])
-    monkeypatch.setattr(demo.metrics_scrape, "totals", lambda *_: next(counts))
-
-    assert await demo._drained(SimpleNamespace(ports={"landmarks": 1}), 10) == Counter(faces=8, stale=2)
-
-
-async def test_draining_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "DRAIN_TIMEOUT_S", 0.0)
-    monkeypatch.setattr(demo.metrics_scrape, "totals", lambda *_: Counter(faces=5))
-
-    assert await demo._drained(SimpleNamespace(ports={"landmarks": 1}), 10) == Counter(faces=5)
-
-
 def test_without_servers_of_the_users_it_brings_its_own() -> None:
     with demo._servers(Settings()) as servers:
         assert servers["kafka_bootstrap_servers"] != Settings().kafka_bootstrap_servers
@@ -345,12 +216,3 @@ def test_servers_of_the_users_are_used_and_get_their_topics(monkeypatch: pytest.
             "redis_url": "redis://redis.example/0",
         }
     assert asked == ["kafka.example:9092"]
-
-
-def test_a_stage_that_ended_by_itself_is_a_failure(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    instead(monkeypatch, "pass")
-    chain.start("state", "state")
-    chain._children["state"].process.wait()
-
-    with pytest.raises(ServiceUnavailable, match="`mien state` ended with code 0"):
-        chain.check()
