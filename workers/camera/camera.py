@@ -23,10 +23,10 @@ from streams.errors import BadMessage, SettingsInvalid
 from streams.health import Health, MetricsServer
 from streams.messages import frame_message
 from streams.messages.frame_message import Frame, check_camera_id, new_traceparent
+from streams.redact_url import redact_url
 from streams.settings import Settings
 from workers.camera.backpressure import Backpressure
 from workers.camera.reading_thread import NAME, CameraOptions, Captured, Outcomes, Reader, Slot
-from workers.camera.sources import redact_url
 
 BATCH_BYTES = 1024 * 1024
 """Of a lossless file's frames that are sent in one piece."""

@@ -13,8 +13,9 @@ from streams import logs, metrics
 from streams.backoff import backoff_s
 from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound
 from streams.health import Health
+from streams.redact_url import redact_url
 from streams.settings import Settings
-from workers.camera.sources import Source, open_source, redact_url
+from workers.camera.sources import Source, open_source
 
 NAME = "camera"
 FILE_FPS = 10.0

@@ -28,10 +28,11 @@ from streams.errors import SourceNotFound
 from streams.local import embedded_servers
 from streams.messages import emotion_event
 from streams.messages.emotion_event import EmotionEvent
+from streams.redact_url import redact_url
 from streams.settings import Settings
 from streams.store import subject_state
 from streams.store.subject_state import Subject
-from workers.camera.sources import open_source, redact_url
+from workers.camera.sources import open_source
 from workers.local import metrics_scrape
 from workers.local.chain import STAGES, Chain, embedded_kafka
 from workers.subject_table import subject_table
