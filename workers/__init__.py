@@ -1,4 +1,4 @@
-"""What runs: one file a stage, and the command line."""
+"""What runs: the stages, the cameras, the commands, and the command line that starts them."""
 
 import os
 

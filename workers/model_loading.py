@@ -15,8 +15,10 @@ log = logs.get("mien.stage")
 
 
 def load_classifier(settings: Settings) -> Classifier:
-    """Raises:
-    ModelUnusable: if the model file (MIEN_MODEL_PATH, else the shipped one) is missing, corrupt or foreign.
+    """The model in use: the file of MIEN_MODEL_PATH, else the shipped one.
+
+    Raises:
+        ModelUnusable: if the file is missing, corrupt or foreign.
     """
     from models.emotion import classifier
 

@@ -24,7 +24,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """As :func:`write_bytes`, in UTF-8."""
+    """Writes the whole text, in UTF-8, or nothing: see :func:`write_bytes`."""
     write_bytes(path, text.encode())
 
 

@@ -42,7 +42,7 @@ FACE_PX: Final = 90
 
 
 def landmarks(settings: Settings, seconds: float, soak_frames: int) -> list[Comparison | Finding]:
-    """Everything. ``seconds`` is also how many scenes are seen for each size of face and kind of scene."""
+    """Measures the row; ``seconds`` is also how many scenes are seen for each size of face and kind."""
     number = max(1, round(seconds))
     return [
         *speed(settings, seconds),

@@ -152,7 +152,7 @@ class MeasuredChain(Chain):
         self._server_pids = servers.pids
 
     def all_pids(self) -> dict[str, list[int]]:
-        """Of each name, the servers' too, its process and those that it has started."""
+        """Name → its process and those that it has started; the servers too."""
         return {name: [pid, *children_of(pid)] for name, pid in (self.pids | self._server_pids).items()}
 
     @contextmanager
@@ -174,7 +174,7 @@ class MeasuredChain(Chain):
 def _running_chain(
     servers: Servers, folder: Path, pictures: Path, processes: int = 1
 ) -> Iterator[MeasuredChain]:
-    """Warmed up, with cameras as fast as they can be."""
+    """A chain that is warmed up, with cameras as fast as they can be."""
     chain = MeasuredChain(servers, folder)
     with chain.running_stages({"landmarks": ["--processes", str(processes)]}):
         chain.start_cameras(pictures, "--as-fast-as-possible")
@@ -247,7 +247,7 @@ def _drain(chain: MeasuredChain) -> dict[str, Any]:
 
 
 def _latency(chain: MeasuredChain, pictures: Path, fps: float, seconds: float) -> dict[str, Any]:
-    """How old frames are when Redis has them, with the cameras together at a rate."""
+    """Measures how old frames are when Redis has them, with the cameras together at a rate."""
     chain.start_cameras(pictures, "--fps", f"{fps / PARTITIONS:.2f}")
     time.sleep(LATENCY_SETTLE_S)
     before = _ages(chain)
@@ -275,7 +275,10 @@ def _ages(chain: Chain) -> dict[float, int]:
 
 
 def quantile(counts: Mapping[float, int], share: float) -> float:
-    """Of a cumulative histogram, spread evenly within a bucket, like Prometheus' ``histogram_quantile``."""
+    """A quantile of a cumulative histogram, as Prometheus' ``histogram_quantile`` takes it.
+
+    Within a bucket the values are taken as spread evenly.
+    """
     bounds = sorted(counts)
     rank, lower, below = share * counts[bounds[-1]], 0.0, 0
     for bound in bounds:
@@ -290,7 +293,7 @@ def quantile(counts: Mapping[float, int], share: float) -> float:
 
 
 def children_of(pid: int) -> list[int]:
-    """Source: man 5 proc_pid_task, ``children``."""
+    """Ids of the processes that this one has started. Source: man 5 proc_pid_task, ``children``."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
@@ -301,6 +304,6 @@ def cpu_s_of(stat: str) -> float:
 
 
 def peak_rss_mib(status: str) -> float:
-    """VmHWM of /proc/PID/status, in MiB."""
+    """The most memory that a process ever held: VmHWM of its /proc/PID/status, in MiB."""
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
     return round(int(line.split()[1]) / 1024, 1)

@@ -1,4 +1,4 @@
-"""The landmarks stage before generated scenes, whose truth is known: small faces found, ids kept.
+"""Runs the landmarks stage on generated scenes, whose truth is known: are small faces found, ids kept?
 
 Each frame goes through the stage as from a camera at 10 fps: as a JPEG of quality 85 into `Faces.of`.
 """
@@ -46,7 +46,7 @@ MUST_BE_FOUND_FROM: Final = 0.5
 
 
 class StageCamera:
-    """One camera before the stage; its frames are numbered and timed by themselves.
+    """One camera whose frames the stage works on; they are numbered and timed by themselves.
 
     ``since``: how many frames the time has gone on already when it comes.
     """
@@ -233,7 +233,7 @@ def ids(settings: Settings, seeds: int, *, kinds: Iterable[str] = scenes.KINDS) 
 
 
 def judge(settings: Settings, engine: FaceEngine, made: Iterable[Scene]) -> Iterator[Judged]:
-    """Each scene's frames through the stage, every scene before a camera of its own."""
+    """Sends each scene's frames through the stage, every scene from a camera of its own."""
     faces = _stage(settings, engine)
     before = 0
     for number, scene in enumerate(made):

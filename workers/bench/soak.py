@@ -83,7 +83,7 @@ def _round(cameras: Sequence[StageCamera], loops: Sequence[Sequence[bytes]], ind
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> float:
-    """Of the least-squares line through (x, y); 0 for fewer than two samples."""
+    """The slope of the least-squares line through (x, y); 0 for fewer than two samples."""
     if len(samples) < 2:
         return 0.0
     x, y = np.array(samples, np.float64).T
@@ -100,5 +100,5 @@ def rss_mib() -> float:
 
 
 def thread_count() -> int:
-    """Of this process, native ones too."""
+    """How many threads this process has, native ones too."""
     return len(list(Path("/proc/self/task").iterdir()))

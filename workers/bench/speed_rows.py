@@ -53,7 +53,7 @@ def jpegs(size_px: tuple[int, int], count: int = 12) -> list[bytes]:
 
 
 def decode(settings: Settings, seconds: float) -> list[Comparison]:
-    """A frame's bytes to pixels: with all limits and refusing what is cut off, beside the bare decoders."""
+    """Measures decoding: with all limits and refusing what is cut off, beside the bare decoders."""
     comparisons = []
     for width, height in ((640, 480), (1280, 720)):
         data = jpegs((width, height))
@@ -79,7 +79,7 @@ def decode(settings: Settings, seconds: float) -> list[Comparison]:
 
 
 def mesh(settings: Settings, seconds: float) -> list[Comparison]:
-    """Pixels to the landmarks of each tracked face, beside MediaPipe's own FaceMesh on the same frames."""
+    """Measures finding each tracked face's landmarks, beside MediaPipe's own FaceMesh on the same frames."""
     every_us, most = settings.detect_interval_ms * 1000, settings.max_faces
     empty = np.full((480, 640, 3), 127, np.uint8)
     empty[:] += np.random.default_rng(0).integers(0, 20, empty.shape, dtype=np.uint8)
@@ -126,7 +126,7 @@ def _mesh(
 
 
 def classify(settings: Settings, seconds: float) -> list[Comparison]:
-    """Points to probabilities and attributions, beside the same network in NumPy, and beside all 468 points.
+    """Measures classifying and explaining, beside the same network in NumPy, and beside all 468 points.
 
     NumPy three times: prediction alone, and explained as Captum does it, in one batch or step by step.
     """

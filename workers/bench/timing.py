@@ -13,15 +13,15 @@ MIN_ROUNDS = 3
 
 
 class Cost(NamedTuple):
-    """Of one call (or one frame), averaged over one round."""
+    """What one call (or one frame) costs, averaged over one round."""
 
     wall_ms: float
     cpu_ms: float
-    """Of all threads of the process."""
+    """CPU time of all threads of the process."""
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Of the rounds."""
+    """How the rounds differ: a tenth of them is below p10, a tenth above p90."""
 
     median: float
     p10: float
@@ -65,7 +65,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, row: str, case: str, mien: Side, library: Side) -> "Comparison":
-        """Raises ValueError if the sides have not as many rounds."""
+        """Compares the sides round by round. Raises ValueError if they have not as many rounds."""
         return cls(
             row,
             case,
@@ -87,7 +87,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
-    """Round by round, so that what slows down a moment cancels out. Raises ValueError for other lengths."""
+    """Divides round by round, so that what slows down a moment cancels out.
+
+    Raises ValueError if there are not as many of both.
+    """
     return [a / max(b, 1e-9) for a, b in zip(numerators, denominators, strict=True)]
 
 
@@ -123,7 +126,7 @@ def cost_of(
 
 
 def _calls_a_round(step: Callable[[], object], round_s: float, clock_s: Callable[[], float]) -> int:
-    """Also the warm-up: a first call apart, then doubled until they fill a part of a round."""
+    """How many calls fill a round. Finding out is the warm-up too: one call, then doubled."""
     step()
     calls = 1
     while True:

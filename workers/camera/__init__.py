@@ -1,1 +1,1 @@
-"""From a camera or file to frames in Kafka."""
+"""`mien camera`: from a camera or file to frames in Kafka."""

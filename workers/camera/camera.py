@@ -1,4 +1,4 @@
-"""`mien camera`: pictures from a source, frames to Kafka.
+"""`mien camera`: publishes the pictures of a source as frames in Kafka.
 
 A thread reads (and waits, reconnects, keeps the pace); the event loop sends, after a thread has encoded what
 is no JPEG within the limits. Between them is one slot. A live camera puts its newest picture there, whether
@@ -78,7 +78,7 @@ def run(settings: Settings, options: CameraOptions) -> dict[str, int]:
 
 
 class _Camera:
-    """The event loop's side."""
+    """The event loop's side of a camera: takes pictures from the slot, encodes and sends them."""
 
     def __init__(
         self, settings: Settings, options: CameraOptions, health: Health, outcomes: Outcomes
@@ -137,7 +137,7 @@ class _Camera:
             await asyncio.wait(under_way)
 
     async def _send_live(self, producer: AIOKafkaProducer, frame: Frame) -> None:
-        """Once; a frame that Kafka does not take in time is counted and gone, for the next one is fresher."""
+        """Tries once; a frame that Kafka does not take in time is counted and gone: the next is fresher."""
         try:
             await self._send(producer, frame)
         except (KafkaError, OSError) as exc:
@@ -146,7 +146,7 @@ class _Camera:
             log.warning("frame not delivered", camera=frame.camera_id, seq=frame.seq, error=repr(exc))
 
     async def _send_all(self, producer: AIOKafkaProducer, slot: Slot) -> None:
-        """In order, each until Kafka has it, and never further ahead of the workers than Kafka keeps."""
+        """Sends in order, each until Kafka has it, never further ahead of the workers than Kafka keeps."""
         stopping = asyncio.ensure_future(self._stopping.wait())
         async with Backpressure.open(self._settings) as ahead:
             while taken := await slot.take():
@@ -164,7 +164,7 @@ class _Camera:
         stopping.cancel()
 
     def _batches(self, frames_: Sequence[Frame]) -> Iterator[list[Frame]]:
-        """Frames that go to Kafka in one piece."""
+        """Divides frames into those that go to Kafka in one piece."""
         batch_bytes = min(BATCH_BYTES, self._settings.max_frame_bytes)
         batch: list[Frame] = []
         for frame in frames_:
@@ -199,15 +199,16 @@ class _Camera:
                 return
 
     async def _send(self, producer: AIOKafkaProducer, frame: Frame) -> tuple[int, int]:
-        """Partition and offset, when Kafka has the frame."""
+        """Sends one frame; its partition and offset, when Kafka has it."""
         key, value, headers = frame_message.encode(frame)
         record = await producer.send_and_wait(self._topic.name, value, key=key, headers=headers)
         self._sent(frame)
         return record.partition, record.offset
 
     async def _send_together(self, producer: AIOKafkaProducer, batch: Sequence[Frame]) -> tuple[int, int]:
-        """Partition and first offset, when Kafka has all of them; if it fails, it has none, so that a
-        frame that is sent again does not come behind the next one.
+        """Sends frames in one piece; their partition and first offset, when Kafka has all of them.
+
+        If it fails, Kafka has none, so that a frame that is sent again does not come behind the next one.
         """
         together = producer.create_batch()
         for frame in batch:

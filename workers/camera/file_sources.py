@@ -15,7 +15,7 @@ from workers.camera.opencv_video import grab, positive_fps, refuse_large
 
 
 class PicturesSource:
-    """Picture files in the given order. One that cannot be read is a BadPicture, not the end.
+    """Gives picture files in the given order. One that cannot be read is a BadPicture, not the end.
 
     With ``ready``, JPEG files within those limits come as they are, not decoded.
     """
@@ -75,7 +75,11 @@ class VideoSource:
         self._read = 0
 
     def _open(self) -> tuple[cv2.VideoCapture, Picture | None]:
-        """Raises SourceNotFound unless a first frame proves that this is a video."""
+        """Opens the file and reads a first frame, which proves that this is a video.
+
+        Raises:
+            SourceNotFound: if it is none.
+        """
         capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
         refuse_large(capture, str(self._path), self._max_pixels)
         first = grab(capture)
@@ -102,7 +106,10 @@ class VideoSource:
         return frame
 
     def _refuse_early_end(self) -> None:
-        """FFmpeg skips damage and ends a cut-off video like a whole one: compare with its header, once."""
+        """Raises BadPicture, once, if there were fewer frames than the header promised.
+
+        FFmpeg skips damage and ends a cut-off video like a whole one.
+        """
         promised = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         read, self._read = self._read, max(self._read, promised)
         if promised - read > max(1, promised // 100):  # many formats only estimate
@@ -118,9 +125,10 @@ class VideoSource:
 
 
 def is_picture(path: Path, max_pixels: int) -> bool:
-    """Also true of a corrupt picture: reading it tells what is wrong with it.
+    """Whether the file is a picture, even a corrupt one: reading it later tells what is wrong with it.
 
-    Raises SourceNotFound for a file that cannot be read.
+    Raises:
+        SourceNotFound: for a file that cannot be read.
     """
     kind = mimetypes.guess_type(path.name)[0] or ""
     if kind.startswith("video/") or kind == "image/gif":
@@ -135,5 +143,5 @@ def is_picture(path: Path, max_pixels: int) -> bool:
 
 
 def natural_order(path: Path) -> list[str | int]:
-    """Numbers by value: text and numbers take turns, so two lists are always comparable."""
+    """A key to sort by that takes numbers by value: ``2.jpg`` comes before ``10.jpg``."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]

@@ -1,4 +1,4 @@
-"""OpenCV's VideoCapture, quiet, in RGB, and with a limit on the size of its pictures."""
+"""What live and file sources need of OpenCV's VideoCapture: no noise on stderr, RGB, a limit of the size."""
 
 import os
 
@@ -27,7 +27,7 @@ def positive_fps(capture: cv2.VideoCapture) -> float | None:
 
 
 def refuse_large(capture: cv2.VideoCapture, name: str, max_pixels: int) -> None:
-    """Close the capture and raise BadPicture if its pictures have more than ``max_pixels``."""
+    """Closes the capture and raises BadPicture if its pictures have more than ``max_pixels``."""
     width, height = (int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if width * height > max_pixels or max(width, height) > MAX_SIDE_PX:
         capture.release()

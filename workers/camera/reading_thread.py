@@ -1,4 +1,4 @@
-"""The reading side of a camera: a thread that keeps the pace, and a slot for the newest picture."""
+"""Reads a source in a thread, at its pace, and hands each picture over to the event loop."""
 
 import asyncio
 import threading
@@ -28,6 +28,8 @@ log = logs.get("mien.camera")
 
 
 class CameraOptions(NamedTuple):
+    """What `mien camera` was asked for; its ``--help`` says what each means."""
+
     camera_id: str
     source: str
     fps: float | None = None
@@ -41,6 +43,8 @@ class CameraOptions(NamedTuple):
 
 
 class Captured(NamedTuple):
+    """A picture, its number, and when it was there."""
+
     seq: int
     captured_at_us: int
     picture: Picture | Jpeg
@@ -69,7 +73,10 @@ class Slot:
         self._closed = False
 
     def put(self, item: Captured, *, wait: bool) -> bool:
-        """From the thread: at once, True if that cost an older one; with ``wait`` when there is room."""
+        """Called by the thread: puts a picture there.
+
+        At once, and True if that cost an older one; with ``wait`` when there is room.
+        """
         room = READY_MAX if isinstance(item.picture, Jpeg) else 1
         with self._changed:
             if wait:
@@ -92,7 +99,7 @@ class Slot:
         self._wake()
 
     async def take(self) -> list[Captured]:
-        """All that is there, in order, at least one; none after the last one."""
+        """Called by the event loop: takes all that is there, in order; nothing after the last one."""
         while True:
             await self._arrived.wait()
             with self._changed:

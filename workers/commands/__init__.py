@@ -1,1 +1,1 @@
-"""Verbs of the command line that run and end."""
+"""The verbs of the command line that do something and end: `mien train`, `mien evaluate` …"""

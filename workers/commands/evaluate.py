@@ -35,7 +35,7 @@ class EvaluatedModel(msgspec.Struct, frozen=True):
     version: str
     landmark_set: str
     landmarks: list[int]
-    """Into the 468 points; the order of all mean attributions."""
+    """Indices of the 468 points, in the order of all mean attributions."""
     emotions: list[str]
 
 

@@ -53,7 +53,7 @@ def show(evaluation: Evaluation, operating_point: str, console: Console) -> None
 
 
 def pictures(evaluation: Evaluation, operating_point: str, classifier: Classifier) -> dict[str, bytes]:
-    """PNGs by name."""
+    """The report's pictures: name → PNG."""
     from models.judging import plots  # matplotlib is slow to import
 
     figures = evaluation.operating_points[operating_point]

@@ -26,7 +26,7 @@ CAMERA_ID = "explain"
 
 
 def run(settings: Settings, image: Path, out: Path | None) -> list[EmotionEvent]:
-    """One event a face; with ``out`` also the picture with the faces' landmarks coloured by attribution.
+    """Makes one event a face; with ``out`` also writes the picture, its landmarks coloured by attribution.
 
     Raises:
         SourceNotFound: if the picture cannot be opened.
@@ -63,7 +63,7 @@ def run(settings: Settings, image: Path, out: Path | None) -> list[EmotionEvent]
 
 
 def show(events: list[EmotionEvent], console: Console) -> None:
-    """A few lines a face."""
+    """Prints a few lines a face."""
     if not events:
         console.print(
             "No face found. A face narrower than a twelfth of the picture is often missed: cut it closer.",

@@ -43,7 +43,7 @@ def run(folder: Path, out: Path, settings: Settings, console: Console) -> Extrac
 
 
 def show(extracted: Extracted, console: Console) -> None:
-    """One line."""
+    """Prints one line."""
     counts = ", ".join(f"{count} {emotion}" for emotion, count in extracted.faces.items())
     console.print(
         f"{extracted.file}: {sum(extracted.faces.values())} faces ({counts}), "

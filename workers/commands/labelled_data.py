@@ -24,7 +24,7 @@ def load(
     synthetic_share: float = 0.0,
     seed: int = 0,
 ) -> Samples:
-    """The faces of all files and folders, with all 468 points; progress and what was left out on ``console``.
+    """Loads the faces of all files and folders, with all 468 points; tells on ``console`` what was left out.
 
     Raises:
         SourceNotFound: if one of them is missing or cannot be read.
@@ -42,7 +42,7 @@ def load(
 
 
 def from_pictures(folder: Path, settings: Settings, console: Console) -> Extraction:
-    """The faces of a folder of labelled pictures, found by the mesh of the stream.
+    """Finds the faces of a folder of labelled pictures, as the stream finds them.
 
     Raises:
         SourceNotFound: if the folder or a label in it cannot be read.
@@ -75,7 +75,12 @@ def from_pictures(folder: Path, settings: Settings, console: Console) -> Extract
 
 @contextmanager
 def input_errors() -> Iterator[None]:
-    """What `models` says about files, in the words and exit codes of the command line."""
+    """Turns what `models` raises about files into the errors of the command line, with their exit codes.
+
+    Raises:
+        SourceNotFound: of an OSError.
+        InputRefused: of a ValueError.
+    """
     try:
         yield
     except OSError as exc:

@@ -30,7 +30,7 @@ class Selection(msgspec.Struct, frozen=True):
     cells: list[Cell]
     times: list[TimePerFace]
     verdicts: list[str]
-    """On each size at which both IG and random sets were tried."""
+    """One verdict on each size at which both IG and random sets were tried."""
     chosen: str | None
     """The landmark set that was written."""
 

@@ -1,1 +1,1 @@
-"""What starts other processes of ours on this machine."""
+"""What starts other processes of ours on this machine: `mien demo`, and a stage several times."""

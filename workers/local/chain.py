@@ -42,7 +42,7 @@ class Chain:
         self._folder = folder
         self._children: dict[str, Child] = {}
         self.ports: dict[str, int] = {}
-        """Of each name, where its metrics are."""
+        """Name → port of its metrics."""
 
     @contextmanager
     def running_stages(self, options: Mapping[str, Sequence[str]] | None = None) -> Iterator[None]:
@@ -88,7 +88,7 @@ class Chain:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Of each name, its process."""
+        """Name → process id."""
         return {name: child.process.pid for name, child in self._children.items()}
 
     def wait_ready(self, names: Iterable[str]) -> None:

@@ -92,6 +92,7 @@ class Watch:
         self.max_completeness_error = 0.0
 
     def see(self, event: EmotionEvent, now_s: float) -> None:
+        """Takes an event into the summary. `now_s` is the time at which it was read."""
         if event.camera_id not in self.first_seq or event.event_id in self._ids:
             return  # another camera on the same Kafka, or a repetition
         self._ids.add(event.event_id)

@@ -27,7 +27,7 @@ def get(port: int, path: str, timeout_s: float = 2.0) -> tuple[int, str]:
 
 
 def samples(port: int) -> Iterator[Sample]:
-    """All samples of a stage; none if it does not answer."""
+    """Yields all samples of a stage; none if it does not answer."""
     _, text = get(port, "/metrics")
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

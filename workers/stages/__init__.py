@@ -1,1 +1,1 @@
-"""The stages of the stream, and the frame they share."""
+"""The stages of the stream (landmarks, classify, state) and what they share."""

@@ -1,9 +1,9 @@
 """`mien classify`: landmarks in, explained emotion events out.
 
-What has arrived is classified as one batch: check → each subject's baseline → stack → one ONNX run, which
-gives probabilities and attributions → abstain or name the emotion → send. A few frames of each subject run
-under the population's baseline too: they tell whether the face is at rest, and so the subject's own neutral
-face is learnt (``workers.stages.neutral_face_cache``, ``models.emotion.neutral_face``).
+What has arrived is classified as one batch: check → each subject's neutral face → stack → one ONNX run, which
+gives probabilities and attributions → abstain or name the emotion → send. A few frames of each subject are
+compared with the population's neutral face too: they tell whether the face is at rest, and so the subject's
+own neutral face is learnt (``workers.stages.neutral_face_cache``, ``models.emotion.neutral_face``).
 """
 
 import asyncio
@@ -57,6 +57,7 @@ def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
+    """Loads the model, connects to Redis where own neutral faces are wanted, and gives the handler."""
     classifier = model_loading.load_classifier(settings)
     metrics.model_info.labels(classifier.name, classifier.version, classifier.landmark_set.id).set(1)
     if not settings.own_neutral:
@@ -76,7 +77,7 @@ class Face(NamedTuple):
 
 
 class Classified(NamedTuple):
-    """One event a face, and for some faces the probabilities under the population's baseline.
+    """One event a face, and for some faces the probabilities against the population's neutral face.
 
     These are without the operating point's bias: whether a face is at rest does not depend on how often an
     emotion is to be named.
@@ -141,7 +142,7 @@ class ClassifyWorker:
 
 
 class EventMaker:
-    """Faces in, events out.
+    """Makes one event of each face: classified, explained, and abstained from where it must be.
 
     Raises:
         SettingsInvalid: if the model has no such operating point.
@@ -164,9 +165,11 @@ class EventMaker:
         )
 
     def check(self, message: Landmarks) -> Face:
-        """Raises:
-        WrongLandmarkSet: if the points are others than those that the model was trained on.
-        BadMessage: if there are not as many points as the set has, or some are not finite.
+        """Unpacks the points of a message, if the model can use them.
+
+        Raises:
+            WrongLandmarkSet: if the points are others than those that the model was trained on.
+            BadMessage: if there are not as many points as the set has, or some are not finite.
         """
         mine = self._classifier.landmark_set
         if message.landmark_set != mine.id:
@@ -184,7 +187,7 @@ class EventMaker:
         self, faces: Sequence[Face], own: Sequence[NDArray[np.float32] | None], due: Collection[int]
     ) -> Classified:
         """One event a face, in the same order, compared with the subject's own neutral face [K, 3] where
-        there is one; and what is said of the faces at the places `due` under the population's baseline.
+        there is one; and the probabilities of the faces at the places `due` against the population's.
         """
         b, population = len(faces), self._classifier.population_baseline
         again = [place for place in due if own[place] is not None]
@@ -227,7 +230,7 @@ class EventMaker:
         own: Sequence[bool],
         classified: Classification,
     ) -> "list[_Answer]":
-        """For each face; `classified` may have more rows, after theirs."""
+        """What the model says of each face; `classified` may have more rows, after theirs."""
         b = len(points)
         targets = [emotion_event.EMOTIONS[target] for target in classified.target[:b].tolist()]
         whys = explanation.explain(
@@ -291,7 +294,7 @@ class EventMaker:
 
 
 class _Answer(NamedTuple):
-    """What an event says of a face. Probabilities and attributions have six decimals."""
+    """What the model says of one face, for the event. Probabilities and attributions have six decimals."""
 
     target: Emotion
     own_neutral_face: bool
@@ -303,7 +306,7 @@ class _Answer(NamedTuple):
 
 
 def _rounded(values: NDArray[np.float32]) -> list[list[float]]:
-    """With six decimals."""
+    """The values as Python floats with six decimals."""
     rounded: list[list[float]] = values.astype(np.float64).round(6).tolist()
     return rounded
 

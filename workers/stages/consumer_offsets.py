@@ -35,7 +35,7 @@ class BatchTransport(Transport):  # type: ignore[misc]
         logger = logging.getLogger("faust.transport")
 
         async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
-            """As Faust's, but in batches, and each has one record of every partition in turn."""
+            """Gives batches, each with one record of every partition in turn, where Faust gives records."""
             records, active = await self._wait_next_records(timeout)
             generation = self.app.consumer_generation_id
             if records is None or self.should_stop:
@@ -54,8 +54,10 @@ class BatchTransport(Transport):  # type: ignore[misc]
                 yield message.tp, message
 
         def on_buffer_full(self, tp: TP) -> None:
-            """Nothing: a batch that waits stops the reading. Faust would leave the partition out of the
-            next fetch, and wait a second for the other ones, though they may be empty.
+            """Does nothing: a batch that waits stops the reading anyway.
+
+            Faust would leave the partition out of the next fetch, and wait a second for the other ones,
+            though they may be empty.
             """
 
         async def _seek_back(self) -> None:
@@ -65,7 +67,10 @@ class BatchTransport(Transport):  # type: ignore[misc]
                 self.log.warning("no seek while the flow is stopped: %r", exc)
 
         def ack(self, message: Any) -> bool:
-            """The stage acknowledges in order, so a partition's last offset stands for all before it."""
+            """Acknowledges a batch: each partition's last offset stands for all before it.
+
+            The stage acknowledges batches in their order, so nothing before is still open.
+            """
             message.acked = True
             self._unacked_messages.discard(message)
             for record in message.value:
@@ -77,7 +82,7 @@ class BatchTransport(Transport):  # type: ignore[misc]
             return offset + 1
 
         async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-            """What is between two batches' last offsets is no gap."""
+            """Does nothing: what is between two batches' last offsets is no gap."""
 
         def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
             return GatheringThread(self, loop=self.loop, beacon=self.beacon)

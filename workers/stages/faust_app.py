@@ -20,7 +20,7 @@ COMMIT_INTERVAL_S = 0.5
 
 
 def faust_app(settings: Settings, name: str, loop: asyncio.AbstractEventLoop, batch_max: int) -> faust.App:
-    """Its events are batches of up to ``batch_max`` records."""
+    """Faust's app for the stage; its events are batches of up to ``batch_max`` records."""
     app = faust.App(
         settings.group(name),
         broker=broker.faust_url(settings),
@@ -51,12 +51,12 @@ def faust_app(settings: Settings, name: str, loop: asyncio.AbstractEventLoop, ba
 
 
 def topic_of_batches(app: faust.App, topic: Topic) -> Any:
-    """For an agent whose events are batches of records."""
+    """The topic for an agent whose events are batches of records."""
     return app.topic(topic.name, schema=_AsTheyAre())
 
 
 class _AsTheyAre(faust.Schema):  # type: ignore[misc]
-    """Nothing to decode: that is the business of ``streams``."""
+    """A Faust schema that decodes nothing: that is the business of ``streams``."""
 
     def compile(self, app: faust.App, **_options: Any) -> Any:
         async def decode(message: Any, **_options: Any) -> Any:

@@ -7,6 +7,8 @@ from streams.messages.frame_message import Headers
 
 
 class Message(NamedTuple):
+    """One Kafka message, and where it stands."""
+
     key: bytes | None
     value: bytes | None
     headers: Headers
@@ -16,7 +18,7 @@ class Message(NamedTuple):
 
 
 def message_of(record: Any) -> Message:
-    """From what aiokafka's consumer gives."""
+    """Makes a message of a record as aiokafka's consumer gives it."""
     return Message(
         record.key, record.value, list(record.headers), record.topic, record.partition, record.offset
     )

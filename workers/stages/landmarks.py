@@ -62,6 +62,7 @@ def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
+    """Loads the face networks, starts the two threads, and gives the handler."""
     from models.faces.litert_engine import LiteRtEngine  # slow to import, and only this stage needs it
 
     landmark_set = model_loading.load_landmark_set(settings)
@@ -107,7 +108,10 @@ class LandmarksWorker:
         self._hand_over = hand_over
 
     async def handle(self, batch: Sequence[Message]) -> None:
-        """The threads get all frames at once: while some frames' faces are sent, they work on the next."""
+        """Finds the faces of a batch of frames and sends them.
+
+        The threads get all frames at once: while some frames' faces are sent, they work on the next.
+        """
         started: list[tuple[Message, _Work]] = []
         for message in batch:
             try:
@@ -131,7 +135,7 @@ class LandmarksWorker:
         await asyncio.gather(*deliveries)
 
     async def _start(self, message: Message) -> "_Work | None":
-        """None if the frame is too old."""
+        """The frame with what it needs for the search; None if it is too old."""
         frame = frame_message.decode(message.key, message.value, message.headers)
         if is_stale(frame, time.time_ns() // 1000, self._settings.max_frame_age_ms):
             metrics.frames_total.labels(NAME, frame.camera_id, "stale").inc()
@@ -140,8 +144,9 @@ class LandmarksWorker:
         return _Work(frame, resumed, Future())
 
     def _find_all(self, works: Sequence["_Work"]) -> None:
-        """In its thread, one frame after the other. The next one is decoded meanwhile, but no more than that:
-        pictures are large.
+        """Finds the faces of one frame after the other, in the finder's thread.
+
+        The next frame is decoded meanwhile, but no more than that: pictures are large.
         """
         following: Future[Decoded] | None = None
         for work, after in zip_longest(works, works[1:]):
@@ -182,7 +187,7 @@ class _Work(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """Of one frame, and what its camera's tracker knew after it."""
+    """The faces of one frame, and what its camera's tracker knew after it."""
 
     faces: list[Landmarks]
     last_seen_us: int

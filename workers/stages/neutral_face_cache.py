@@ -1,4 +1,4 @@
-"""Which neutral face each subject is compared with: in memory, and in Redis for after a restart or rebalance.
+"""Keeps each subject's own neutral face: in memory, and in Redis for after a restart or rebalance.
 
 Redis is asked once for each subject that comes into view, and written to each second, beside the stream.
 While it does not answer, the stage goes on with what it has in memory (``write_behind``).
@@ -39,7 +39,10 @@ class _Known:
 
 
 class NeutralFaceCache:
-    """Use from one event loop, within :meth:`writing`."""
+    """The own neutral faces of the subjects in view, as estimated so far.
+
+    Use from one event loop, within :meth:`writing`.
+    """
 
     def __init__(self, store: NeutralFaceStore, settings: Settings, landmark_set: LandmarkSet) -> None:
         self._store = store
@@ -154,7 +157,7 @@ class NeutralFaceCache:
         )
 
     def _forget_idle(self) -> None:
-        """Not while Redis is away: what is in memory is all that there is then."""
+        """Forgets who was not seen for long; not while Redis is away: then memory is all that there is."""
         while self._behind.answers and self._subjects:
             subject_id, known = next(iter(self._subjects.items()))
             if time.monotonic() - known.seen_at_s < IDLE_S:

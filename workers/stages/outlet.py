@@ -1,4 +1,4 @@
-"""Where a stage's results go: to a topic, and messages that cannot be used to the dead letters."""
+"""Sends a stage's results to their topic, and messages that cannot be used to the dead letters."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager

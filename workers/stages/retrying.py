@@ -21,7 +21,7 @@ log = logs.get("mien.stage")
 
 
 class RetryingProcessor:
-    """Bad messages go to the dead letters; for a service that is away it waits."""
+    """Calls the handler until a batch is done: waits for a service that is away, refuses bad messages."""
 
     def __init__(
         self, settings: Settings, stage: str, outlet: Outlet, health: Health, stopping: asyncio.Event
@@ -33,7 +33,7 @@ class RetryingProcessor:
         self._stopping = stopping
 
     async def process(self, handler: Handler, batch: Sequence[Message]) -> None:
-        """Returns when every message of the batch is worked on, or in the dead letters.
+        """Works on a batch; returns when each of its messages is done or in the dead letters.
 
         Raises:
             MienError: if the stage cannot go on (neither a bad message nor retriable), or is told to stop

@@ -1,4 +1,4 @@
-"""What the three stream stages share: a Faust app, batches of messages, acknowledgement, shutdown.
+"""Runs a stage: batches of messages to its handler, acknowledgement, failure and shutdown.
 
 A stage is a function from a batch of messages to nothing. When it returns, everything it sent is
 delivered, and only then is the batch acknowledged. So the order is, for every message:
@@ -111,8 +111,10 @@ class _Stage:
             raise self._failure
 
     def _leave(self) -> None:
-        """Faust waits for Kafka when it stops, for ever if need be. To end here loses nothing either: what
-        is not acknowledged is worked on again.
+        """Ends the process, when stopping has taken too long.
+
+        Faust waits for Kafka when it stops, for ever if need be. To end here loses nothing either: what is
+        not acknowledged is worked on again.
         """
         log.warning("kafka does not let us go: leaving without", stage=self._name, waited_s=STOP_TIMEOUT_S)
         os._exit(self._failure.exit_code if self._failure else 0)
@@ -141,7 +143,7 @@ class _Stage:
 
     @asynccontextmanager
     async def _open_outlet(self) -> AsyncIterator[Outlet]:
-        """With a producer of its own: a message through Faust's costs several times as much."""
+        """The outlet with a producer of its own: a message through Faust's costs several times as much."""
         dead_letters = self._settings.topics.dead_letters
         producer = broker.producer(self._settings, max_message_bytes=dead_letters.max_message_bytes)
         try:

@@ -1,4 +1,8 @@
-"""`mien state`: emotion events in, rolling state of each subject in Redis."""
+"""`mien state`: emotion events in, rolling state of each subject in Redis.
+
+An event that is not newer than what Redis has of its subject changes nothing ("fenced"), so events that come
+again do no harm: ``streams.store.subject_state`` decides that inside Redis.
+"""
 
 import asyncio
 import time
@@ -38,6 +42,7 @@ def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
+    """Waits for Redis, gives the handler, and counts the active subjects beside it."""
     async with subject_state.connect(settings) as store:
         await model_loading.wait_for_redis(store, settings.startup_timeout_s)
         worker = StateWorker(store, outlet)
@@ -70,7 +75,7 @@ class StateWorker:
             metrics.state_events_total.labels(event.camera_id, "applied" if changed else "fenced").inc()
             metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event))
             self._seen_at_s[event.camera_id, event.subject_id] = time.monotonic()
-        for message, error in refused:  # last: while Redis is away, this is all called again and again
+        for message, error in refused:  # last: while Redis is away, all of this is done again and again
             await self._outlet.refuse(message, error)
 
     async def keep_counting_active(self) -> None:

@@ -1,4 +1,4 @@
-"""Ids survive a rebalance: where each camera's faces were is kept in Redis for its next worker.
+"""Hands a camera's tracks to its next worker through Redis, so that subject ids survive a rebalance.
 
 Redis is asked once for each camera that comes into view, or comes back after a while in which another worker
 may have had it. It is written to a few times a second, beside the stream, and at the end. So after a SIGTERM
@@ -34,7 +34,10 @@ class _Camera:
 
 
 class HandOver:
-    """Use from one event loop, within :meth:`writing`."""
+    """Where each camera's faces are, for the worker that gets the camera next.
+
+    Use from one event loop, within :meth:`writing`.
+    """
 
     def __init__(self, store: CameraTracksStore) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""What a stage keeps in Redis though it can go on without: read when it is needed, written in the background.
+"""Writes to Redis in the background what a stage can go on without, and reads it while Redis answers.
 
 Redis is asked in the stream only while it answers. After one call in vain (half a second at most) the stream
 goes on without, and Redis is asked in the background alone: by the next write, or where there is nothing to
@@ -63,7 +63,7 @@ class WriteBehind(Generic[Value]):
             return None
 
     def put(self, key: str, value: Value) -> None:
-        """To be written by the next :meth:`write`, instead of what was put under the key before."""
+        """Has the next :meth:`write` write this, instead of what was put under the key before."""
         self.unwritten[key] = value
         self.unwritten.move_to_end(key)
         while self._at_most is not None and len(self.unwritten) > self._at_most:
