@@ -9,10 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
+import msgspec
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import SettingsInvalid
+from streams.redact_url import redact_url
 from streams.topics import Topics
 
 _SERVER = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
@@ -148,7 +150,8 @@ class Settings(BaseSettings):
         for server in servers.split(","):
             address = _SERVER.fullmatch(server.strip())
             if not address or not 1 <= int(address["port"]) <= 65535:
-                raise ValueError(f"{server.strip()!r} is not host:port")
+                shown = server.strip().rpartition("@")[2]  # what is before may be a password
+                raise ValueError(f"{shown!r} is not host:port")
         return servers
 
     @model_validator(mode="after")
@@ -209,6 +212,36 @@ def load() -> Settings:
             (f"{environment_name(str(e['loc'][0]))}: " if e["loc"] else "") + e["msg"] for e in exc.errors()
         )
         raise SettingsInvalid(f"Settings in the environment cannot be used: {problems}") from exc
+
+
+class InForce(msgspec.Struct, frozen=True):
+    """A setting as it is now. A default or value that is not set is None."""
+
+    variable: str
+    value: str | None
+    source: Literal["default", "environment"]
+    default: str | None
+    meaning: str
+
+
+def in_force(settings: Settings) -> list[InForce]:
+    """Every setting with its value and where that comes from; secrets are hidden, in addresses too."""
+    return [
+        InForce(
+            environment_name(name),
+            _shown(getattr(settings, name)),
+            "environment" if name in settings.model_fields_set else "default",
+            _shown(field.default),
+            field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _shown(value: object) -> str | None:
+    if value is None:
+        return None
+    return redact_url(str(value))  # a SecretStr shows stars by itself
 
 
 def unknown_variables() -> list[str]:

@@ -4,6 +4,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from streams.errors import OutputFailed
 
 
@@ -26,6 +28,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Writes the whole text, in UTF-8, or nothing: see :func:`write_bytes`."""
     write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: object) -> None:
+    """As :func:`write_bytes`, as JSON that people can read: indented by 2."""
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 
 def check_file(path: Path) -> None:

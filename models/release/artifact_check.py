@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+import msgspec
 import numpy as np
 
 from models.arrays import F32
@@ -20,7 +21,7 @@ _AGREED: Final = 1e-4  # the greatest difference of graph and reference: of prob
 # attributions relative to the greatest one
 
 
-class Check(NamedTuple):
+class Check(msgspec.Struct, frozen=True):
     """One thing looked at."""
 
     name: str

@@ -3,14 +3,14 @@
 `mien schemas --out docs/schemas` writes them; a test keeps the committed files in step.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from streams.messages.emotion_event import CE_TYPE, EmotionEvent
 from streams.messages.frame_message import FrameHeaders
 from streams.messages.landmarks_message import SCHEMA, Landmarks
-from streams.settings import Settings, environment_name
+from streams.settings import Settings
 from streams.topics import Topic
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -24,35 +24,6 @@ def documents(settings: Settings) -> dict[str, dict[str, Any]]:
         "emotion.schema.json": _schema(EmotionEvent, f"Data of {CE_TYPE}"),
         "asyncapi.json": _asyncapi(settings),
     }
-
-
-class SettingRow(NamedTuple):
-    variable: str
-    default: str
-    meaning: str
-
-
-def settings_rows() -> list[SettingRow]:
-    """What each ``MIEN_…`` variable means, and its default."""
-    return [
-        SettingRow(
-            environment_name(name),
-            "" if field.default is None else str(field.default),
-            field.description or "",
-        )
-        for name, field in Settings.model_fields.items()
-    ]
-
-
-def settings_markdown() -> str:
-    """`docs/settings.md`."""
-    rows = "\n".join(f"| `{row.variable}` | `{row.default}` | {row.meaning} |" for row in settings_rows())
-    return (
-        "# Settings\n\nAll settings are environment variables; `mien settings` shows them. "
-        "This page is written by `mien settings --markdown`.\n\n"
-        "| variable | default | meaning |\n| --- | --- | --- |\n"
-        f"{rows.replace('| `` |', '| |')}\n"
-    )
 
 
 def _schema(kind: type, title: str) -> dict[str, Any]:

@@ -2,29 +2,47 @@
 
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 
 from models.emotion import classifier
 from models.release import artifact_check
+from models.release.artifact_check import Check
 from streams.errors import InputRefused, SourceNotFound
 from streams.settings import Settings
 
 
-def check(settings: Settings, model: Path | None, console: Console) -> None:
-    """Prints a line for each check of the model (MIEN_MODEL_PATH's or the shipped one without it).
+class CheckedModel(msgspec.Struct, frozen=True):
+    """A model file, and what was looked at."""
+
+    model: str
+    """Its path."""
+    checks: list[Check]
+
+
+def run(settings: Settings, model: Path | None) -> CheckedModel:
+    """Looks at a model; at that of MIEN_MODEL_PATH, or the shipped one, without ``model``.
 
     Raises:
         SourceNotFound: if there is no such file.
-        InputRefused: if a check did not pass.
     """
     path = model or settings.model_path or classifier.SHIPPED
     try:
-        checks = artifact_check.check(path)
+        return CheckedModel(str(path), list(artifact_check.check(path)))
     except OSError as exc:
         raise SourceNotFound(f"{path} cannot be read: {exc.strerror}") from exc
-    for name, passed, detail in checks:
-        sign = "[green]ok[/]  " if passed else "[bold red]not[/] "
-        console.print(f"{sign} [bold]{name}[/]: {escape(detail)}", highlight=False, soft_wrap=True)
-    if failed := [check.name for check in checks if not check.passed]:
-        raise InputRefused(f"{path} did not pass: {', '.join(failed)}", reason="artifact-mismatch")
+
+
+def show(checked: CheckedModel, console: Console) -> None:
+    """Prints a line for each check."""
+    for check in checked.checks:
+        sign = "[green]ok[/]  " if check.passed else "[bold red]not[/] "
+        line = f"{sign} [bold]{check.name}[/]: {escape(check.detail)}"
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def refuse_failed(checked: CheckedModel) -> None:
+    """Raises InputRefused if a check did not pass."""
+    if failed := [check.name for check in checked.checks if not check.passed]:
+        raise InputRefused(f"{checked.model} did not pass: {', '.join(failed)}", reason="artifact-mismatch")

@@ -135,8 +135,7 @@ def _evaluate(
 
 
 def _write(report: Report, classifier: Classifier, operating_point: str, out: Path) -> None:
-    encoded = msgspec.json.format(msgspec.json.encode(report), indent=2)
-    output_files.write_bytes(out / REPORT_FILE, encoded + b"\n")
+    output_files.write_json(out / REPORT_FILE, report)
     for evaluation in report.data_sets:
         for name, data in pictures(evaluation, operating_point, classifier).items():
             output_files.write_bytes(out / f"{evaluation.data_set}-{name}.png", data)

@@ -6,7 +6,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -101,9 +100,7 @@ def run(
         jpeg=jpeg,
     )
     if out is not None:
-        output_files.write_bytes(
-            out / "limits.json", msgspec.json.format(msgspec.json.encode(report), indent=2)
-        )
+        output_files.write_json(out / "limits.json", report)
         output_files.write_bytes(out / "limits.png", plots.limits(evidence, report.limits, share))
     return report
 

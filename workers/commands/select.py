@@ -145,8 +145,7 @@ def _write(selection: Selection, chosen: LandmarkSet | None, out: Path | None, w
     if out:
         from models.judging import plots  # matplotlib is slow to import
 
-        encoded = msgspec.json.format(msgspec.json.encode(selection), indent=2)
-        output_files.write_bytes(out / REPORT_FILE, encoded + b"\n")
+        output_files.write_json(out / REPORT_FILE, selection)
         methods = list(dict.fromkeys(c.method for c in selection.cells if c.method != EVERY)) or [EVERY]
         points = [
             (method, cell.landmarks, cell.scores.accuracy, cell.scores.balanced_accuracy)

@@ -3,12 +3,12 @@
 import asyncio
 import time
 
-import msgspec
 from rich.console import Console
 from rich.live import Live
 
 from streams.settings import Settings
 from streams.store import subject_state
+from workers.json_output import print_json
 from workers.subject_table import subject_table
 
 
@@ -25,7 +25,7 @@ async def _run(settings: Settings, camera_id: str | None, watch: bool, as_json: 
     async with subject_state.connect(settings) as store:
         if as_json:
             while True:
-                print(msgspec.json.encode(await store.subjects(camera_id)).decode(), flush=True)
+                print_json(await store.subjects(camera_id))
                 if not watch:
                     return
                 await asyncio.sleep(1)

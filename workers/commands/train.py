@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
@@ -19,7 +20,19 @@ from workers.commands import labelled_data
 SHIPPED_CONFIG = Path(weights_file.__file__).parents[1] / "artifacts" / "train.toml"
 
 
-def run(settings: Settings, data: Sequence[Path], out: Path, config: Path | None, console: Console) -> None:
+class Artifact(msgspec.Struct, frozen=True):
+    """A model file that was written."""
+
+    model: str
+    """Its path."""
+    name: str
+    version: str
+    landmark_set: str
+
+
+def run(
+    settings: Settings, data: Sequence[Path], out: Path, config: Path | None, console: Console
+) -> Artifact:
     """Trains with landmark files and folders of labelled pictures.
 
     Writes ``NAME.onnx``, ``landmark_set.json`` and ``NAME.npz`` (the weights) into ``out``, and the rows
@@ -47,10 +60,10 @@ def run(settings: Settings, data: Sequence[Path], out: Path, config: Path | None
         weights_file.save(trained, out / f"{trained.name}.npz")
     except OSError as exc:
         raise OutputFailed(f"The weights cannot be written into {out}: {exc.strerror}.") from exc
-    _write_artifact(trained, out, console)
+    return _write_artifact(trained, out)
 
 
-def export(trained: Path, out: Path, console: Console) -> None:
+def export(trained: Path, out: Path) -> Artifact:
     """Writes the artifact from the weights.
 
     Raises:
@@ -64,10 +77,20 @@ def export(trained: Path, out: Path, console: Console) -> None:
     except ValueError as exc:
         raise ModelUnusable(str(exc)) from exc
     output_files.make_folder(out)
-    _write_artifact(model, out, console)
+    return _write_artifact(model, out)
 
 
-def _write_artifact(trained: TrainedModel, out: Path, console: Console) -> None:
+def show(artifact: Artifact, console: Console) -> None:
+    """Prints which file was written, on one line."""
+    console.print(
+        f"{artifact.model}: {artifact.name} {artifact.version}, landmarks {artifact.landmark_set}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _write_artifact(trained: TrainedModel, out: Path) -> Artifact:
     try:
         path = export_onnx(trained, out)
     except OSError as exc:
@@ -79,4 +102,4 @@ def _write_artifact(trained: TrainedModel, out: Path, console: Console) -> None:
     except OSError as exc:
         raise OutputFailed(f"{card} cannot be read: {exc.strerror}") from exc
     output_files.write_text(card, model_card.refresh(text, loaded))
-    console.print(f"{path}: {loaded.name} {loaded.version}, landmarks {loaded.landmark_set.id}")
+    return Artifact(str(path), loaded.name, loaded.version, loaded.landmark_set.id)

@@ -78,7 +78,7 @@ class Chain:
         # Numbers that go on where an earlier start's ended: the state is fenced by them.
         first_seq = time.time_ns() // 1_000_000
         how = ["--source", source, "--first-seq", str(first_seq), "--repeat", "--json"]
-        self.start(camera_id, "camera", "--id", camera_id, *how, *options)
+        self.start(camera_id, "camera", "--camera", camera_id, *how, *options)
         return first_seq
 
     @property

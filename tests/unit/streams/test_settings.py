@@ -168,3 +168,39 @@ def test_variables_that_name_no_setting_are_listed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MIEN_FRAMES_RETENTION_MS", "60000")
 
     assert settings.unknown_variables() == ["MIEN_FRAMES_RETENTION"]
+
+
+def test_in_force_has_every_setting_with_its_meaning_and_where_it_comes_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MIEN_TOPIC_PREFIX", "trial")
+    monkeypatch.setenv("MIEN_TOPIC_PARTITIONS", "")  # empty is not set
+    rows = {row.variable: row for row in settings.in_force(Settings())}
+
+    assert len(rows) == len(Settings.model_fields)
+    assert not [row.variable for row in rows.values() if not row.meaning]
+    prefix, partitions = rows["MIEN_TOPIC_PREFIX"], rows["MIEN_TOPIC_PARTITIONS"]
+    assert (prefix.value, prefix.source, prefix.default) == ("trial", "environment", "mien")
+    assert (partitions.value, partitions.source) == (partitions.default, "default")
+    assert rows["MIEN_KAFKA_SASL_PASSWORD"].default is None
+
+
+def test_in_force_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("MIEN_KAFKA_SASL_USERNAME", "me")
+    monkeypatch.setenv("MIEN_KAFKA_SASL_PASSWORD", "hunter2")
+    monkeypatch.setenv("MIEN_REDIS_URL", "redis://:hunt/er@2@redis.local:6379/0?password=hunter2")
+    rows = settings.in_force(Settings())
+
+    assert "hunt" not in str(rows)
+    assert next(row for row in rows if row.variable == "MIEN_REDIS_URL").value == (
+        "redis://:***@redis.local:6379/0?password=***"
+    )
+
+
+def test_an_error_shows_no_credentials_of_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_KAFKA_BOOTSTRAP_SERVERS", "me:hunter2@kafka:9092x")
+
+    with pytest.raises(SettingsInvalid, match="'kafka:9092x' is not host:port") as told:
+        settings.load()
+    assert "hunter2" not in str(told.value)

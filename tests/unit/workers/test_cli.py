@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,8 @@ from streams.local.child_process import free_ports
 from streams.settings import Settings
 from workers import cli
 
-VERBS = sorted(typer.main.get_command(cli.app).commands)
+COMMANDS = typer.main.get_command(cli.app).commands
+VERBS = sorted(COMMANDS)
 ROOT = Path(__file__).parents[3]
 
 
@@ -82,6 +84,116 @@ def test_each_verbs_help_has_an_example_of_it(verb: str) -> None:
     assert f"mien {verb}" in ended.output.partition("Example:")[2]
 
 
+def test_help_is_grouped_in_the_order_of_the_work(mien: Mien) -> None:
+    out = mien("--help").out
+    places = [out.index(f"─ {panel} ─") for panel in ("Stream", "Look", "Judge", "Train", "Check")]
+
+    assert places == sorted(places)
+
+
+def test_the_version(mien: Mien) -> None:
+    assert mien("--version") == Ended(0, f"mien {version('mien')}\n", "")
+
+
+PRINTS_NO_RESULT = {"landmarks", "classify", "state"}
+"""They run until they are told to stop."""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_that_prints_a_result_prints_it_as_json_too(verb: str) -> None:
+    options = {option for p in COMMANDS[verb].params for option in p.opts}
+
+    assert ("--json" in options) is (verb not in PRINTS_NO_RESULT)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_camera_means_a_cameras_id_and_nothing_else(verb: str) -> None:
+    named = [p for p in COMMANDS[verb].params if {"--camera", "--id"} & set(p.opts)]
+
+    assert {p.name for p in named} <= {"camera_id"}
+    assert all("--camera" in p.opts and p.help.startswith("The camera's id") for p in named)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["schemas"], {}),
+        (["settings", "--json"], {}),
+        (["export", "--check", "--json"], {}),
+        (["subjects", "--json", "--camera", "nowhere"], {"MIEN_REDIS_URL": "redis"}),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_json_is_one_line_of_stdout(
+    mien: Mien, redis_url: str, arguments: list[str], environment: dict[str, str]
+) -> None:
+    ended = mien(*arguments, **dict.fromkeys(environment, redis_url))
+
+    assert ended.code == 0
+    assert ended.out.count("\n") == 1
+    json.loads(ended.out)
+
+
+def test_a_model_that_does_not_pass_is_told_in_json_and_by_the_exit_code(mien: Mien, tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_bytes(b"no model")
+    ended = mien("export", "--check", "--json", "--model", str(tmp_path / "x.onnx"))
+
+    assert ended.code == 65
+    assert [check["passed"] for check in json.loads(ended.out)["checks"]] == [False]
+    assert "did not pass: model" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [(None, 0, ""), (0, 0, ""), (3, 3, ""), ("the disk is full", 1, "the disk is full\n")],
+)
+def test_an_exit_with_a_text_is_a_failure(
+    mien: Mien, monkeypatch: pytest.MonkeyPatch, raised: str | int | None, code: int, said: str
+) -> None:
+    def leave(*_: object) -> None:
+        raise SystemExit(raised)
+
+    monkeypatch.setattr(cli, "app", leave)
+
+    assert mien("topics") == Ended(code, "", said)
+
+
+HEAVY = ("numpy", "cv2", "onnxruntime", "faust", "aiokafka", "redis", "scipy", "matplotlib", "jax")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["bench", "--help"]], ids=" ".join)
+def test_help_loads_no_library_that_is_slow_to_import(arguments: list[str]) -> None:
+    program = (
+        "import atexit, sys\nfrom workers import cli\n"
+        f"loaded = lambda: sorted(set({HEAVY}) & set(sys.modules))\n"
+        "atexit.register(lambda: print('loaded', *loaded(), file=sys.stderr))\n"
+        f"sys.argv[1:] = {arguments}\ncli.main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert ended.stderr == "loaded\n"
+
+
+def test_the_shell_can_complete_verbs_and_options() -> None:
+    def completed(line: str, place: int) -> set[str]:
+        asked = {"_MIEN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(place)}
+        program = "import sys\nsys.argv[0] = 'mien'\nfrom workers import cli\ncli.main()"
+        ended = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env=os.environ | asked,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return set(ended.stdout.split())
+
+    assert completed("mien s", 1) == {"state", "subjects", "select", "settings", "schemas"}
+    assert "--camera" in completed("mien subjects --", 2)
+
+
 def test_without_a_verb_help_is_shown(mien: Mien) -> None:
     assert "Usage:" in (ended := mien()).out + ended.err
 
@@ -90,9 +202,9 @@ def test_without_a_verb_help_is_shown(mien: Mien) -> None:
     "arguments",
     [
         ["dance"],
-        ["camera", "--id", "a"],
+        ["camera", "--camera", "a"],
         ["camera", "--source", "0"],
-        ["camera", "--id", "a", "--source", "0", "--fps", "0"],
+        ["camera", "--camera", "a", "--source", "0", "--fps", "0"],
         ["demo", "--cameras", "0"],
         ["explain"],
         ["topics", "--colour"],
@@ -187,6 +299,27 @@ def test_settings_are_shown_and_their_page_is_the_committed_one(mien: Mien) -> N
     assert mien("settings", "--markdown").out == (ROOT / "docs/settings.md").read_text()
 
 
+def test_settings_in_force_as_json(mien: Mien) -> None:
+    ended = mien("settings", "--json", MIEN_TOPIC_PREFIX="trial", MIEN_TOPIC_PERFIX="x")
+    shown = json.loads(ended.out)
+
+    assert shown["unknown_variables"] == ["MIEN_TOPIC_PERFIX"]
+    assert {
+        "variable": "MIEN_TOPIC_PREFIX",
+        "value": "trial",
+        "source": "environment",
+        "default": "mien",
+        "meaning": "of topics and groups",
+    } in shown["settings"]
+
+
+def test_wrong_settings_are_told_by_settings_too(mien: Mien) -> None:
+    ended = mien("settings", MIEN_TOPIC_PARTITIONS="many")
+
+    assert ended.code == 78
+    assert "MIEN_TOPIC_PARTITIONS" in ended.err
+
+
 def test_a_demo_script_that_does_not_exist_is_told_before_anything_starts(
     mien: Mien, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +334,7 @@ def test_interrupted_ends_as_shells_expect(mien: Mien, monkeypatch: pytest.Monke
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.settings, "load", interrupted)
+    monkeypatch.setattr("streams.settings.load", interrupted)
 
     assert mien("topics").code == 130
 

@@ -23,7 +23,7 @@ from models.training.trained_model import TrainedModel
 from streams.errors import InputRefused, SourceNotFound
 from streams.settings import Settings
 from workers.cli import app
-from workers.commands.check_model import check
+from workers.commands import check_model
 
 FIGURES = """
 Some words by people.
@@ -67,8 +67,10 @@ def artifact(tmp_path: Path) -> Path:
 def checked(path: Path) -> tuple[list[str], str]:
     """The names of the checks that failed, and all that was printed."""
     printed = io.StringIO()
+    checked = check_model.run(Settings(), path)
+    check_model.show(checked, Console(file=printed, width=80))
     try:
-        check(Settings(), path, Console(file=printed, width=80))
+        check_model.refuse_failed(checked)
     except InputRefused as refused:
         return str(refused).partition("did not pass: ")[2].split(", "), printed.getvalue()
     return [], printed.getvalue()
@@ -236,7 +238,7 @@ def test_the_command_line(artifact: Path) -> None:
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound, match=r"none\.onnx cannot be read: No such file"):
-        check(Settings(), tmp_path / "none.onnx", Console(quiet=True))
+        check_model.run(Settings(), tmp_path / "none.onnx")
 
 
 def test_refreshing_a_card_leaves_the_words_of_people(artifact: Path) -> None:

@@ -36,12 +36,6 @@ def test_the_committed_files_are_in_step_with_the_types() -> None:
     assert committed == schemas.documents(Settings()), "run `mien schemas --out docs/schemas`"
 
 
-def test_the_committed_settings_page_is_in_step() -> None:
-    committed = (ROOT / "docs/settings.md").read_text()
-
-    assert committed == schemas.settings_markdown(), "run `mien settings --markdown > docs/settings.md`"
-
-
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_each_schema_is_one(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(DOCUMENTS[name])
@@ -129,12 +123,3 @@ def test_the_landmarks_schema_names_the_tag_that_is_sent(make_landmarks: Callabl
 
     assert sent["schema"] == landmarks_message.SCHEMA
     assert landmarks_message.SCHEMA in json.dumps(DOCUMENTS["landmarks.schema.json"])
-
-
-def test_every_setting_has_a_row_with_its_meaning_and_no_secret() -> None:
-    rows = {row.variable: row for row in schemas.settings_rows()}
-
-    assert len(rows) == len(Settings.model_fields)
-    assert rows["MIEN_TOPIC_PREFIX"].default == "mien"
-    assert rows["MIEN_KAFKA_SASL_PASSWORD"].default == ""
-    assert not [row.variable for row in rows.values() if not row.meaning]

@@ -92,7 +92,7 @@ def test_training_leaves_an_artifact_that_knows_a_smile(folder: Path) -> None:
 
 
 def test_export_makes_the_same_file_again_from_the_weights(folder: Path, tmp_path: Path) -> None:
-    command.export(folder / "out" / "mien-8.npz", tmp_path / "again", Console(file=io.StringIO()))
+    command.export(folder / "out" / "mien-8.npz", tmp_path / "again")
 
     for name in ("mien-8.onnx", "landmark_set.json"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / "out" / name).read_bytes()
@@ -117,20 +117,20 @@ def test_other_files_are_no_weights(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.npz").write_bytes(content)
 
     with pytest.raises(ModelUnusable, match=r"x\.npz is no file that `mien train` wrote"):
-        command.export(tmp_path / "x.npz", tmp_path, Console(file=io.StringIO()))
+        command.export(tmp_path / "x.npz", tmp_path)
 
 
 def test_an_archive_of_something_else_is_no_weights(tmp_path: Path) -> None:
     faces = landmark_file(tmp_path / "faces.npz", count=2)
 
     with pytest.raises(ModelUnusable, match=r"faces\.npz is no file that `mien train` wrote"):
-        command.export(faces, tmp_path, Console(file=io.StringIO()))
+        command.export(faces, tmp_path)
 
 
 def test_missing_files_are_told_by_name(tmp_path: Path) -> None:
     console = Console(file=io.StringIO())
     with pytest.raises(SourceNotFound, match=r"nothing\.npz cannot be read"):
-        command.export(tmp_path / "nothing.npz", tmp_path, console)
+        command.export(tmp_path / "nothing.npz", tmp_path)
     with pytest.raises(SourceNotFound, match=r"nothing\.npz"):
         command.run(Settings(), [tmp_path / "nothing.npz"], tmp_path / "out", None, console)
     with pytest.raises(SourceNotFound, match=r"no\.toml"):
@@ -259,5 +259,5 @@ def test_a_read_only_model_directory_is_told_before_the_training(read_only: Path
     with pytest.raises(OutputFailed, match=rf"{read_only} cannot be written: Permission denied"):
         command.run(Settings(), [read_only / "never-read.npz"], read_only, None, console)
     with pytest.raises(OutputFailed, match=rf"{read_only}/below cannot be written: Permission denied"):
-        command.export(read_only / "model.npz", read_only / "below", console)
+        command.export(read_only / "model.npz", read_only / "below")
     assert [path.name for path in read_only.iterdir()] == ["model.npz"]

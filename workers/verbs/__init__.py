@@ -1,0 +1,1 @@
+"""The options of each verb of `mien`, a file for each panel of its help."""

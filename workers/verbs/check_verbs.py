@@ -1,0 +1,63 @@
+"""Verbs that say how Mien is set up and what it publishes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from streams import settings
+from workers.json_output import print_json
+from workers.verbs.command_line import JsonOption
+
+PANEL = "Check"
+
+verbs = typer.Typer()
+
+
+@verbs.command(
+    "settings", epilog="Example: MIEN_TOPIC_PREFIX=trial mien settings --json", rich_help_panel=PANEL
+)
+def show_settings(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/settings.md instead.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every setting: its value now, where that comes from, its default and meaning.
+
+    Passwords are hidden. Variables that name no setting are listed too: they may be misspelt.
+    """
+    from workers.commands import settings_table
+
+    if markdown:
+        print(settings_table.markdown(), end="")
+        return
+    in_force = settings.in_force(settings.load())
+    if as_json:
+        print_json({"settings": in_force, "unknown_variables": settings.unknown_variables()})
+    else:
+        settings_table.show(in_force, settings.unknown_variables(), Console())
+
+
+@verbs.command(epilog="Example: mien schemas --out docs/schemas", rich_help_panel=PANEL)
+def schemas(
+    out: Annotated[
+        Path | None, typer.Option(help="Write one file a schema here, instead of printing all.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the JSON Schemas of all messages, and the AsyncAPI document of all topics, as JSON."""
+    from streams.messages import schemas
+
+    documents = schemas.documents(settings.load())
+    if out is None:
+        print_json(documents)
+        return
+    from workers import output_files
+
+    for name, document in documents.items():
+        output_files.write_json(out / name, document)
+    files = [str(out / name) for name in documents]
+    if as_json:
+        print_json({"files": files})
+    else:
+        print("\n".join(files))

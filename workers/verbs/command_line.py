@@ -1,0 +1,23 @@
+"""What all verbs share: their settings, and the option ``--json``.
+
+A verb imports what is slow to import only when it runs. So `mien --help` is quick, and a stage holds no
+library of another in memory.
+"""
+
+from typing import Annotated
+
+import typer
+
+from streams import logs, settings
+from streams.settings import Settings
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
+
+
+def start() -> Settings:
+    """The settings, with logging set up as they say."""
+    loaded = settings.load()
+    logs.configure(loaded.log_level, loaded.log_format)
+    for variable in settings.unknown_variables():
+        logs.get("mien.cli").warning("no setting has this name: see `mien settings`", variable=variable)
+    return loaded

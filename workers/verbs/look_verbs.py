@@ -1,0 +1,47 @@
+"""Verbs that show what faces show."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from workers.json_output import print_json
+from workers.verbs.command_line import JsonOption, start
+
+PANEL = "Look"
+
+verbs = typer.Typer()
+
+
+@verbs.command(epilog="Example: mien subjects --camera lobby --watch", rich_help_panel=PANEL)
+def subjects(
+    camera_id: Annotated[
+        str | None, typer.Option("--camera", help="The camera's id; all cameras without it.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show again each second until Ctrl-C.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the subjects in view: emotion, since when, how sure, and what explains it."""
+    from workers.commands import subjects as subjects_
+
+    loaded = start()
+    subjects_.run(loaded, camera_id=camera_id, watch=watch, as_json=as_json)
+
+
+@verbs.command(epilog="Example: mien explain portrait.jpg --out annotated.png", rich_help_panel=PANEL)
+def explain(
+    image: Annotated[Path, typer.Argument(help="A picture with faces, of any common format.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the picture with its explanation drawn on it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain the faces in one picture, without any server."""
+    from workers.commands import explain as explain_
+
+    found = explain_.run(start(), image, out)
+    if as_json:
+        print_json(found)
+    else:
+        explain_.show(found, Console())

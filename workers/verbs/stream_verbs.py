@@ -1,0 +1,178 @@
+"""Verbs that run the stream, or make it ready."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from streams import logs, settings
+from workers.json_output import print_json
+from workers.verbs.command_line import JsonOption, start
+
+PANEL = "Stream"
+
+verbs = typer.Typer()
+
+
+@verbs.command(epilog="Example: mien demo --cameras 2 --seconds 30", rich_help_panel=PANEL)
+def demo(
+    cameras: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=16, help="How many cameras to start; 2 without it, 1 for a source of your own."
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="End after so long; without it, on Ctrl-C.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="Where pictures come from; as for `mien camera --source`.")
+    ] = "demo:cycle",
+    fps: Annotated[float, typer.Option(min=0.1, max=120, help="Frames a second, each camera.")] = 10.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the whole chain on this machine: broker, Redis, cameras, stages, and a live table.
+
+    The broker and Redis are embedded, unless MIEN_KAFKA_BOOTSTRAP_SERVERS and MIEN_REDIS_URL name others.
+    """
+    from workers.local import demo as demo_
+
+    loaded = settings.load()
+    logs.configure("warning", loaded.log_format)
+    summary = demo_.run(
+        loaded,
+        cameras=cameras or (2 if source.startswith("demo:") else 1),
+        seconds=seconds,
+        source=source,
+        fps=fps,
+        console=Console(stderr=as_json),
+    )
+    if as_json:
+        print_json(summary)
+
+
+@verbs.command(
+    epilog="Example: MIEN_KAFKA_BOOTSTRAP_SERVERS=localhost:9092 mien topics", rich_help_panel=PANEL
+)
+def topics(as_json: JsonOption = False) -> None:
+    """Create the topics that are missing, and list all of them."""
+    from streams import broker
+
+    loaded = start()
+    outcome = asyncio.run(broker.create_topics(loaded))
+    rows = [t._asdict() | {"outcome": outcome[t.name]} for t in loaded.topics]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("topic", "partitions", "retention", "holds", "outcome")
+    for row in rows:
+        retention = f"{row['retention_ms'] // 1000} s"
+        table.add_row(row["name"], str(row["partitions"]), retention, row["holds"], row["outcome"])
+    Console().print(table)
+
+
+@verbs.command(
+    epilog="Example: mien camera --camera lobby --source rtsp://camera.local/stream --fps 10 --width 640",
+    rich_help_panel=PANEL,
+)
+def camera(
+    camera_id: Annotated[
+        str,
+        typer.Option("--camera", "--id", help="The camera's id: letters, digits, . _ - (--id: as before)."),
+    ],
+    source: Annotated[
+        str,
+        typer.Option(
+            help="Webcam number, rtsp:// or http:// url, video, folder of pictures, picture, or demo:SCRIPT."
+        ),
+    ],
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=240, help="At most so many frames a second; else the source's own."),
+    ] = None,
+    width: Annotated[
+        int, typer.Option(min=64, max=7680, help="Wider pictures are scaled down, in px.")
+    ] = 1280,
+    quality: Annotated[
+        int, typer.Option(min=10, max=100, help="JPEG quality; ready JPEGs go as they are.")
+    ] = 85,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Files only: send every frame, and wait for slow workers.")
+    ] = False,
+    as_fast_as_possible: Annotated[
+        bool, typer.Option("--as-fast-as-possible", help="Files only: do not keep to the frame rate.")
+    ] = False,
+    repeat: Annotated[bool, typer.Option("--repeat", help="Files only: start again at the end.")] = False,
+    first_seq: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Number of the first frame. It must grow over restarts, so it is the clock in ms; but 0 "
+            "with --lossless, where it is the place in the file.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="demo: only, which of its variations.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them."""
+    from workers.camera import camera as camera_
+    from workers.camera.reading_thread import CameraOptions
+
+    loaded = start()
+    options = CameraOptions(
+        camera_id=camera_id,
+        source=source,
+        fps=fps,
+        width_px=width,
+        jpeg_quality=quality,
+        lossless=lossless,
+        as_fast_as_possible=as_fast_as_possible,
+        repeat=repeat,
+        first_seq=first_seq,
+        seed=seed,
+    )
+    outcomes = camera_.run(loaded, options)
+    if as_json:
+        print_json(outcomes)
+
+
+@verbs.command(epilog="Example: MIEN_METRICS_PORT=9101 mien landmarks --processes 2", rich_help_panel=PANEL)
+def landmarks(
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=64,
+            help="How many processes share the partitions, each with one thread for the networks; /metrics "
+            "of the second is on the next port, and so on.",
+        ),
+    ] = 1,
+) -> None:
+    """Find the faces in frames and publish each as 128 points."""
+    if processes == 1:
+        from workers.stages import landmarks as landmarks_
+
+        landmarks_.run(start())
+        return
+    from workers.local import stage_processes as processes_
+
+    code = processes_.run(start(), "landmarks", processes)
+    raise typer.Exit(code)
+
+
+@verbs.command(epilog="Example: MIEN_METRICS_PORT=9102 mien classify", rich_help_panel=PANEL)
+def classify() -> None:
+    """Turn landmarks into explained emotion events."""
+    from workers.stages import classify as classify_
+
+    classify_.run(start())
+
+
+@verbs.command(epilog="Example: MIEN_METRICS_PORT=9103 mien state", rich_help_panel=PANEL)
+def state() -> None:
+    """Keep the rolling state of each subject in Redis."""
+    from workers.stages import state as state_
+
+    state_.run(start())

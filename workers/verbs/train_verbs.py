@@ -1,0 +1,96 @@
+"""Verbs that make a model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from workers.json_output import print_json
+from workers.verbs.command_line import JsonOption, start
+
+PANEL = "Train"
+
+verbs = typer.Typer()
+
+
+@verbs.command(epilog="Example: mien extract pictures/ --out faces.npz", rich_help_panel=PANEL)
+def extract(
+    folder: Annotated[
+        Path, typer.Argument(help="CK+'s folder, or one with a folder of pictures for each emotion.")
+    ],
+    out: Annotated[Path, typer.Option(help="The file to write (.npz).")],
+    as_json: JsonOption = False,
+) -> None:
+    """Find the faces in labelled pictures once, and keep their landmarks for training and evaluation."""
+    from workers.commands import extract as extract_
+
+    extracted = extract_.run(folder, out, start(), Console(stderr=True))
+    if as_json:
+        print_json(extracted)
+    else:
+        extract_.show(extracted, Console())
+
+
+@verbs.command(
+    epilog="Example: mien train ferplus.npz muxspace.npz pictures/ --out artifacts/", rich_help_panel=PANEL
+)
+def train(
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="Landmark files (.npz) and folders of labelled pictures: docs/training.md."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the model, its landmark set and its weights.")],
+    config: Annotated[
+        Path | None, typer.Option(help="Training configuration (TOML); the shipped model's without it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a classifier, choose its landmarks, and export it with the attribution inside."""
+    from workers.commands import train as train_
+
+    artifact = train_.run(start(), data, out, config, Console(stderr=True))
+    if as_json:
+        print_json(artifact)
+    else:
+        train_.show(artifact, Console())
+
+
+@verbs.command(
+    epilog="Example: mien export mien-128.npz --out artifacts/; or: mien export --check",
+    rich_help_panel=PANEL,
+)
+def export(
+    trained: Annotated[
+        Path | None, typer.Argument(help="The weights that `mien train` left (mien-128.npz).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the ONNX file and its landmark set.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing: do model, landmark set and card belong together?")
+    ] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="The ONNX file to check; MIEN_MODEL_PATH's without it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a trained network as ONNX, with the attribution inside the graph; or check such a file."""
+    if check:
+        from workers.commands import check_model
+
+        checked = check_model.run(start(), model)
+        if as_json:
+            print_json(checked)
+        else:
+            check_model.show(checked, Console())
+        check_model.refuse_failed(checked)
+        return
+    if trained is None or out is None:
+        raise typer.BadParameter("name the weights and --out FOLDER, or --check")
+    from workers.commands import train as train_
+
+    start()
+    artifact = train_.export(trained, out)
+    if as_json:
+        print_json(artifact)
+    else:
+        train_.show(artifact, Console())
