@@ -1,11 +1,10 @@
-"""Kafka connections: one place for addresses, credentials and TLS, for aiokafka and for Faust."""
+"""Kafka connections: one place for addresses, credentials and TLS (Faust's: ``faust_connection``)."""
 
 import asyncio
 import ssl
 import time
 from typing import Any
 
-import faust
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.conn import create_conn
@@ -72,24 +71,6 @@ def connection(settings: Settings) -> dict[str, Any]:
         "sasl_plain_password": password.get_secret_value() if password else None,
         "ssl_context": ssl_context(settings),
     }
-
-
-def faust_credentials(settings: Settings) -> faust.SASLCredentials | faust.SSLCredentials | None:
-    """The same for Faust, whose ``SASLCredentials`` silently mean plaintext when they have no context."""
-    context = ssl_context(settings)
-    if settings.kafka_security_protocol.startswith("SASL"):
-        password = settings.kafka_sasl_password
-        return faust.SASLCredentials(
-            username=settings.kafka_sasl_username,
-            password=password.get_secret_value() if password else None,
-            mechanism=settings.kafka_sasl_mechanism,
-            ssl_context=context,
-        )
-    return faust.SSLCredentials(context) if context else None
-
-
-def faust_url(settings: Settings) -> list[str]:
-    return [f"kafka://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")]
 
 
 def producer(settings: Settings, *, max_message_bytes: int) -> AIOKafkaProducer:

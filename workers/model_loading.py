@@ -1,26 +1,23 @@
-"""What stages and commands need before they can work: the model, its landmark set, Redis."""
+"""What stages and commands need before they can work: the model, its landmark set."""
 
-import asyncio
-import time
+from typing import TYPE_CHECKING
 
-from models.emotion.classifier import Classifier
 from models.faces import landmark_set
 from models.faces.landmark_set import LandmarkSet
-from streams import logs
-from streams.errors import ModelUnusable, ServiceUnavailable
+from streams.errors import ModelUnusable
 from streams.settings import Settings
-from streams.store.subject_state import SubjectStore
 
-log = logs.get("mien.stage")
+if TYPE_CHECKING:
+    from models.emotion.classifier import Classifier
 
 
-def load_classifier(settings: Settings) -> Classifier:
+def load_classifier(settings: Settings) -> "Classifier":
     """The model in use: the file of MIEN_MODEL_PATH, else the shipped one.
 
     Raises:
         ModelUnusable: if the file is missing, corrupt or foreign.
     """
-    from models.emotion import classifier
+    from models.emotion import classifier  # brings ONNX Runtime, which the landmarks stage does not need
 
     try:
         return classifier.Classifier.load(settings.model_path or classifier.SHIPPED)
@@ -43,23 +40,3 @@ def load_landmark_set(settings: Settings) -> LandmarkSet:
         return LandmarkSet.load(path)
     except (OSError, ValueError) as exc:
         raise ModelUnusable(f"The landmark set cannot be used: {exc}") from exc
-
-
-async def wait_for_redis(store: SubjectStore, timeout_s: float) -> None:
-    """Returns when Redis answers.
-
-    Raises:
-        AccessDenied: at once, if the credentials are refused.
-        RedisUnavailable: if it did not answer in time.
-    """
-    deadline_s = time.monotonic() + timeout_s
-    while True:
-        try:
-            await store.ping()
-        except ServiceUnavailable as exc:
-            if not exc.retriable or time.monotonic() >= deadline_s:
-                raise
-            log.warning("redis is not there yet", error=str(exc))
-            await asyncio.sleep(1)
-        else:
-            return

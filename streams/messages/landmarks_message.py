@@ -1,14 +1,16 @@
 """A face on ``mien.landmarks``: key = camera id, value = MessagePack of :class:`Landmarks`."""
 
 import math
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from streams.errors import BadMessage
 from streams.messages.frame_message import CAMERA_ID, MAX_SEQ, MAX_TIME_US
+
+if TYPE_CHECKING:  # an emotion event shares types with this, and whoever reads only events needs no arrays
+    import numpy as np
+    from numpy.typing import NDArray
 
 SCHEMA = "mien.landmarks/1"
 
@@ -104,17 +106,21 @@ def decode(value: bytes | None) -> Landmarks:
         raise BadMessage(f"Not a {SCHEMA} message: {exc}") from exc
 
 
-def pack_points(points: NDArray[np.float32]) -> bytes:
+def pack_points(points: "NDArray[np.float32]") -> bytes:
     """Points [K, 3] as the bytes of the field ``points``: little-endian float32."""
+    import numpy as np
+
     return np.ascontiguousarray(points, dtype="<f4").tobytes()
 
 
-def unpack_points(landmarks: Landmarks, n_points: int) -> NDArray[np.float32]:
+def unpack_points(landmarks: Landmarks, n_points: int) -> "NDArray[np.float32]":
     """The field ``points`` as float32 [n_points, 3].
 
     Raises:
         BadMessage: if there are more or fewer points, or some are not finite or beyond MAX_COORDINATE.
     """
+    import numpy as np
+
     raw = landmarks.points
     if len(raw) != n_points * 12:
         raise BadMessage(f"points has {len(raw)} bytes; {n_points}×3 float32 are {n_points * 12}")

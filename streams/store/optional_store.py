@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streams.settings import Settings
-from streams.store import subject_state
+from streams.store import connection
 
 TIMEOUT_S = 0.5
 """Frames wait meanwhile."""
@@ -37,7 +37,7 @@ class QuickStore:
         Raises:
             SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
         """
-        async with subject_state.client(settings, timeout_s=TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as client:
+        async with connection.client(settings, timeout_s=TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as client:
             yield cls(client, settings)
 
     async def ping(self) -> None:
@@ -51,7 +51,7 @@ class QuickStore:
                 yield
         except TimeoutError as exc:
             late = RedisTimeoutError(f"no answer within {TIMEOUT_S} s")
-            raise subject_state.unavailable(self._settings, late) from exc
+            raise connection.unavailable(self._settings, late) from exc
         except (RedisError, OSError) as exc:
             error = exc if isinstance(exc, RedisError) else RedisConnectionError(str(exc))
-            raise subject_state.unavailable(self._settings, error) from exc
+            raise connection.unavailable(self._settings, error) from exc

@@ -15,21 +15,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import (
-    AuthenticationError,
-    NoPermissionError,
-    NoScriptError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import NoScriptError, RedisError
 
-from streams.errors import AccessDenied, RedisUnavailable, ServiceUnavailable, SettingsInvalid
 from streams.messages.emotion_event import EMOTIONS, EmotionEvent, Explanation, captured_at_us
 from streams.settings import Settings
+from streams.store import connection
 
 _LUA = Path(__file__).with_name("subject_state.lua").read_text()
 _LUA_SHA1 = hashlib.sha1(_LUA.encode(), usedforsecurity=False).hexdigest()  # by which Redis knows a script
@@ -86,7 +79,7 @@ class SubjectStore:
                 await self._client.script_load(_LUA)
                 return await self._run(calls)
         except RedisError as exc:
-            raise unavailable(self._settings, exc) from exc
+            raise connection.unavailable(self._settings, exc) from exc
 
     async def _run(self, calls: Sequence[tuple[Any, ...]]) -> list[bool]:
         async with self._client.pipeline(transaction=False) as pipe:
@@ -130,13 +123,13 @@ class SubjectStore:
                 if fields:  # else it expired between the two
                     yield _subject(subject_id, fields, window)
         except RedisError as exc:
-            raise unavailable(self._settings, exc) from exc
+            raise connection.unavailable(self._settings, exc) from exc
 
     async def ping(self) -> Self:
         try:
             await self._client.ping()
         except RedisError as exc:
-            raise unavailable(self._settings, exc) from exc
+            raise connection.unavailable(self._settings, exc) from exc
         return self
 
 
@@ -145,44 +138,8 @@ async def connect(settings: Settings) -> AsyncIterator[SubjectStore]:
     """Raises:
     SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
     """
-    async with client(settings, timeout_s=5) as redis_client:
+    async with connection.client(settings, timeout_s=5) as redis_client:
         yield SubjectStore(redis_client, settings)
-
-
-def client(settings: Settings, *, timeout_s: float, **options: Any) -> Redis:
-    """Does not connect yet. Timeouts are those of connecting and of each answer.
-
-    Raises:
-        SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
-    """
-    try:
-        made = Redis.from_url(
-            settings.redis_url, socket_connect_timeout=timeout_s, socket_timeout=timeout_s, **options
-        )
-        made.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # does not connect yet, but finds unknown options
-    except (ValueError, TypeError) as exc:
-        # Not the reason itself: it may quote a part of the password.
-        raise SettingsInvalid(
-            "MIEN_REDIS_URL is not a Redis URL, like redis://user:password@host:6379/0 "
-            "(rediss:// for TLS, unix:// for a socket; special signs in the password as %XX)"
-        ) from exc
-    return made
-
-
-def unavailable(settings: Settings, exc: RedisError) -> ServiceUnavailable:
-    """The error that says in the user's terms why Redis cannot be used. Never shows the password."""
-    parts = urlsplit(settings.redis_url)
-    where = f"Redis at {f'{parts.hostname}:{parts.port or 6379}' if parts.hostname else parts.path}"
-    denied = isinstance(exc, AuthenticationError | NoPermissionError) or (
-        isinstance(exc, ResponseError) and str(exc).startswith(("NOAUTH", "WRONGPASS"))
-    )
-    if denied:
-        return AccessDenied(
-            f"{where} refused the credentials: {exc}. Check the user and password in MIEN_REDIS_URL."
-        )
-    return RedisUnavailable(
-        f"{where} does not answer as it should: {exc}. Start redis-server or set MIEN_REDIS_URL."
-    )
 
 
 def _subject(subject_id: str, fields: dict[bytes, bytes], window: list[bytes]) -> Subject:

@@ -11,7 +11,7 @@ from typing import Any
 
 import faust
 
-from streams import broker
+from streams import faust_connection
 from streams.settings import Settings
 from streams.topics import Topic
 from workers.stages.consumer_offsets import BatchTransport
@@ -23,8 +23,8 @@ def faust_app(settings: Settings, name: str, loop: asyncio.AbstractEventLoop, ba
     """Faust's app for the stage; its events are batches of up to ``batch_max`` records."""
     app = faust.App(
         settings.group(name),
-        broker=broker.faust_url(settings),
-        broker_credentials=broker.faust_credentials(settings),
+        broker=faust_connection.url(settings),
+        broker_credentials=faust_connection.credentials(settings),
         loop=loop,
         autodiscover=False,
         store="memory://",

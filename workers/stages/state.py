@@ -16,9 +16,8 @@ from streams.errors import InputRefused
 from streams.messages import emotion_event
 from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
-from streams.store import subject_state
+from streams.store import connection, subject_state
 from streams.store.subject_state import SubjectStore
-from workers import model_loading
 from workers.stages import stage
 from workers.stages.handler import Handler, Message
 from workers.stages.outlet import Outlet
@@ -44,7 +43,7 @@ def run(settings: Settings) -> None:
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
     """Waits for Redis, gives the handler, and counts the active subjects beside it."""
     async with subject_state.connect(settings) as store:
-        await model_loading.wait_for_redis(store, settings.startup_timeout_s)
+        await connection.wait_for_redis(store, settings.startup_timeout_s)
         worker = StateWorker(store, outlet)
         gauge = asyncio.ensure_future(worker.keep_counting_active())
         try:

@@ -1,4 +1,4 @@
-"""Kafka connections: the same security for aiokafka and Faust, and errors in the user's terms."""
+"""Kafka connections: security, and errors in the user's terms."""
 
 import asyncio
 import ssl
@@ -14,7 +14,6 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 from confluent_kafka.admin import AdminClient
-from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from streams import broker
 from streams.errors import AccessDenied, BrokerUnavailable, SettingsInvalid, TopicMissing
@@ -27,21 +26,6 @@ SASL = {"kafka_sasl_username": "ann", "kafka_sasl_password": "hunter2"}
 
 def secured(protocol: str) -> Settings:
     return Settings(kafka_security_protocol=protocol, **(SASL if "SASL" in protocol else {}))
-
-
-@pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])
-def test_faust_and_aiokafka_are_secured_alike(protocol: str) -> None:
-    """Faust's SASLCredentials without a TLS context would silently mean plaintext."""
-    settings = secured(protocol)
-    ours = broker.connection(settings)
-    fausts = credentials_to_aiokafka_auth(broker.faust_credentials(settings))
-
-    assert ours["security_protocol"] == fausts["security_protocol"] == protocol
-    for options in (ours, fausts):
-        assert isinstance(options.get("ssl_context"), ssl.SSLContext) is protocol.endswith("SSL")
-        if "SASL" in protocol:
-            assert options["sasl_mechanism"] == "SCRAM-SHA-512"
-            assert (options["sasl_plain_username"], options["sasl_plain_password"]) == ("ann", "hunter2")
 
 
 @pytest.mark.parametrize("protocol", ["SSL", "SASL_SSL"])
@@ -62,12 +46,6 @@ def test_a_bad_ca_file_is_a_wrong_setting(tmp_path: Path, content: str | None) -
 
     with pytest.raises(SettingsInvalid, match=str(path)):
         broker.ssl_context(settings)
-
-
-def test_several_servers_for_faust() -> None:
-    settings = Settings(kafka_bootstrap_servers="a:9092, b:9093")
-
-    assert broker.faust_url(settings) == ["kafka://a:9092", "kafka://b:9093"]
 
 
 @pytest.mark.parametrize(

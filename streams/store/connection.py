@@ -1,0 +1,78 @@
+"""The way to Redis: one place for its address, its time-outs, its errors and the wait for it."""
+
+import asyncio
+import time
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+
+from streams import logs
+from streams.errors import AccessDenied, RedisUnavailable, ServiceUnavailable, SettingsInvalid
+from streams.settings import Settings
+
+log = logs.get("mien.redis")
+
+
+class Store(Protocol):
+    """Any of our stores."""
+
+    async def ping(self) -> object:
+        """Raises ServiceUnavailable if Redis does not answer."""
+
+
+def client(settings: Settings, *, timeout_s: float, **options: Any) -> Redis:
+    """A client that does not connect yet. Timeouts are those of connecting and of each answer.
+
+    Raises:
+        SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
+    """
+    try:
+        made = Redis.from_url(
+            settings.redis_url, socket_connect_timeout=timeout_s, socket_timeout=timeout_s, **options
+        )
+        made.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # does not connect yet, but finds unknown options
+    except (ValueError, TypeError) as exc:
+        # Not the reason itself: it may quote a part of the password.
+        raise SettingsInvalid(
+            "MIEN_REDIS_URL is not a Redis URL, like redis://user:password@host:6379/0 "
+            "(rediss:// for TLS, unix:// for a socket; special signs in the password as %XX)"
+        ) from exc
+    return made
+
+
+def unavailable(settings: Settings, exc: RedisError) -> ServiceUnavailable:
+    """The error that says in the user's terms why Redis cannot be used. Never shows the password."""
+    parts = urlsplit(settings.redis_url)
+    where = f"Redis at {f'{parts.hostname}:{parts.port or 6379}' if parts.hostname else parts.path}"
+    denied = isinstance(exc, AuthenticationError | NoPermissionError) or (
+        isinstance(exc, ResponseError) and str(exc).startswith(("NOAUTH", "WRONGPASS"))
+    )
+    if denied:
+        return AccessDenied(
+            f"{where} refused the credentials: {exc}. Check the user and password in MIEN_REDIS_URL."
+        )
+    return RedisUnavailable(
+        f"{where} does not answer as it should: {exc}. Start redis-server or set MIEN_REDIS_URL."
+    )
+
+
+async def wait_for_redis(store: Store, timeout_s: float) -> None:
+    """Returns when Redis answers.
+
+    Raises:
+        AccessDenied: at once, if the credentials are refused.
+        RedisUnavailable: if it did not answer in time.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            await store.ping()
+        except ServiceUnavailable as exc:
+            if not exc.retriable or time.monotonic() >= deadline_s:
+                raise
+            log.warning("redis is not there yet", error=str(exc))
+            await asyncio.sleep(1)
+        else:
+            return
