@@ -28,10 +28,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from models.arrays import F32, Picture
 from models.faces import align
+from models.faces.assignment import assign
 from models.faces.engine import DetectedFace, FaceEngine, Roi, Tile, find_faces, same_face
 from models.faces.face_search import Search, SearchPace, plan, tile_around
 from models.faces.shrink import ShrunkEngine, shrink_for
@@ -349,14 +349,17 @@ def _assign(
         [[_cost(at, *place) for place in places] for at in (_Place.of(f.box_xyxy_px) for f in faces)]
     )
     in_reach = costs <= reach_faces
-    if costs.size == 1:
-        return {0: 0} if in_reach[0, 0] else {}
-    if in_reach.sum(axis=0).max() > 1 or in_reach.sum(axis=1).max() > 1:
-        shapes = [_shape(face) for face in faces]
-        costs += [[_shape_cost(t.shape, shape) for t in tracks] for shape in shapes]
+    if in_reach.sum(axis=0).max() <= 1 and in_reach.sum(axis=1).max() <= 1:  # no choice
+        return {int(f): int(t) for f, t in np.argwhere(in_reach)}
+    shapes = [_shape(face) for face in faces]
+    costs += [[_shape_cost(t.shape, shape) for t in tracks] for shape in shapes]
     out_of_reach = 1e6
-    pairs = zip(*linear_sum_assignment(np.where(in_reach, costs, out_of_reach)), strict=True)
-    return {int(f): int(t) for f, t in pairs if in_reach[f, t]}
+    dear = np.where(in_reach, costs, out_of_reach)
+    if len(faces) <= len(tracks):
+        pairs = list(enumerate(assign(dear.tolist())))
+    else:
+        pairs = [(f, t) for t, f in enumerate(assign(dear.T.tolist()))]
+    return {f: t for f, t in pairs if in_reach[f, t]}
 
 
 def _places_of_lost(
