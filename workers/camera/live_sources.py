@@ -1,18 +1,13 @@
-"""Pictures from what never ends: webcams, network streams, and the demo's scripted face."""
+"""Pictures from what never ends: webcams and network streams."""
 
-import time
 from typing import Final
 
 import cv2
 
 from models.arrays import Picture
-from models.staged.expression_scripts import find_script
 from streams.errors import SourceLost, SourceNotFound
 from streams.redact_url import redact_url
 from workers.camera.opencv_video import grab, positive_fps, refuse_large
-
-DEMO_FPS: Final = 10.0
-DEMO_SIZE_PX: Final = (640, 480)
 
 SCHEMES: Final = ("http", "https", "rtmp", "rtsp", "rtsps", "srt", "tcp", "udp")
 OPEN_TIMEOUT_MS: Final = 10_000
@@ -84,37 +79,3 @@ def open_url(url: str, max_pixels: int, open_timeout_ms: int, read_timeout_ms: i
         )
     refuse_large(capture, name, max_pixels)
     return CameraSource(capture, name)
-
-
-class DemoSource:
-    """A scripted face (``models.staged.animate``), delivered like a camera's pictures.
-
-    The n-th ``read`` gives frame n of the animation, however late it is asked for.
-    """
-
-    live = True
-
-    def __init__(self, script: str, *, fps: float, seed: int) -> None:
-        from models.staged.animate import (
-            Animation,  # takes a second to import, and real cameras never need it
-        )
-
-        try:
-            self._animation = Animation(find_script(script), fps, DEMO_SIZE_PX, seed)
-        except ValueError as error:
-            raise SourceNotFound(str(error)) from error
-        self.fps = fps
-        self._index = 0
-        self._due_s = time.monotonic()
-
-    def read(self) -> Picture | None:
-        now_s = time.monotonic()
-        time.sleep(max(0.0, self._due_s - now_s))
-        # A reader that was late does not get the missed frames in a burst.
-        self._due_s = max(self._due_s, now_s) + 1 / self.fps
-        frame = self._animation.frame(self._index)
-        self._index += 1
-        return frame
-
-    def close(self) -> None:
-        pass

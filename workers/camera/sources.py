@@ -1,6 +1,6 @@
 """Opens what `--source` names: a camera or stream, a video, a folder, a picture, or the demo.
 
-The sources themselves are in ``live_sources`` and ``file_sources``. One is read from one thread and knows
+The sources themselves are in ``live_sources``, ``file_sources`` and ``demo_source``. One is read from one thread and knows
 nothing of Kafka or of time stamps: whoever reads takes the time after ``read`` has returned.
 """
 
@@ -10,17 +10,9 @@ from typing import Protocol
 
 from models.arrays import Picture
 from models.faces.jpeg_files import Jpeg, JpegLimits
-from models.staged.expression_scripts import SCRIPTS
 from streams.errors import SourceNotFound
 from workers.camera.file_sources import PicturesSource, VideoSource, is_picture, natural_order
-from workers.camera.live_sources import (
-    DEMO_FPS,
-    OPEN_TIMEOUT_MS,
-    READ_TIMEOUT_MS,
-    DemoSource,
-    open_url,
-    open_webcam,
-)
+from workers.camera.live_sources import OPEN_TIMEOUT_MS, READ_TIMEOUT_MS, open_url, open_webcam
 
 
 class Source(Protocol):
@@ -80,6 +72,8 @@ def open_source(
         BadPicture: a video or stream has pictures over ``max_pixels``.
     """
     if spec.startswith("demo:"):
+        from workers.camera.demo_source import DEMO_FPS, DemoSource  # real cameras make up no pictures
+
         return DemoSource(spec.removeprefix("demo:"), fps=fps or DEMO_FPS, seed=seed)
     if webcam := re.fullmatch(r"(?:/dev/video)?(\d+)", spec):
         return open_webcam(int(webcam[1]), fps, max_pixels)
@@ -87,6 +81,8 @@ def open_source(
         return open_url(spec, max_pixels, open_timeout_ms, read_timeout_ms)
     path = Path(spec)
     if not spec or not path.exists():
+        from models.staged.expression_scripts import SCRIPTS
+
         raise SourceNotFound(
             f"source {spec!r} does not exist. Name a webcam (0), an address (rtsp://…, http://…), a video "
             f"file, a folder of pictures, a picture, or {', '.join(f'demo:{name}' for name in SCRIPTS)}"
