@@ -1,4 +1,4 @@
-"""What stages and commands need before they can work: the model, its landmark set."""
+"""What stages and commands need before they can work: the model, its landmark set, the face engine."""
 
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from streams.settings import Settings
 
 if TYPE_CHECKING:
     from models.emotion.classifier import Classifier
+    from models.faces.litert_engine import LiteRtEngine
 
 
 def load_classifier(settings: Settings) -> "Classifier":
@@ -40,3 +41,19 @@ def load_landmark_set(settings: Settings) -> LandmarkSet:
         return LandmarkSet.load(path)
     except (OSError, ValueError) as exc:
         raise ModelUnusable(f"The landmark set cannot be used: {exc}") from exc
+
+
+def open_engine() -> "LiteRtEngine":
+    """The engine that finds faces; close it at the end, or use it in a ``with`` block.
+
+    Raises:
+        ModelUnusable: if its networks are nowhere, or are others.
+    """
+    from models.faces.litert_engine import (
+        LiteRtEngine,  # slow to import; what is wrong before is told at once
+    )
+
+    try:
+        return LiteRtEngine()
+    except (OSError, ValueError) as exc:
+        raise ModelUnusable(f"Faces cannot be found: {exc}") from exc

@@ -1,15 +1,13 @@
 """The face engine: MediaPipe's networks driven directly by LiteRT. The only file that imports ai_edge_litert.
 
-Two networks, read from the folder of the mediapipe wheel (Apache-2.0) without importing mediapipe: the
+Two networks, which come inside the mediapipe wheel (``models.wheel_files``; mediapipe is not imported): the
 full-range face detector (faces from about a ninth of the picture's width) and the 468-point face landmark
 network. Crop, rotation and un-projection are those of MediaPipe's face_landmark_front graph, so the landmarks
 are those of its FaceMesh (`models.judging.facemesh_reference`).
 """
 
-import importlib.util
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final, Self
 
 import cv2
@@ -17,11 +15,13 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from models import wheel_files
 from models.arrays import Picture
 from models.faces import detector
 from models.faces.engine import CROP_PX, DetectedFace, Detection, Roi, Tile, box_xyxy_px
 from models.faces.native_stderr import native_stderr_held_back
 from models.faces.quality import sharpness
+from models.wheel_files import FACE_DETECTOR, FACE_MESH, WheelFile
 
 MIN_PRESENCE: Final = 0.5
 """Below this the crop shows no face (FaceMesh's own default)."""
@@ -29,8 +29,6 @@ MIN_PRESENCE: Final = 0.5
 MIN_DETECTION_SCORE: Final = 0.5
 """MediaPipe's graph wants 0.6, whatever it is told; here the mesh has the last word."""
 
-_LANDMARKS: Final = "face_landmark/face_landmark.tflite"
-_DETECTOR: Final = "face_detection/face_detection_full_range_sparse.tflite"
 _UNIT: Final = np.float32(1 / 255)
 
 
@@ -40,12 +38,13 @@ class LiteRtEngine:
     Not thread-safe. Close it at the end, or use it in a ``with`` block.
 
     Raises:
-        FileNotFoundError: mediapipe is not installed, or it is a version without the networks.
+        FileNotFoundError: the networks are nowhere (``models.wheel_files``).
+        ValueError: what is there are other networks.
     """
 
     def __init__(self) -> None:
         with native_stderr_held_back():
-            self._detector, self._mesh = _Network(_DETECTOR), _Network(_LANDMARKS)
+            self._detector, self._mesh = _Network(FACE_DETECTOR), _Network(FACE_MESH)
             # The first run prepares the weights (and prints about it), so it is done here.
             blank = np.zeros((CROP_PX, CROP_PX, 3), dtype=np.uint8)
             self.detect(blank)
@@ -100,10 +99,10 @@ class LiteRtEngine:
 
 
 class _Network:
-    """One tflite file with one input and two outputs; ``path`` starts in mediapipe's folder of modules."""
+    """One tflite file with one input and two outputs."""
 
-    def __init__(self, path: str) -> None:
-        self._interpreter: Any = Interpreter(model_path=str(_file(path)), num_threads=1)
+    def __init__(self, file: WheelFile) -> None:
+        self._interpreter: Any = Interpreter(model_path=str(wheel_files.find(file)), num_threads=1)
         self._interpreter.allocate_tensors()
         (self._input,) = (i["index"] for i in self._interpreter.get_input_details())
         self._outputs = [o["index"] for o in self._interpreter.get_output_details()]
@@ -117,17 +116,6 @@ class _Network:
         """Copies of the outputs."""
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(output) for output in self._outputs]
-
-
-def _file(path: str) -> Path:
-    """Where the mediapipe wheel keeps a network. mediapipe itself is slow to import, and is not."""
-    spec = importlib.util.find_spec("mediapipe")
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError("the face networks are part of mediapipe 0.10.21, which is not installed")
-    file = Path(spec.origin).parent / "modules" / path
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} is missing: install mediapipe 0.10.21, whose wheel has the networks")
-    return file
 
 
 def _crop_to_picture(roi: Roi) -> tuple[float, float, float, float]:

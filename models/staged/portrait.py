@@ -1,7 +1,8 @@
 """A real portrait whose face can be moved: the person before the demo's camera.
 
 The picture is NASA's public-domain portrait of Eileen Collins that ships inside scikit-image
-(`skimage.data.astronaut`). It is warped along its own face mesh (`head_warp`): what it shows is known.
+(`skimage.data.astronaut`, found by ``models.wheel_files``). It is warped along its own face mesh
+(`head_warp`): what it shows is known.
 
 The portrait smiles, so a face at rest is made from it first (mouth closed, corners lowered); happiness is the
 way back to the photograph. Between parted lips shows what lies behind them: the photographed teeth, which
@@ -17,8 +18,9 @@ from typing import Any, Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage import data
+from PIL import Image
 
+from models import wheel_files
 from models.arrays import F32, Picture
 from models.staged.head_warp import (
     GRID_STEP,
@@ -43,12 +45,22 @@ _MOUTH_DARK: Final = np.array([44.0, 20.0, 20.0], np.float32)
 _WALL: Final = (201, 193, 192)  # RGB of the portrait's backdrop, goes on where the portrait ends
 
 
+def photograph() -> Picture:
+    """The portrait as it was taken: [512, 512, 3] RGB.
+
+    Raises:
+        FileNotFoundError: scikit-image's file is nowhere (``models.wheel_files``).
+    """
+    with Image.open(wheel_files.find(wheel_files.PORTRAIT)) as picture:
+        return np.asarray(picture)
+
+
 def enlarge(zoom: float, offset_px: NDArray[Any], size_px: tuple[int, int]) -> Picture:
     """A view of the portrait enlarged by `zoom`: [H, W, 3] RGB of `size_px`, from `offset_px` on."""
     view = np.array([[zoom, 0, -offset_px[0]], [0, zoom, -offset_px[1]]], np.float64)
     return np.asarray(
         cv2.warpAffine(
-            data.astronaut(),
+            photograph(),
             view,
             size_px,
             flags=cv2.INTER_CUBIC,

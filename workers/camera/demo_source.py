@@ -23,7 +23,7 @@ class DemoSource:
     def __init__(self, script: str, *, fps: float, seed: int) -> None:
         try:
             self._animation = Animation(find_script(script), fps, DEMO_SIZE_PX, seed)
-        except ValueError as error:
+        except (ValueError, OSError) as error:  # no such script; or no portrait
             raise SourceNotFound(str(error)) from error
         self.fps = fps
         self._index = 0

@@ -1,7 +1,7 @@
 """Opens what `--source` names: a camera or stream, a video, a folder, a picture, or the demo.
 
-The sources themselves are in ``live_sources``, ``file_sources`` and ``demo_source``. One is read from one thread and knows
-nothing of Kafka or of time stamps: whoever reads takes the time after ``read`` has returned.
+The sources themselves are in ``live_sources``, ``file_sources`` and ``demo_source``. One is read from one
+thread and knows nothing of Kafka or of time stamps: whoever reads takes the time after ``read`` has returned.
 """
 
 import re

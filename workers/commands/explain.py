@@ -38,9 +38,7 @@ def run(settings: Settings, image: Path, out: Path | None) -> list[EmotionEvent]
     picture = _read(image, settings)
     events = EventMaker(model_loading.load_classifier(settings), settings)
     landmark_set = model_loading.load_landmark_set(settings)
-    from models.faces.litert_engine import LiteRtEngine  # slow to import; bad arguments are told before
-
-    with LiteRtEngine() as engine:
+    with model_loading.open_engine() as engine:
         found = find_faces(engine, picture, max_faces=settings.max_faces)
     frame = _frame(picture)
     tracked = [TrackedFace(f"{CAMERA_ID}:{number}", face) for number, face in enumerate(found, start=1)]

@@ -14,6 +14,7 @@ from models.samples.landmark_files import Arrays
 from models.samples.picture_folders import Extraction, extract, find_pictures, tell
 from streams.errors import InputRefused, SourceNotFound
 from streams.settings import Settings
+from workers import model_loading
 
 
 def load(
@@ -47,12 +48,11 @@ def from_pictures(folder: Path, settings: Settings, console: Console) -> Extract
     Raises:
         SourceNotFound: if the folder or a label in it cannot be read.
         InputRefused: if it holds no labelled pictures, or none of them shows a face.
+        ModelUnusable: if the face networks are nowhere.
     """
     with input_errors():
         pictures, others = find_pictures(folder)
-        from models.faces.litert_engine import LiteRtEngine  # slow to import; a wrong folder is told before
-
-        with LiteRtEngine() as engine, Progress(console=console) as bar:
+        with model_loading.open_engine() as engine, Progress(console=console) as bar:
             task = bar.add_task(f"Faces of {escape(folder.name)}", total=len(pictures))
             extraction = extract(
                 pictures,

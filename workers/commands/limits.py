@@ -61,9 +61,7 @@ def run(
     levels = sum(len(degradation.levels) for degradation in degradations)
     files = [file for folder in folders for file in _files(folder)]
     classifier = model_loading.load_classifier(settings)
-    from models.faces.litert_engine import LiteRtEngine  # slow to import; bad arguments are told before
-
-    with LiteRtEngine() as engine, Progress(console=console, transient=True) as bar:
+    with model_loading.open_engine() as engine, Progress(console=console, transient=True) as bar:
         found: list[Subject] = []
         task = bar.add_task("Reading", total=None)
         for name, picture in chain(_portrait(), _read(files, settings)):

@@ -63,13 +63,11 @@ def run(settings: Settings) -> None:
 @asynccontextmanager
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
     """Loads the face networks, starts the two threads, and gives the handler."""
-    from models.faces.litert_engine import LiteRtEngine  # slow to import, and only this stage needs it
-
     landmark_set = model_loading.load_landmark_set(settings)
     loop = asyncio.get_running_loop()
     async with _hand_over(settings) as hand_over:
         with ThreadPoolExecutor(1, "decode") as decoder, ThreadPoolExecutor(1, "faces") as finder:
-            engine = await loop.run_in_executor(finder, LiteRtEngine)
+            engine = await loop.run_in_executor(finder, model_loading.open_engine)
             faces = Faces(engine, landmark_set, settings)
             try:
                 yield LandmarksWorker(settings, outlet, faces, finder, decoder, hand_over).handle

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.machinery import ModuleSpec
 
 import cv2
 import numpy as np
@@ -14,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.arrays import Picture
-from models.faces import litert_engine
 from models.faces.engine import DetectedFace, Roi, find_faces
 from models.faces.litert_engine import LiteRtEngine
 from models.faces.native_stderr import native_stderr_held_back
@@ -223,15 +221,6 @@ def test_a_tilted_head_is_as_sharp(engine: LiteRtEngine, tilt_deg: int) -> None:
     tilted = np.asarray(cv2.warpAffine(picture, turn, (640, 480), flags=cv2.INTER_CUBIC), np.uint8)
     (upright,), (turned,) = (find_faces(engine, p) for p in (picture, tilted))
     assert turned.sharpness == pytest.approx(upright.sharpness, rel=0.25)
-
-
-@pytest.mark.parametrize("spec", [None, ModuleSpec("mediapipe", None, origin="/elsewhere/__init__.py")])
-def test_without_mediapipes_wheel_it_says_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch, spec: ModuleSpec | None
-) -> None:
-    monkeypatch.setattr(litert_engine.importlib.util, "find_spec", lambda _: spec)
-    with pytest.raises(FileNotFoundError, match=r"mediapipe 0\.10\.21"):
-        LiteRtEngine()
 
 
 def test_the_product_does_not_import_mediapipe() -> None:
