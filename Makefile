@@ -54,10 +54,14 @@ servers: setup
 	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat prometheus:promtool
 	$(BIN)/python -m streams.local.kafka_server --fetch-only || test -z "$${CI:-}"
 
+# The runtime alone, all of it, and what builds the image but is not in it. Pins stay as they are where they can;
+# to raise one, delete it first (or all).
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 lock: setup ## Pin all dependencies again, with hashes and without any registry's address
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-annotate --no-header -o requirements.txt
-	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --generate-hashes --no-annotate --no-header -c requirements.txt -o requirements-dev.txt
+	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt
+	printf '%s\n' mediapipe scikit-image setuptools | $(LOCK) - --no-deps -c requirements-dev.txt -o requirements-build.txt
 
 schemas: setup ## Write docs/schemas and docs/settings.md again from the types
 	$(BIN)/mien schemas --out docs/schemas

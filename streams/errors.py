@@ -10,6 +10,7 @@
     ├── SourceLost            69   a camera that worked stopped giving pictures      (retriable)
     ├── ModelUnusable         72   the model file is missing, corrupt or foreign
     ├── OutputFailed          73   a result cannot be written (read-only, full disk)
+    ├── LabMissing            69   the verb needs libraries of the extra `lab`, which is not installed
     └── ServiceUnavailable    69                                                       (retriable)
         ├── BrokerUnavailable      Kafka does not answer                               (retriable)
         ├── TopicMissing           Kafka answers, but a topic was not created yet      (retriable)
@@ -90,6 +91,12 @@ class OutputFailed(MienError):
     """A result cannot be written."""
 
     exit_code = 73
+
+
+class LabMissing(MienError):
+    """A verb needs what only the extra ``lab`` brings: to train, to judge, or to show a demo."""
+
+    exit_code = 69
 
 
 class ServiceUnavailable(MienError):

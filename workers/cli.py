@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from streams import logs
 from streams.errors import MienError
+from workers import lab
 from workers.verbs import check_verbs, judge_verbs, look_verbs, stream_verbs, train_verbs
 
 app = typer.Typer(
@@ -55,8 +56,12 @@ def main() -> NoReturn:
     except SystemExit as exc:
         code = _exit_code(exc)
     except MienError as exc:
-        Console(stderr=True).print(f"[bold red]mien:[/] {escape(str(exc))}", highlight=False, soft_wrap=True)
-        code = exc.exit_code
+        code = _told(exc)
+    except ModuleNotFoundError as exc:
+        error = lab.missing(exc)
+        if error is None:
+            raise
+        code = _told(error)
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
     _leave(code)
@@ -68,6 +73,11 @@ def _exit_code(exc: SystemExit) -> int:
         return exc.code or 0
     print(exc.code, file=sys.stderr)
     return 1
+
+
+def _told(error: MienError) -> int:
+    Console(stderr=True).print(f"[bold red]mien:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    return error.exit_code
 
 
 def _leave(code: int) -> NoReturn:

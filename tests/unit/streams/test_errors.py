@@ -24,6 +24,7 @@ TABLE = {  # sysexits.h, and whether the same call may succeed later by itself
     "SourceLost": (69, True),
     "ModelUnusable": (72, False),
     "OutputFailed": (73, False),
+    "LabMissing": (69, False),
     "ServiceUnavailable": (69, True),
     "BrokerUnavailable": (69, True),
     "TopicMissing": (69, True),
