@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test test-unit lint format kafka servers lock schemas bench clean
+.PHONY: help setup demo test test-unit lint format kafka servers image-check lock schemas bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -35,6 +35,9 @@ test: setup servers ## Run all checks and tests, those against real Kafka and Re
 
 test-unit: setup ## Run the unit tests only: no Java, no Debian packages
 	$(BIN)/pytest tests/unit
+
+image-check: setup servers ## Build what the Dockerfile builds, without Docker, and run the chain from it
+	$(BIN)/pytest tests/integration/test_image.py -m image -s
 
 lint: setup ## Run ruff and mypy
 	$(BIN)/ruff check .

@@ -40,13 +40,20 @@ def eventually(look: Callable[[], T], what: str | Callable[[], str], deadline_s:
 class Process:
     """One `mien` command."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str], folder: Path, port: int) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        environment: dict[str, str],
+        folder: Path,
+        port: int,
+        python: str = sys.executable,
+    ) -> None:
         self.port = port
         self.folder = folder
         self._out, self._err = folder / f"{port}.out", folder / f"{port}.err"
         with self._out.open("w") as out, self._err.open("w") as err:
             self.popen = child_process.start(
-                [sys.executable, "-m", "workers.cli", *arguments],
+                [python, "-m", "workers.cli", *arguments],
                 cwd=folder,
                 env=environment,
                 stdout=out,
@@ -165,6 +172,7 @@ class Chain:
         self.redis_url = redis_url
         self.redis = redis.Redis.from_url(redis_url)
         self.processes: list[Process] = []
+        self.python = sys.executable
         self._tails: dict[str, Tail] = {}
 
     def create_topics(self) -> None:
@@ -183,7 +191,7 @@ class Chain:
         """`mien ARGUMENTS`, on a metrics port of its own, with these settings."""
         (port,) = child_process.free_ports(1)
         environment = self.environment(metrics_port=port, **changes)
-        process = Process(list(arguments), environment, self.folder, port)
+        process = Process(list(arguments), environment, self.folder, port, self.python)
         self.processes.append(process)
         return process
 

