@@ -19,7 +19,7 @@ from rich.table import Column, Table
 from streams.errors import SettingsInvalid
 from streams.settings import Settings
 from workers import output_files
-from workers.bench import landmarks_rows, pipeline_row, scene_runs, speed_rows
+from workers.bench import landmarks_rows, memory_row, pipeline_row, scene_runs, speed_rows
 from workers.bench.timing import Comparison, Finding
 
 ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
@@ -28,6 +28,7 @@ ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
     "landmarks": landmarks_rows.landmarks,
     "classify": speed_rows.classify,
     "pipeline": pipeline_row.pipeline,
+    "memory": memory_row.memory,
 }
 LIBRARIES = (
     "mien",
