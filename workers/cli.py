@@ -23,8 +23,8 @@ app = typer.Typer(
     name="mien",
     epilog="A result goes to stdout, all else to stderr. With --json a result is one line of JSON. "
     "Exit codes: 0 done, 2 wrong option, else those of sysexits.h: 65 bad input, 66 no such input, "
-    "69 a service is away, 72 the model cannot be used, 73 no place to write, 77 wrong "
-    "credentials, 78 wrong setting.",
+    "69 a service is away, or mien\\[lab] not installed, 72 the model cannot be used, 73 no place to write, "
+    "77 wrong credentials, 78 wrong setting.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -56,12 +56,12 @@ def main() -> NoReturn:
     except SystemExit as exc:
         code = _exit_code(exc)
     except MienError as exc:
-        code = _told(exc)
+        code = _report(exc)
     except ModuleNotFoundError as exc:
         error = lab.missing(exc)
         if error is None:
             raise
-        code = _told(error)
+        code = _report(error)
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
     _leave(code)
@@ -75,7 +75,7 @@ def _exit_code(exc: SystemExit) -> int:
     return 1
 
 
-def _told(error: MienError) -> int:
+def _report(error: MienError) -> int:
     Console(stderr=True).print(f"[bold red]mien:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
     return error.exit_code
 

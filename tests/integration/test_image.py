@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import STAGES, Chain, eventually
+from harness import Chain, eventually
 
 from streams.errors import LabMissing
+from workers.local.chain import STAGES
 
 ROOT = Path(__file__).parents[2]
 MAX_MB = 600
@@ -91,7 +92,7 @@ def test_it_is_small_and_holds_nothing_of_the_lab(image: Path) -> None:
 
 def test_the_chain_runs_from_it_to_redis(chain: Chain) -> None:
     chain.start_stages(*STAGES)
-    chain.start("camera", "--id", "lobby", "--source", "demo:cycle").wait_ready()
+    chain.start("camera", "--camera", "lobby", "--source", "demo:cycle").wait_ready()
 
     (subject, *_) = eventually(chain.subjects, "a subject in Redis")
 

@@ -20,7 +20,7 @@ _PATH = re.compile(r"(?<![\w./-])(?:streams|models|workers|tests|k8s|docs|\.ci)/
 _NAME = re.compile(r"(?<![\w./-])[\w-]+\.md\b")
 _MODULE = re.compile(r"`+((?:streams|models|workers)(?:\.[a-z_0-9]+)+)((?:\.[A-Z_]\w*)*)`+")
 _LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
-MADE_BY_RUNNING = {"models/faces/networks"}
+MADE_BY_RUNNING = {"models/from_wheels"}
 """What a command writes and git does not keep."""
 
 
