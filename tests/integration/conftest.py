@@ -4,10 +4,7 @@ Where a server cannot be had, the tests that need it are skipped with the reason
 """
 
 import itertools
-import os
-import shutil
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,27 +20,11 @@ from streams.local.kafka_jars import fetch_jars, tool
 from streams.local.kafka_server import KafkaServer
 
 sys.path.append(str(Path(__file__).parent))  # for harness.py: tests are no package
-from harness import Chain
+from harness import SASL, Chain, lacks, unique_prefix
 
 ROOT = Path(__file__).parents[2]
 LIB_DIR = ROOT / ".kafka" / "lib"
-SASL = ("mien", "right-1")
 DISTINCT_PICTURES = 60
-
-
-def lacks(reason: object) -> None:
-    """Skips the test, or fails it in CI."""
-    if os.environ.get("CI"):
-        pytest.fail(str(reason))
-    pytest.skip(str(reason))
-
-
-def command(name: str) -> str:
-    """The path of a Debian package's command; a skip without it, but never in CI."""
-    found = shutil.which(name)
-    if found is None:
-        lacks(f"{name} is not installed: `make servers` installs it")
-    return str(found)
 
 
 @pytest.fixture(scope="session")
@@ -108,10 +89,6 @@ def make_chain(
 @pytest.fixture
 def chain(make_chain: Callable[..., Chain]) -> Chain:
     return make_chain()
-
-
-def unique_prefix() -> str:
-    return f"test-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture(scope="session")

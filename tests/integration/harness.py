@@ -1,16 +1,20 @@
 """Mien's commands as their own processes, and what a stranger sees of them in Kafka and Redis."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import pytest
 import redis
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -21,8 +25,29 @@ from workers.local import metrics_scrape
 
 DEADLINE_S = 90.0
 """How long the tests wait for what must come; generous, because the processors are shared."""
+SASL = ("mien", "right-1")
+"""User and password of the Kafka that asks for them."""
 
 T = TypeVar("T")
+
+
+def lacks(reason: object) -> None:
+    """Skips the test, or fails it in CI."""
+    if os.environ.get("CI"):
+        pytest.fail(str(reason))
+    pytest.skip(str(reason))
+
+
+def command(name: str) -> str:
+    """The path of a Debian package's command; a skip without it, but never in CI."""
+    found = shutil.which(name)
+    if found is None:
+        lacks(f"{name} is not installed: `make servers` installs it")
+    return str(found)
+
+
+def unique_prefix() -> str:
+    return f"test-{uuid.uuid4().hex[:8]}"
 
 
 def eventually(look: Callable[[], T], what: str | Callable[[], str], deadline_s: float = DEADLINE_S) -> T:

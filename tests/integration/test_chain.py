@@ -10,8 +10,7 @@ import jsonschema
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import ConfigResource
-from conftest import command, unique_prefix
-from harness import STAGES, Chain, Process, eventually
+from harness import STAGES, Chain, Process, command, eventually, unique_prefix
 
 from streams.local.kafka_server import KafkaServer
 from workers.local import metrics_scrape

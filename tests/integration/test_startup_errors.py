@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import SASL, unique_prefix
-from harness import Chain, eventually
+from harness import SASL, Chain, eventually, unique_prefix
 
 from streams.local.child_process import free_ports
 from streams.local.kafka_server import KafkaServer
