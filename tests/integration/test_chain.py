@@ -10,10 +10,11 @@ import jsonschema
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import ConfigResource
-from harness import STAGES, Chain, Process, command, eventually, unique_prefix
+from harness import Chain, Process, command, eventually, unique_prefix
 
 from streams.local.kafka_server import KafkaServer
 from workers.local import metrics_scrape
+from workers.local.chain import STAGES
 
 NAMESPACE = uuid.UUID("6d69656e-0000-5000-8000-656d6f74696f")
 """Written out again: other programs rely on the ids."""

@@ -5,7 +5,9 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import STAGES, Chain, eventually
+from harness import Chain, eventually
+
+from workers.local.chain import STAGES
 
 CAMERA = "held"
 FPS = 8
