@@ -19,7 +19,7 @@ from streams.local import embedded_servers
 from streams.local.kafka_jars import fetch_jars, tool
 from streams.local.kafka_server import KafkaServer
 
-sys.path.append(str(Path(__file__).parent))  # for harness.py: tests are no package
+sys.path.append(str(Path(__file__).parent))  # for harness.py and clients.py: tests are no package
 from harness import SASL, Chain, lacks, unique_prefix
 
 ROOT = Path(__file__).parents[2]

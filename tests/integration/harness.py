@@ -28,6 +28,16 @@ DEADLINE_S = 90.0
 SASL = ("mien", "right-1")
 """User and password of the Kafka that asks for them."""
 
+COMMANDS = {
+    "camera": ["camera", "--id", "a", "--source", "demo:calm"],
+    "topics": ["topics"],
+    "landmarks": ["landmarks"],
+    "classify": ["classify"],
+    "state": ["state"],
+    "demo": ["demo", "--seconds", "5"],
+}
+"""What needs Kafka, with the options that it cannot do without."""
+
 T = TypeVar("T")
 
 
@@ -60,6 +70,14 @@ def eventually(look: Callable[[], T], what: str | Callable[[], str], deadline_s:
             f"not within {deadline_s:.0f} s: {what() if callable(what) else what}"
         )
         time.sleep(0.2)
+
+
+def the_line(err: str) -> str:
+    """What the command says to the user, among the lines of its log."""
+    assert "Traceback" not in err, err
+    lines = [line for line in err.splitlines() if line.startswith("mien: ")]
+    assert len(lines) == 1, err
+    return lines[0]
 
 
 class Process:

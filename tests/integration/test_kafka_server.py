@@ -1,20 +1,17 @@
-"""The local Apache Kafka for real: started, used with and without SASL and TLS, killed, restarted, ended."""
+"""The local Apache Kafka for real: started, used, killed, restarted, ended."""
 
-import asyncio
-import gc
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
+from clients import create, read, send
 
 from streams.errors import KafkaServerUnavailable
 from streams.local.child_process import free_ports
@@ -27,39 +24,6 @@ def listens(address: str) -> bool:
     host, port = address.split(":")
     with socket.socket() as probe:
         return probe.connect_ex((host, int(port))) == 0
-
-
-async def send(server: KafkaServer, values: list[bytes], topic: str = "letters", **security: object) -> None:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=server.bootstrap,
-        max_request_size=5 * 1024 * 1024,
-        request_timeout_ms=5000,
-        **security,
-    )
-    try:
-        await producer.start()
-        for value in values:
-            await producer.send_and_wait(topic, value, partition=0)
-    finally:
-        await producer.stop()
-        await asyncio.sleep(0.1)  # aiokafka does not await the end of a refused TLS connection
-        gc.collect()  # what it leaves open shows up here, as a warning, and not in a later test
-
-
-async def create(server: KafkaServer, topic: str, **security: object) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=server.bootstrap, **security)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(topic, 1, 1)])
-    finally:
-        await admin.close()
-
-
-async def read(server: KafkaServer, count: int, topic: str = "letters", **security: object) -> list[bytes]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=server.bootstrap, auto_offset_reset="earliest", **security)
-    async with consumer:
-        consumer.assign([TopicPartition(topic, 0)])
-        return [(await consumer.getone()).value for _ in range(count)]
 
 
 async def read_in_group(server: KafkaServer) -> bytes:
@@ -94,60 +58,6 @@ async def test_messages_and_offsets_outlive_a_kill_and_nothing_outlives_stop(lib
     assert not server.alive
     assert not data_dir.exists()
     assert not listens(address)
-
-
-@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
-async def test_right_credentials_and_trust_are_let_in(secure_kafka: KafkaServer, mechanism: str) -> None:
-    security = {
-        "security_protocol": secure_kafka.security_protocol,
-        "sasl_mechanism": mechanism,
-        "sasl_plain_username": "mien",
-        "sasl_plain_password": "right-1",
-        "ssl_context": ssl.create_default_context(cafile=str(secure_kafka.ca_path)),
-    }
-    await create(secure_kafka, mechanism, **security)
-    await send(secure_kafka, [mechanism.encode()], topic=mechanism, **security)
-    assert await read(secure_kafka, 1, topic=mechanism, **security) == [mechanism.encode()]
-
-
-@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
-@pytest.mark.parametrize(("user", "password"), [("mien", "wrong"), ("other", "right-1")])
-async def test_wrong_credentials_are_refused(
-    secure_kafka: KafkaServer,
-    mechanism: str,
-    user: str,
-    password: str,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    # aiokafka tells the reason in its log only.
-    with pytest.raises(KafkaConnectionError):
-        await send(
-            secure_kafka,
-            [b"never"],
-            security_protocol="SASL_SSL",
-            sasl_mechanism=mechanism,
-            sasl_plain_username=user,
-            sasl_plain_password=password,
-            ssl_context=ssl.create_default_context(cafile=str(secure_kafka.ca_path)),
-        )
-    assert "SaslAuthenticationFailed" in caplog.text
-
-
-async def test_clients_that_do_not_trust_the_certificate_or_speak_plaintext_get_nothing(
-    secure_kafka: KafkaServer,
-) -> None:
-    with pytest.raises(KafkaConnectionError):
-        await send(
-            secure_kafka,
-            [b"never"],
-            security_protocol="SASL_SSL",
-            sasl_mechanism="PLAIN",
-            sasl_plain_username="mien",
-            sasl_plain_password="right-1",
-            ssl_context=ssl.create_default_context(),
-        )
-    with pytest.raises(KafkaConnectionError):
-        await send(secure_kafka, [b"never"])
 
 
 def test_a_port_in_use_is_named(lib_dir: Path) -> None:

@@ -4,27 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import SASL, Chain, eventually, unique_prefix
+from harness import COMMANDS, Chain, the_line, unique_prefix
 
 from streams.local.child_process import free_ports
 from streams.local.kafka_server import KafkaServer
-
-COMMANDS = {
-    "camera": ["camera", "--id", "a", "--source", "demo:calm"],
-    "topics": ["topics"],
-    "landmarks": ["landmarks"],
-    "classify": ["classify"],
-    "state": ["state"],
-    "demo": ["demo", "--seconds", "5"],
-}
-
-
-def the_line(err: str) -> str:
-    """What the command says to the user, among the lines of its log."""
-    assert "Traceback" not in err, err
-    lines = [line for line in err.splitlines() if line.startswith("mien: ")]
-    assert len(lines) == 1, err
-    return lines[0]
 
 
 def nobody() -> str:
@@ -93,53 +76,6 @@ def test_wrong_options_and_settings_are_named(
     got, _, err = chain.run(*arguments, **changes)
     assert got == status, err
     assert telling in the_line(err)
-
-
-@pytest.fixture
-def secure_chain(tmp_path: Path, secure_kafka: KafkaServer, redis_url: Callable[[], str]) -> Iterator[Chain]:
-    chain = Chain(
-        tmp_path,
-        kafka=secure_kafka.bootstrap,
-        redis_url=redis_url(),
-        prefix=unique_prefix(),
-        kafka_security_protocol="SASL_SSL",
-        kafka_sasl_username=SASL[0],
-        kafka_sasl_password=SASL[1],
-        kafka_ssl_ca_file=secure_kafka.ca_path,
-        startup_timeout_s=20,
-    )
-    yield chain
-    chain.close()
-
-
-def test_sasl_over_tls_lets_the_right_ones_work_and_refuses_the_others(
-    secure_chain: Chain, pictures: Callable[[int], Path]
-) -> None:
-    chain = secure_chain
-    status, _, err = chain.run("topics")
-    assert status == 0, err
-    wrong = {"kafka_sasl_password": "wrong-1"}
-    refused = {name: chain.start(*COMMANDS[name], **wrong) for name in ("camera", "landmarks", "topics")}
-    untrusted = chain.start("topics", kafka_ssl_ca_file="/etc/hostname")
-    for name, process in refused.items():
-        assert process.wait() == 77, (name, process.err)
-        line = the_line(process.err)
-        for variable in ("USERNAME", "PASSWORD", "MECHANISM"):
-            assert f"MIEN_KAFKA_SASL_{variable}" in line
-        assert "wrong-1" not in process.err
-    assert untrusted.wait() == 78
-    assert "/etc/hostname" in the_line(untrusted.err)
-
-    (landmarks,) = chain.start_stages("landmarks")
-    camera = chain.start(
-        "camera", "--id", "safe", "--source", str(pictures(10)), "--lossless", "--as-fast-as-possible"
-    )
-    assert camera.wait() == 0, camera.err
-    eventually(
-        lambda: landmarks.totals("mien_frames_total", "outcome") == {"faces": 10},
-        f"all frames worked on; its log:\n{landmarks.err}",
-    )
-    assert landmarks.end() == 0
 
 
 def test_without_its_topics_a_stage_ends_with_69_and_kafka_does_not_invent_them(
