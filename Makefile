@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# Files side by side, from the longest (tests/integration) to the shortest; tests of one file share fixtures.
+PYTEST := $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
 .PHONY: help setup demo test test-unit lint format kafka servers image-check lock schemas bench clean
 
@@ -31,10 +33,10 @@ test: setup servers ## Run all checks and tests, those against real Kafka and Re
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-unit: setup ## Run the unit tests only: no Java, no Debian packages
-	$(BIN)/pytest tests/unit
+	$(PYTEST) tests/unit
 
 image-check: setup servers ## Build what the Dockerfile builds, without Docker, and run the chain from it
 	$(BIN)/pytest tests/integration/test_image.py -m image -s

@@ -1,4 +1,8 @@
-"""What many tests share: a real Redis, messages to start from, and an outlet that only writes down."""
+"""What many tests share: a real Redis, messages to start from, and an outlet that only writes down.
+
+`make test` runs the files of tests in several processes (pytest-xdist); a session's fixtures, servers among
+them, are those of one process.
+"""
 
 import asyncio
 import os
@@ -18,6 +22,20 @@ from streams.messages.landmarks_message import FaceBox, Landmarks, Pose, Quality
 from streams.topics import Topic
 
 UNIT = Path(__file__).with_name("unit")
+PROCESSES_MAX = 6
+"""More would wait for the longest file, each with servers of its own."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For `pytest -n auto`: one more than cores, since tests on real servers wait half of their time."""
+    return min(PROCESSES_MAX, (os.cpu_count() or 1) + 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Before they start: one thread of linear algebra each, or they would wait for one another."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module", autouse=True)
