@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from harness import Chain, Process, assert_nothing_lost, eventually
 from streams.local import child_process
 from streams.local.embedded_servers import redis_server_binary
 from streams.local.kafka_server import KafkaServer
+from workers.camera.backpressure import UNREAD_BYTES_MAX
 from workers.local.chain import STAGES
 
 FPS = 8
@@ -168,8 +168,11 @@ def test_a_lossless_camera_that_nobody_reads_can_be_stopped(
     options = ["--source", str(pictures(60)), "--lossless", "--as-fast-as-possible", "--repeat", "--json"]
     camera = chain.start("camera", "--id", HELD, *options)
     published = chain.tail("frames")
-    eventually(lambda: len(published.poll()) > 60, "it is as far ahead as it may be")
-    time.sleep(2)
+    eventually(
+        lambda: sum(len(message.value()) for message in published.poll()) > UNREAD_BYTES_MAX,
+        "it is as far ahead as it may be",
+    )
+    assert len(published.messages) > 60
     assert camera.running
 
     assert camera.end() == 0, camera.err

@@ -130,12 +130,14 @@ async def test_a_missing_topic_is_told_with_the_way_to_create_it() -> None:
             await broker.wait_until_ready(settings, 0, topics.frames, topics.landmarks, topics.emotions)
 
 
-async def test_a_topic_that_comes_late_is_taken() -> None:
+async def test_a_topic_that_comes_late_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     topics = Settings().topics
+    said = asyncio.Event()
+    monkeypatch.setattr(broker.log, "warning", lambda *_, **__: said.set())
     with embedded_servers.broker() as address:
         settings = Settings(kafka_bootstrap_servers=address)
         waiting = asyncio.ensure_future(broker.wait_until_ready(settings, 60, topics.frames))
-        await asyncio.sleep(0.3)
+        await asyncio.wait_for(said.wait(), 30)  # it looked once
         assert not waiting.done()
 
         AdminClient({"bootstrap.servers": address}).list_topics(topics.frames.name, timeout=10)

@@ -154,8 +154,10 @@ async def test_a_few_ready_jpegs_wait_together_but_no_more() -> None:
 
     thread = threading.Thread(target=put_all, daemon=True)
     thread.start()
-    thread.join(0.2)
-    assert thread.is_alive()  # it waits
+    async with asyncio.timeout(WAIT_S):
+        while len(slot._items) < READY_MAX:
+            await asyncio.sleep(0.001)
+    assert thread.is_alive()  # it waits: three more do not fit
     taken = [[item.seq for item in items] for items in [await slot.take() for _ in range(1)]]
     assert taken == [list(range(READY_MAX))]
     rest: list[int] = []
@@ -167,7 +169,7 @@ async def test_a_few_ready_jpegs_wait_together_but_no_more() -> None:
 async def test_take_waits_for_a_picture() -> None:
     slot = Slot(asyncio.get_running_loop())
     taking = asyncio.ensure_future(slot.take())
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0)  # it begins, and waits
     assert not taking.done()
     await asyncio.to_thread(slot.put, captured(1), wait=False)
 

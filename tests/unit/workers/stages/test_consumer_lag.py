@@ -56,8 +56,10 @@ async def test_a_rebalance_in_between_costs_one_look(monkeypatch: pytest.MonkeyP
     metrics.consumer_lag.clear()
     consumer = FakeConsumer()
     consumer.rebalances = True
+    met = asyncio.Event()
+    monkeypatch.setattr(consumer_lag.log, "debug", lambda *_, **__: met.set())
     watching = asyncio.ensure_future(LagWatch("state").keep_watching(consumer))
-    await asyncio.sleep(0.01)
+    await asyncio.wait_for(met.wait(), 10)
     assert not watching.done()
     consumer.rebalances = False
     async with asyncio.timeout(10):

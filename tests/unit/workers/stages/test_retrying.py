@@ -134,13 +134,15 @@ async def test_refused_credentials_of_kafka_end_the_stage(retrying: RetryingProc
 
 
 async def test_waiting_ends_when_the_stage_is_told_to_stop(
-    retrying: RetryingProcessor, stopping: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+    retrying: RetryingProcessor, health: Health, stopping: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.stages.retrying.RETRY_BASE_S", 600.0)
     monkeypatch.setattr("workers.stages.retrying.RETRY_CAP_S", 600.0)
     handler = Handler(lambda _: RedisUnavailable("away"))
     working = asyncio.ensure_future(retrying.process(handler, [GOOD]))
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(10):
+        while not health.not_ready:
+            await asyncio.sleep(0)
     assert not working.done()
     stopping.set()
 

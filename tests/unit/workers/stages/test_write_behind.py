@@ -161,9 +161,12 @@ async def test_beside_a_block_it_writes_again_and_again_and_once_more_at_the_end
 
 
 async def test_a_bug_in_the_background_is_not_swallowed(behind: WriteBehind[int]) -> None:
+    met = asyncio.Event()
+
     def then() -> None:
+        met.set()
         raise KeyError("bug")
 
     with pytest.raises(KeyError, match="bug"):
         async with behind.writing(0.001, then):
-            await asyncio.sleep(0.05)
+            await asyncio.wait_for(met.wait(), 10)
