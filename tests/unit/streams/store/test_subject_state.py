@@ -12,7 +12,6 @@ import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 from redis.crc import key_slot
 
 from streams.errors import AccessDenied, RedisUnavailable, SettingsInvalid
@@ -22,7 +21,6 @@ from streams.messages.emotion_event import EMOTIONS, EmotionEvent, time_of
 from streams.settings import Settings
 from streams.store import subject_state
 from streams.store.subject_state import Subject, SubjectStore, state_key, window_key
-from workers.subject_table import subject_table
 
 Make = Callable[..., EmotionEvent]
 T0_US = 1_764_000_000_000_000
@@ -402,15 +400,3 @@ async def test_a_url_that_is_none_is_a_wrong_setting_and_is_not_repeated(url: st
         async with subject_state.connect(Settings(redis_url=url)):
             pass
     assert "hun" not in str(told.value)
-
-
-@pytest.mark.parametrize(("baseline", "shown"), [("subject", "own"), ("population", "mean")])
-async def test_the_table_tells_which_neutral_face_a_subject_is_compared_with(
-    store: SubjectStore, at: Make, baseline: str, shown: str
-) -> None:
-    event = at(1)
-    await store.apply([replace(event, explanation=replace(event.explanation, baseline=baseline))])
-    table = subject_table(await store.subjects(), 0)
-    (column,) = [column for column in table.columns if column.header == "neutral"]
-
-    assert list(column.cells) == [shown]

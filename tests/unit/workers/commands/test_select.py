@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from models.faces.canonical import CANONICAL, REGION
 from models.faces.landmark_set import LandmarkSet
-from models.judging.selection_curve import Cell, Plan, Scores, Trained, best, verdict
+from models.judging.selection_curve import Plan, verdict
 from streams.errors import InputRefused, OutputFailed, SourceNotFound
 from streams.settings import Settings
 from workers.cli import app
@@ -128,37 +128,6 @@ def test_the_table_shows_all(selection: select.Selection) -> None:
 
     for words in ("468, all", "6, ig", "6, greedy", "6, informed", "6, random", *selection.verdicts):
         assert words in shown.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("ig", "random", "words"),
-    [
-        (0.8, [0.7, 0.75], "better than every random set"),
-        (0.72, [0.7, 0.75], "no better than chance"),
-        (0.75, [0.7, 0.75], "no better than chance"),
-        (0.6, [0.7, 0.75], "worse than every random set"),
-        (0.8, [0.7], "better than the random set"),
-        (0.8, [], None),
-    ],
-)
-def test_verdict(ig: float, random: list[float], words: str | None) -> None:
-    def cell(method: str, accuracy: float, size: int = 16) -> Cell:
-        return Cell(method, None, size, "set", Scores(10, accuracy, 0.5), {})
-
-    cells = [cell("ig", ig), *(cell("random", one) for one in random), cell("random", 0.99, 32)]
-    line = verdict(cells, 16)
-
-    assert line is None if words is None else line is not None and line.endswith(words)
-
-
-def test_of_equally_accurate_sets_the_more_balanced_is_best() -> None:
-    def trained(name: str, *scores: float) -> Trained:
-        return Trained(Cell("ig", None, 16, name, Scores(10, *scores), {}), None)  # type: ignore[arg-type]
-
-    tried = [trained("a", 0.7, 0.9), trained("b", 0.8, 0.5), trained("c", 0.8, 0.6)]
-    assert best(tried, 16).cell.landmark_set == "c"
-    with pytest.raises(ValueError, match="no set of 32"):
-        best(tried, 32)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""The local Kafka's properties: loopback only, one node, and security for clients alone."""
+
+from pathlib import Path
+
+import pytest
+
+from streams.local.kafka_properties import security_protocol, server_properties
+
+PORTS = {"client_port": 1001, "internal_port": 1002, "controller_port": 1003}
+
+
+def test_properties_listen_on_loopback_only_and_plaintext_by_default() -> None:
+    properties = server_properties(data_dir=Path("/data"), **PORTS)
+
+    assert properties["listeners"] == (
+        "CLIENT://127.0.0.1:1001,INTERNAL://127.0.0.1:1002,CONTROLLER://127.0.0.1:1003"
+    )
+    assert properties["controller.quorum.voters"] == "1@127.0.0.1:1003"
+    assert properties["log.dirs"] == "/data"
+    assert "CLIENT:PLAINTEXT" in properties["listener.security.protocol.map"]
+    assert not [name for name in properties if "sasl" in name or "ssl" in name]
+
+
+def test_properties_take_a_frame_of_five_mebibytes_and_need_no_second_node() -> None:
+    properties = server_properties(data_dir=Path("/data"), partitions=7, **PORTS)
+
+    assert int(properties["message.max.bytes"]) == 5 * 1024 * 1024
+    assert properties["num.partitions"] == "7"
+    assert {value for name, value in properties.items() if "replication.factor" in name} == {"1"}
+
+
+def test_properties_secure_the_client_listener_alone() -> None:
+    properties = server_properties(
+        data_dir=Path("/data"), sasl=("ann", "pw"), keystore=Path("/k.p12"), keystore_password="kp", **PORTS
+    )
+
+    assert properties["listener.security.protocol.map"] == (
+        "CLIENT:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
+    )
+    assert properties["sasl.enabled.mechanisms"] == "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"
+    assert '"user_ann"="pw"' in properties["listener.name.client.plain.sasl.jaas.config"]
+    assert properties["listener.name.client.ssl.keystore.location"] == "/k.p12"
+
+
+@pytest.mark.parametrize(
+    ("sasl", "tls", "expected"),
+    [
+        (False, False, "PLAINTEXT"),
+        (False, True, "SSL"),
+        (True, False, "SASL_PLAINTEXT"),
+        (True, True, "SASL_SSL"),
+    ],
+)
+def test_security_protocol(sasl: bool, tls: bool, expected: str) -> None:
+    assert security_protocol(sasl=sasl, tls=tls) == expected
