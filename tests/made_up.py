@@ -1,12 +1,15 @@
-"""Labelled faces that tests make themselves."""
+"""What tests make themselves: labelled faces, and pictures of one colour."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.arrays import Picture
 from models.faces.landmark_set import ALL, LandmarkSet
 from models.samples.dataset import Samples
+
+RED, GREEN, BLUE = (230, 20, 20), (20, 230, 20), (20, 20, 230)
 
 
 def samples_of(
@@ -29,3 +32,13 @@ def samples_of(
         ("made-up",),
         landmark_set,
     )
+
+
+def plain(rgb: tuple[int, int, int], width: int = 64, height: int = 48) -> Picture:
+    return np.full((height, width, 3), rgb, np.uint8)
+
+
+def shows(frame: Picture | None, rgb: tuple[int, int, int]) -> bool:
+    assert frame is not None
+    assert frame.dtype == np.uint8
+    return bool(np.abs(frame.astype(int) - rgb).mean() < 15)

@@ -1,0 +1,441 @@
+"""The reading thread: its slot, numbers and times of pictures, pace, and cameras that are lost."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.arrays import Picture
+from models.faces.jpeg_files import Jpeg
+from models.faces.pictures import encode_jpeg
+from streams import metrics
+from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound
+from streams.health import Health
+from streams.settings import Settings
+from workers.camera.reading_thread import READY_MAX, CameraOptions, Captured, Outcomes, Reader, Slot
+
+PICTURE = np.full((48, 64, 3), 90, np.uint8)
+WAIT_S = 10.0  # only ever reached by a test that fails
+READY = Jpeg(encode_jpeg(PICTURE), (64, 48))
+
+
+def captured(seq: int, picture: Picture | Jpeg = PICTURE) -> Captured:
+    return Captured(seq, 1_764_000_000_000_000 + seq, picture)
+
+
+class FakeSource:
+    """Gives what the script says, one step a read: a picture, None for the end, or an error to raise."""
+
+    fps = None
+
+    def __init__(self, *script: Picture | Exception | None, live: bool = True) -> None:
+        self.live = live
+        self.closed = False
+        self._script = list(script)
+
+    def read(self) -> Picture | None:
+        step = self._script.pop(0) if self._script else None
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class ListSlot:
+    """Stands for the slot: keeps all that is put."""
+
+    def __init__(self, on_put: Callable[[Captured], None] = lambda _: None) -> None:
+        self.items: list[Captured] = []
+        self.waited: list[bool] = []
+        self.closed = False
+        self._on_put = on_put
+
+    def put(self, item: Captured, *, wait: bool) -> bool:
+        self.items.append(item)
+        self.waited.append(wait)
+        self._on_put(item)
+        return False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health("kafka", "source")
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.camera.reading_thread.RECONNECT_BASE_S", 0.0)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch, health: Health) -> Callable[..., Reader]:
+    """Runs a reader to its end over sources (or errors of opening) that are opened one after the other."""
+
+    def read(*sources: FakeSource | Exception, slot: Any, options: CameraOptions | None = None) -> Reader:
+        options = options or CameraOptions("reader", "fake:")
+        left = list(sources)
+
+        def open_source(*_: object, **__: object) -> FakeSource:
+            if not left:
+                reader.stop()
+                return FakeSource()
+            if isinstance(source := left.pop(0), Exception):
+                raise source
+            return source
+
+        monkeypatch.setattr("workers.camera.reading_thread.open_source", open_source)
+        reader = Reader(Settings(), options, slot, health, Outcomes(options.camera_id))
+        reader.start()
+        reader.join(WAIT_S)
+        assert not reader.is_alive()
+        return reader
+
+    return read
+
+
+def up(camera_id: str = "reader") -> float:
+    return metrics.camera_up.labels(camera_id)._value.get()
+
+
+# The slot
+
+
+async def test_the_newest_picture_supersedes_one_that_was_not_taken() -> None:
+    slot = Slot(asyncio.get_running_loop())
+
+    assert [slot.put(captured(seq), wait=False) for seq in (1, 2, 3)] == [False, True, True]
+    assert await slot.take() == [captured(3)]
+    assert slot.put(captured(4), wait=False) is False
+
+
+async def test_a_lossless_put_waits_until_the_slot_is_free() -> None:
+    slot = Slot(asyncio.get_running_loop())
+    superseded: list[bool] = []
+
+    def put_all() -> None:
+        superseded.extend(slot.put(captured(seq), wait=True) for seq in range(20))
+        slot.close()
+
+    thread = threading.Thread(target=put_all, daemon=True)
+    thread.start()
+    taken = []
+    while items := await asyncio.wait_for(slot.take(), WAIT_S):
+        assert len(items) == 1
+        taken.append(items[0].seq)
+    thread.join(WAIT_S)
+
+    assert taken == list(range(20))
+    assert superseded == [False] * 20
+
+
+async def test_a_few_ready_jpegs_wait_together_but_no_more() -> None:
+    slot = Slot(asyncio.get_running_loop())
+
+    def put_all() -> None:
+        for seq in range(READY_MAX + 3):
+            slot.put(captured(seq, READY), wait=True)
+        slot.close()
+
+    thread = threading.Thread(target=put_all, daemon=True)
+    thread.start()
+    async with asyncio.timeout(WAIT_S):
+        while len(slot._items) < READY_MAX:
+            await asyncio.sleep(0.001)
+    assert thread.is_alive()  # it waits: three more do not fit
+    taken = [[item.seq for item in items] for items in [await slot.take() for _ in range(1)]]
+    assert taken == [list(range(READY_MAX))]
+    rest: list[int] = []
+    while items := await asyncio.wait_for(slot.take(), WAIT_S):
+        rest += [item.seq for item in items]
+    assert rest == [READY_MAX, READY_MAX + 1, READY_MAX + 2]
+
+
+async def test_take_waits_for_a_picture() -> None:
+    slot = Slot(asyncio.get_running_loop())
+    taking = asyncio.ensure_future(slot.take())
+    await asyncio.sleep(0)  # it begins, and waits
+    assert not taking.done()
+    await asyncio.to_thread(slot.put, captured(1), wait=False)
+
+    assert await asyncio.wait_for(taking, WAIT_S) == [captured(1)]
+
+
+async def test_what_is_in_the_slot_can_be_taken_after_its_close_and_then_none_for_ever() -> None:
+    slot = Slot(asyncio.get_running_loop())
+    slot.put(captured(1), wait=False)
+    slot.close()
+
+    assert [await asyncio.wait_for(slot.take(), WAIT_S) for _ in range(3)] == [[captured(1)], [], []]
+
+
+async def test_close_frees_a_thread_that_waits() -> None:
+    slot = Slot(asyncio.get_running_loop())
+    slot.put(captured(1), wait=True)
+    thread = threading.Thread(target=slot.put, args=(captured(2),), kwargs={"wait": True})
+    thread.start()
+    slot.close()
+    thread.join(WAIT_S)
+
+    assert not thread.is_alive()
+
+
+# The reader
+
+
+def test_pictures_come_in_order_and_numbered_and_time_stamped_after_the_read(
+    read: Callable[..., Reader],
+) -> None:
+    slot = ListSlot()
+    before_us = time.time_ns() // 1000
+    reader = read(
+        FakeSource(*[PICTURE] * 4, None), slot=slot, options=CameraOptions("reader", "", first_seq=100)
+    )
+
+    assert [item.seq for item in slot.items] == [100, 101, 102, 103]
+    times = [item.captured_at_us for item in slot.items]
+    assert times == sorted(times)
+    assert before_us <= times[0] <= times[-1] <= time.time_ns() // 1000
+    assert slot.closed
+    assert reader.failure is None
+
+
+def test_the_time_is_taken_after_a_read_that_blocked(read: Callable[..., Reader]) -> None:
+    returned_us: list[int] = []
+
+    class Blocking(FakeSource):
+        def read(self) -> Picture | None:
+            picture = super().read()
+            returned_us.append(time.time_ns() // 1000)
+            return picture
+
+    slot = ListSlot()
+    read(Blocking(PICTURE, None), slot=slot)
+
+    assert slot.items[0].captured_at_us >= returned_us[0]
+
+
+def test_a_live_camera_starts_with_the_clock_so_that_its_numbers_grow_over_restarts(
+    read: Callable[..., Reader],
+) -> None:
+    before_ms = time.time_ns() // 1_000_000
+    slot = ListSlot()
+    read(FakeSource(PICTURE, None), slot=slot)
+
+    assert before_ms <= slot.items[0].seq <= time.time_ns() // 1_000_000
+
+
+@pytest.mark.parametrize(("first_seq", "starts_with"), [(None, 0), (0, 0), (7, 7)])
+def test_a_lossless_file_starts_with_0_and_waits_for_the_slot(
+    read: Callable[..., Reader], first_seq: int | None, starts_with: int
+) -> None:
+    slot = ListSlot()
+    options = CameraOptions("reader", "", lossless=True, as_fast_as_possible=True, first_seq=first_seq)
+    read(FakeSource(PICTURE, PICTURE, None, live=False), slot=slot, options=options)
+
+    assert [item.seq for item in slot.items] == [starts_with, starts_with + 1]
+    assert slot.waited == [True, True]
+
+
+def test_a_live_camera_never_waits_for_the_slot(read: Callable[..., Reader]) -> None:
+    slot = ListSlot()
+    read(FakeSource(PICTURE, None), slot=slot)
+
+    assert slot.waited == [False]
+
+
+def test_a_lost_camera_is_opened_again_and_its_numbers_go_on(
+    read: Callable[..., Reader], health: Health
+) -> None:
+    states: list[tuple[int, float, bool]] = []
+    slot = ListSlot(lambda item: states.append((item.seq, up(), "source" in health.not_ready)))
+    at_opening: list[tuple[float, bool]] = []
+
+    class Seen(FakeSource):
+        def read(self) -> Picture | None:
+            at_opening.append((up(), "source" in health.not_ready))
+            return super().read()
+
+    reconnects = metrics.camera_reconnects_total.labels("reader")
+    before = reconnects._value.get()
+    first = Seen(PICTURE, SourceLost("stopped"))
+    second = Seen(PICTURE, None)
+    reader = read(first, second, slot=slot, options=CameraOptions("reader", "", first_seq=0))
+
+    assert states == [(0, 1, False), (1, 1, False)]
+    # Before the first picture; after it; after the loss, before the camera has proved itself; at the end.
+    assert at_opening == [(0, True), (1, False), (0, True), (1, False)]
+    assert first.closed
+    assert second.closed
+    assert reconnects._value.get() == before + 1
+    assert reader.failure is None
+    assert up() == 0
+
+
+def test_a_camera_that_cannot_be_opened_again_is_tried_on(read: Callable[..., Reader]) -> None:
+    slot = ListSlot()
+    reader = read(
+        FakeSource(PICTURE, SourceLost("stopped")),
+        SourceLost("no answer"),
+        SourceNotFound("unplugged"),
+        FakeSource(PICTURE, None),
+        slot=slot,
+    )
+
+    assert len(slot.items) == 2
+    assert reader.failure is None
+
+
+def test_a_stream_that_does_not_answer_at_first_is_waited_for(read: Callable[..., Reader]) -> None:
+    slot = ListSlot()
+    reader = read(SourceLost("no answer"), FakeSource(PICTURE, None), slot=slot)
+
+    assert len(slot.items) == 1
+    assert reader.failure is None
+
+
+def test_a_source_that_never_was_there_ends_the_camera(read: Callable[..., Reader]) -> None:
+    slot = ListSlot()
+    reader = read(SourceNotFound("no such file"), slot=slot)
+
+    assert isinstance(reader.failure, SourceNotFound)
+    assert slot.closed
+
+
+def test_a_bug_in_reading_is_not_taken_for_the_end(read: Callable[..., Reader]) -> None:
+    slot = ListSlot()
+    reader = read(FakeSource(PICTURE, RuntimeError("a bug")), slot=slot)
+
+    assert isinstance(reader.failure, RuntimeError)
+    assert slot.closed
+    assert up() == 0
+
+
+def test_a_bad_picture_is_counted_and_skipped(read: Callable[..., Reader]) -> None:
+    slot = ListSlot()
+    counter = metrics.frames_total.labels("camera", "reader", "corrupt")
+    before = counter._value.get()
+    read(
+        FakeSource(PICTURE, BadPicture("broken", reason="corrupt"), PICTURE, None),
+        slot=slot,
+        options=CameraOptions("reader", "", first_seq=0),
+    )
+
+    assert [item.seq for item in slot.items] == [0, 2]  # a number is the place in the source
+    assert counter._value.get() == before + 1
+
+
+def test_waiting_for_a_lost_camera_ends_with_stop(monkeypatch: pytest.MonkeyPatch, health: Health) -> None:
+    monkeypatch.setattr("workers.camera.reading_thread.backoff_s", lambda *_: iter([3600.0]))
+    opened = threading.Event()
+
+    def open_source(*_: object, **__: object) -> FakeSource:
+        opened.set()
+        raise SourceLost("no answer")
+
+    monkeypatch.setattr("workers.camera.reading_thread.open_source", open_source)
+    reader = Reader(Settings(), CameraOptions("reader", ""), ListSlot(), health, Outcomes("reader"))
+    reader.start()
+    assert opened.wait(WAIT_S)
+    reader.stop()
+    reader.join(WAIT_S)
+
+    assert not reader.is_alive()
+    assert reader.failure is None
+
+
+class Clock:
+    """Stands for ``time`` in the reader: sleeping moves it."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def time_ns(self) -> int:
+        return int(self.now_s * 1e9)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    clock = Clock()
+    monkeypatch.setattr("workers.camera.reading_thread.time", clock)
+    real_wait = threading.Event.wait
+
+    def wait(event: threading.Event, timeout: float | None = None) -> bool:
+        if isinstance(threading.current_thread(), Reader) and timeout is not None:
+            clock.now_s += timeout
+            return event.is_set()
+        return real_wait(event, timeout)
+
+    monkeypatch.setattr(threading.Event, "wait", wait)
+    return clock
+
+
+@pytest.mark.parametrize(("camera_fps", "wanted_fps", "expected"), [(30, 10, 20), (30, 30, 60), (30, 60, 60)])
+def test_fps_limits_a_live_camera_by_skipping(
+    read: Callable[..., Reader], clock: Clock, camera_fps: int, wanted_fps: int, expected: int
+) -> None:
+    class Ticking(FakeSource):
+        def read(self) -> Picture | None:
+            clock.now_s += 1 / camera_fps
+            return super().read()
+
+    slot = ListSlot()
+    n = 2 * camera_fps
+    read(
+        Ticking(*[PICTURE] * n, None),
+        slot=slot,
+        options=CameraOptions("reader", "", fps=wanted_fps, first_seq=0),
+    )
+
+    assert len(slot.items) == pytest.approx(expected, abs=1)
+    assert [item.seq for item in slot.items] == list(range(len(slot.items)))  # skipped ones take no number
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(
+    ("own_fps", "wanted_fps", "interval_s"), [(None, None, 0.1), (25.0, None, 0.04), (25.0, 5.0, 0.2)]
+)
+def test_a_file_is_read_at_its_pace_and_no_frame_is_skipped(
+    read: Callable[..., Reader],
+    own_fps: float | None,
+    wanted_fps: float | None,
+    interval_s: float,
+) -> None:
+    source = FakeSource(*[PICTURE] * 11, None, live=False)
+    source.fps = own_fps
+    slot = ListSlot()
+    read(source, slot=slot, options=CameraOptions("reader", "", fps=wanted_fps))
+
+    assert len(slot.items) == 11
+    took_s = (slot.items[-1].captured_at_us - slot.items[0].captured_at_us) / 1e6
+    assert took_s == pytest.approx(10 * interval_s, rel=0.01)
+
+
+def test_as_fast_as_possible_does_not_wait(read: Callable[..., Reader], clock: Clock) -> None:
+    slot = ListSlot()
+    options = CameraOptions("reader", "", lossless=True, as_fast_as_possible=True)
+    read(FakeSource(*[PICTURE] * 100, None, live=False), slot=slot, options=options)
+
+    assert len(slot.items) == 100
+    assert clock.now_s == 1000.0
+
+
+def test_lossless_is_not_for_a_live_camera(read: Callable[..., Reader]) -> None:
+    source = FakeSource(PICTURE)
+    reader = read(source, slot=ListSlot(), options=CameraOptions("reader", "rtsp://ann:pw@x/", lossless=True))
+
+    assert isinstance(reader.failure, SettingsInvalid)
+    assert "--lossless is for files" in str(reader.failure)
+    assert "pw" not in str(reader.failure)
+    assert source.closed
