@@ -217,6 +217,12 @@ def test_a_source_that_does_not_exist_says_what_would(spec: str, words: str) -> 
         open_source(spec, max_pixels=MAX_PIXELS)
 
 
+def test_an_address_without_its_scheme_is_refused_without_its_password() -> None:
+    with pytest.raises(SourceNotFound, match="does not exist") as told:
+        open_source("admin:hunter2@10.0.0.7/ch1", max_pixels=MAX_PIXELS)
+    assert "hunter2" not in str(told.value)
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound, match="holds no files"):
         open_source(str(tmp_path), max_pixels=MAX_PIXELS)
