@@ -210,7 +210,9 @@ def load() -> Settings:
         return Settings()
     except ValidationError as exc:
         problems = "; ".join(
-            (f"{environment_name(str(e['loc'][0]))}: " if e["loc"] else "") + e["msg"] for e in exc.errors()
+            (f"{environment_name(str(e['loc'][0]))}: " if e["loc"] else "")
+            + e["msg"].removeprefix("Value error, ")
+            for e in exc.errors()
         )
         raise SettingsInvalid(f"Settings in the environment cannot be used: {problems}") from exc
 
