@@ -156,12 +156,21 @@ async def create_topics(settings: Settings) -> dict[str, str]:
     outcome = {}
     try:
         await admin.start()
-        response = await admin.create_topics(
-            [
-                NewTopic(t.name, t.partitions, settings.topic_replication, topic_configs=t.config())
-                for t in settings.topics
-            ]
-        )
+        wanted = [
+            NewTopic(t.name, t.partitions, settings.topic_replication, topic_configs=t.config())
+            for t in settings.topics
+        ]
+        try:
+            response = await admin.create_topics(wanted)
+        except AttributeError as exc:
+            if exc.obj is not None:
+                raise
+            # It is aiokafka's way to say that the cluster has no controller.
+            raise BrokerUnavailable(
+                f"Kafka at {settings.kafka_bootstrap_servers} has no controller to create topics: it "
+                "has just started or lost it, so try again; or it is the embedded broker, which has its "
+                "topics already."
+            ) from exc
         for name, code, *message in response.topic_errors:
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:

@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 import msgspec
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import SettingsInvalid
@@ -209,7 +210,9 @@ def load() -> Settings:
         return Settings()
     except ValidationError as exc:
         problems = "; ".join(
-            (f"{environment_name(str(e['loc'][0]))}: " if e["loc"] else "") + e["msg"] for e in exc.errors()
+            (f"{environment_name(str(e['loc'][0]))}: " if e["loc"] else "")
+            + e["msg"].removeprefix("Value error, ")
+            for e in exc.errors()
         )
         raise SettingsInvalid(f"Settings in the environment cannot be used: {problems}") from exc
 
@@ -229,19 +232,22 @@ def in_force(settings: Settings) -> list[InForce]:
     return [
         InForce(
             environment_name(name),
-            _shown(getattr(settings, name)),
+            _shown(getattr(settings, name), field),
             "environment" if name in settings.model_fields_set else "default",
-            _shown(field.default),
+            _shown(field.default, field),
             field.description or "",
         )
         for name, field in Settings.model_fields.items()
     ]
 
 
-def _shown(value: object) -> str | None:
+def _shown(value: object, field: FieldInfo) -> str | None:
     if value is None:
         return None
-    return redact_url(str(value))  # a SecretStr shows stars by itself
+    text = str(value)  # a SecretStr shows stars by itself
+    if not field.repr and "://" not in text:
+        return "***"  # no whole address: nobody can say where in it the password is
+    return redact_url(text)
 
 
 def unknown_variables() -> list[str]:

@@ -3,6 +3,7 @@
 Exit codes follow sysexits.h and are listed in streams/errors.py; 0 means done, 2 a wrong option.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from streams import logs
-from streams.errors import MienError
+from streams.errors import MienError, OutputFailed
 from workers import lab
 from workers.verbs import check_verbs, judge_verbs, look_verbs, stream_verbs, train_verbs
 
@@ -51,7 +52,11 @@ def _options_of_all(
 def main() -> NoReturn:
     """The console script: runs a verb and ends with its exit code."""
     try:
-        app()
+        try:
+            # The name also of `python -m workers.cli`, or its completion would be one of python.
+            app(prog_name="mien")
+        finally:
+            sys.stdout.flush()  # Python would do it later, where nobody can say what went wrong
         code = 0
     except SystemExit as exc:
         code = _exit_code(exc)
@@ -62,6 +67,13 @@ def main() -> NoReturn:
         if error is None:
             raise
         code = _report(error)
+    except OSError as exc:
+        if exc.errno not in (errno.ENOSPC, errno.EPIPE):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's own flush fails again
+        code = 1  # whoever read the result has seen enough, and needs no message
+        if exc.errno == errno.ENOSPC:
+            code = _report(OutputFailed("The result cannot be written: no space is left on the device."))
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
     _leave(code)

@@ -156,7 +156,7 @@ def encode_picture(picture_rgb: Picture, suffix: str) -> bytes:
     """
     kind = Image.registered_extensions().get(suffix.lower())
     if kind not in Image.SAVE:
-        raise ValueError(f"no picture format is known for the suffix {suffix!r}; use .png or .jpg")
+        raise ValueError(f"no picture format is known for the suffix {suffix!r}")
     data = io.BytesIO()
     Image.fromarray(picture_rgb).save(data, format=kind)
     return data.getvalue()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
@@ -13,6 +13,11 @@ from streams.errors import AccessDenied, RedisUnavailable, ServiceUnavailable, S
 from streams.settings import Settings
 
 log = logs.get("mien.redis")
+
+_NO_URL: Final = (
+    "MIEN_REDIS_URL is not a Redis URL, like redis://user:password@host:6379/0 "
+    "(rediss:// for TLS, unix:// for a socket; special signs in the password as %XX)"
+)
 
 
 class Store(Protocol):
@@ -28,6 +33,8 @@ def client(settings: Settings, *, timeout_s: float, **options: Any) -> Redis:
     Raises:
         SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
     """
+    if "://" not in settings.redis_url:  # of redis:/:password@host redis-py would make localhost
+        raise SettingsInvalid(_NO_URL)
     try:
         made = Redis.from_url(
             settings.redis_url, socket_connect_timeout=timeout_s, socket_timeout=timeout_s, **options
@@ -35,10 +42,7 @@ def client(settings: Settings, *, timeout_s: float, **options: Any) -> Redis:
         made.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # does not connect yet, but finds unknown options
     except (ValueError, TypeError) as exc:
         # Not the reason itself: it may quote a part of the password.
-        raise SettingsInvalid(
-            "MIEN_REDIS_URL is not a Redis URL, like redis://user:password@host:6379/0 "
-            "(rediss:// for TLS, unix:// for a socket; special signs in the password as %XX)"
-        ) from exc
+        raise SettingsInvalid(_NO_URL) from exc
     return made
 
 
@@ -53,8 +57,9 @@ def unavailable(settings: Settings, exc: RedisError) -> ServiceUnavailable:
         return AccessDenied(
             f"{where} refused the credentials: {exc}. Check the user and password in MIEN_REDIS_URL."
         )
+    why = str(exc).rstrip(".")
     return RedisUnavailable(
-        f"{where} does not answer as it should: {exc}. Start redis-server or set MIEN_REDIS_URL."
+        f"{where} does not answer as it should: {why}. Start redis-server or set MIEN_REDIS_URL."
     )
 
 

@@ -65,11 +65,14 @@ def run(
 
     Raises:
         SettingsInvalid: for a row that does not exist, or a plot without ``landmarks``.
+        OutputFailed: if ``plot`` cannot be written; that its folder is there is checked before.
     """
     if plot and rows and "landmarks" not in rows:
         raise SettingsInvalid("--plot draws what landmarks measures; ask for that row too")
     if unknown := [row for row in rows if row not in ROWS]:
         raise SettingsInvalid(f"There is no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
+    if plot:
+        output_files.check_file(plot)
     before = machine()
     measured: list[Comparison | Finding] = []
     for row in [row for row in ROWS if row in rows] if rows else ROWS:

@@ -11,6 +11,7 @@ from typing import Protocol
 from models.arrays import Picture
 from models.faces.jpeg_files import Jpeg, JpegLimits
 from streams.errors import SourceNotFound
+from streams.redact_url import redact_url
 from workers.camera.file_sources import PicturesSource, VideoSource, is_picture, natural_order
 from workers.camera.live_sources import OPEN_TIMEOUT_MS, READ_TIMEOUT_MS, open_url, open_webcam
 
@@ -84,8 +85,9 @@ def open_source(
         from models.staged.expression_scripts import SCRIPTS
 
         raise SourceNotFound(
-            f"source {spec!r} does not exist. Name a webcam (0), an address (rtsp://…, http://…), a video "
-            f"file, a folder of pictures, a picture, or {', '.join(f'demo:{name}' for name in SCRIPTS)}"
+            f"source {redact_url(spec)!r} does not exist. Name a webcam (0), an address (rtsp://…, "
+            "http://…), a video file, a folder of pictures, a picture, or "
+            f"{', '.join(f'demo:{name}' for name in SCRIPTS)}"
         )
     if path.is_dir():
         paths = sorted((p for p in path.iterdir() if p.is_file() and p.name[0] != "."), key=natural_order)

@@ -33,8 +33,10 @@ def run(settings: Settings, image: Path, out: Path | None) -> list[EmotionEvent]
         BadPicture: if it is none, corrupt or too large.
         SettingsInvalid: if the model has no such operating point.
         ModelUnusable: if the model cannot be loaded.
-        OutputFailed: if ``out`` cannot be written.
+        OutputFailed: if ``out`` cannot be written; that its folder is there is checked before.
     """
+    if out is not None:
+        output_files.check_file(out)
     picture = _read(image, settings)
     events = EventMaker(model_loading.load_classifier(settings), settings)
     landmark_set = model_loading.load_landmark_set(settings)

@@ -6,6 +6,8 @@ import time
 from rich.console import Console
 from rich.live import Live
 
+from streams.errors import BadMessage, SettingsInvalid
+from streams.messages.frame_message import check_camera_id
 from streams.settings import Settings
 from streams.store import subject_state
 from workers.json_output import print_json
@@ -16,8 +18,14 @@ def run(settings: Settings, *, camera_id: str | None, watch: bool, as_json: bool
     """Prints the subjects once, or each second until Ctrl-C.
 
     Raises:
+        SettingsInvalid: if no camera can have that id; an empty one would otherwise mean all cameras.
         ServiceUnavailable: if Redis does not answer.
     """
+    if camera_id is not None:
+        try:
+            check_camera_id(camera_id)
+        except BadMessage as exc:
+            raise SettingsInvalid(str(exc)) from exc
     asyncio.run(_run(settings, camera_id, watch, as_json))
 
 

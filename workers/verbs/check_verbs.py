@@ -28,6 +28,8 @@ def show_settings(
     """
     from workers.commands import settings_table
 
+    if markdown and as_json:
+        raise typer.BadParameter("--markdown and --json are two forms of the same: choose one")
     if markdown:
         print(settings_table.markdown(), end="")
         return
@@ -54,6 +56,7 @@ def schemas(
         return
     from workers import output_files
 
+    output_files.make_folder(out)
     for name, document in documents.items():
         output_files.write_json(out / name, document)
     files = [str(out / name) for name in documents]

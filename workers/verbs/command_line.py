@@ -14,10 +14,10 @@ from streams.settings import Settings
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
 
 
-def start() -> Settings:
-    """The settings, with logging set up as they say."""
+def start(log_level: str | None = None) -> Settings:
+    """The settings, with logging set up as they say; ``log_level`` instead of theirs."""
     loaded = settings.load()
-    logs.configure(loaded.log_level, loaded.log_format)
+    logs.configure(log_level or loaded.log_level, loaded.log_format)
     for variable in settings.unknown_variables():
         logs.get("mien.cli").warning("no setting has this name: see `mien settings`", variable=variable)
     return loaded

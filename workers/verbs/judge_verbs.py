@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from streams import logs, settings
 from workers.json_output import print_json
 from workers.verbs.command_line import JsonOption, start
 
@@ -45,7 +44,7 @@ def evaluate(
     attribution_faces: Annotated[
         int, typer.Option(min=0, help="So many faces' attributions are held against random order, at most.")
     ] = 500,
-    seed: Annotated[int, typer.Option(help="Of noise, of random orders, of the choice of faces.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of noise, of random orders, of the choice of faces.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for evaluation.json and pictures: confusion, maps, curves.")
     ] = None,
@@ -201,8 +200,7 @@ def bench(
     """Measure this machine: each stage beside the bare library loop, in the same run."""
     from workers.bench import bench as bench_
 
-    loaded = settings.load()
-    logs.configure("warning", loaded.log_format)
+    loaded = start(log_level="warning")
     results = bench_.run(
         loaded, rows or [], seconds, Console(stderr=True), soak_frames=soak_frames, plot=plot
     )

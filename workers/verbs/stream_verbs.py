@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streams import logs, settings
 from workers.json_output import print_json
 from workers.verbs.command_line import JsonOption, start
 
@@ -39,8 +38,7 @@ def demo(
     """
     from workers.local import demo as demo_
 
-    loaded = settings.load()
-    logs.configure("warning", loaded.log_format)
+    loaded = start(log_level="warning")
     summary = demo_.run(
         loaded,
         cameras=cameras or (2 if source.startswith("demo:") else 1),
@@ -73,6 +71,12 @@ def topics(as_json: JsonOption = False) -> None:
     Console().print(table)
 
 
+def _take_id_as_camera(context: typer.Context, camera_id: str | None) -> None:
+    """``--id`` is what ``--camera`` was called before: it stands in for it, and scripts go on."""
+    if camera_id is not None:
+        context.default_map = {"camera_id": camera_id}
+
+
 @verbs.command(
     epilog="Example: mien camera --camera lobby --source rtsp://camera.local/stream --fps 10 --width 640",
     rich_help_panel=PANEL,
@@ -80,7 +84,7 @@ def topics(as_json: JsonOption = False) -> None:
 def camera(
     camera_id: Annotated[
         str,
-        typer.Option("--camera", "--id", help="The camera's id: letters, digits, . _ - (--id: as before)."),
+        typer.Option("--camera", help="The camera's id: letters, digits, . _ -"),
     ],
     source: Annotated[
         str,
@@ -115,6 +119,9 @@ def camera(
     ] = None,
     seed: Annotated[int, typer.Option(help="demo: only, which of its variations.")] = 0,
     as_json: JsonOption = False,
+    _id: Annotated[
+        str | None, typer.Option("--id", hidden=True, is_eager=True, callback=_take_id_as_camera)
+    ] = None,
 ) -> None:
     """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them."""
     from workers.camera import camera as camera_

@@ -75,6 +75,10 @@ def export(
 ) -> None:
     """Write a trained network as ONNX, with the attribution inside the graph; or check such a file."""
     if check:
+        if trained is not None or out is not None:
+            raise typer.BadParameter(
+                "--check takes no weights and writes nothing; --model names the ONNX file"
+            )
         from workers.commands import check_model
 
         checked = check_model.run(start(), model)
@@ -84,6 +88,8 @@ def export(
             check_model.show(checked, Console())
         check_model.refuse_failed(checked)
         return
+    if model is not None:
+        raise typer.BadParameter("is for --check", param_hint="--model")
     if trained is None or out is None:
         raise typer.BadParameter("name the weights and --out FOLDER, or --check")
     from workers.commands import train as train_

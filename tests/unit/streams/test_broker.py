@@ -109,6 +109,14 @@ async def test_topics_cannot_be_created_without_a_broker() -> None:
         await broker.create_topics(Settings(kafka_bootstrap_servers=f"127.0.0.1:{port}"))
 
 
+async def test_a_broker_without_a_controller_is_told() -> None:
+    with (
+        embedded_servers.broker() as address,  # which has none
+        pytest.raises(BrokerUnavailable, match="no controller"),
+    ):
+        await broker.create_topics(Settings(kafka_bootstrap_servers=address))
+
+
 async def test_a_produced_message_is_delivered_whole() -> None:
     with embedded_servers.broker() as address:
         settings = Settings(kafka_bootstrap_servers=address)

@@ -18,6 +18,12 @@ from streams.redact_url import redact_url
         ("http://cam/live", "http://cam/live"),
         ("/data/me@home/video.mp4", "/data/me@home/video.mp4"),
         ("demo:smile", "demo:smile"),
+        ("admin:s3cret@10.0.0.7/ch1", "admin:***@10.0.0.7/ch1"),
+        ("rtsp:/admin:s3cret@10.0.0.7/ch1", "rtsp:***@10.0.0.7/ch1"),
+        (":s3cret@redis.local:6379", ":***@redis.local:6379"),
+        ("cam/v.cgi?user=me&pwd=s3cret", "cam/v.cgi?user=me&pwd=***"),
+        ("./12:30 me@home.mp4", "./12:30 me@home.mp4"),
+        ("me@home.mp4", "me@home.mp4"),
     ],
 )
 def test_redact_url(url: str, shown: str) -> None:

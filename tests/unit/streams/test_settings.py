@@ -198,9 +198,21 @@ def test_in_force_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "url",
+    [":hunter2@redis.local:6379", "me:hunter2@redis.local", "redis:/:hunter2@redis.local", "hunter2@redis"],
+)
+def test_in_force_shows_no_secret_of_a_mistyped_address(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("MIEN_REDIS_URL", url)
+
+    assert "hunter2" not in str(settings.in_force(Settings()))
+
+
 def test_an_error_shows_no_credentials_of_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIEN_KAFKA_BOOTSTRAP_SERVERS", "me:hunter2@kafka:9092x")
 
-    with pytest.raises(SettingsInvalid, match="'kafka:9092x' is not host:port") as told:
+    # pydantic's "Value error" says nothing to a user
+    match = "MIEN_KAFKA_BOOTSTRAP_SERVERS: 'kafka:9092x' is not host:port"
+    with pytest.raises(SettingsInvalid, match=match) as told:
         settings.load()
     assert "hunter2" not in str(told.value)

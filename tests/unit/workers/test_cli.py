@@ -21,6 +21,7 @@ from streams.local import embedded_servers
 from streams.local.child_process import free_ports
 from streams.settings import Settings
 from workers import cli
+from workers.bench import bench
 
 COMMANDS = typer.main.get_command(cli.app).commands
 VERBS = sorted(COMMANDS)
@@ -110,8 +111,21 @@ def test_a_verb_that_prints_a_result_prints_it_as_json_too(verb: str) -> None:
 def test_camera_means_a_cameras_id_and_nothing_else(verb: str) -> None:
     named = [p for p in COMMANDS[verb].params if {"--camera", "--id"} & set(p.opts)]
 
-    assert {p.name for p in named} <= {"camera_id"}
-    assert all("--camera" in p.opts and p.help.startswith("The camera's id") for p in named)
+    assert {p.name for p in named if not p.hidden} <= {"camera_id"}
+    assert all("--camera" in p.opts and p.help.startswith("The camera's id") for p in named if not p.hidden)
+
+
+def test_the_old_spelling_of_camera_still_works_but_help_does_not_teach_it(mien: Mien) -> None:
+    assert "--id" not in mien("camera", "--help").out
+    assert "Camera id 'a b'" in mien("camera", "--id", "a b", "--source", "demo:cycle").err
+
+
+@pytest.mark.parametrize("camera", ["", "a b"])
+def test_subjects_of_a_camera_that_cannot_be(mien: Mien, redis_url: str, camera: str) -> None:
+    ended = mien("subjects", "--json", "--camera", camera, MIEN_REDIS_URL=redis_url)
+
+    assert (ended.code, ended.out) == (78, "")  # an empty one showed every camera
+    assert f"Camera id {camera!r}" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -150,7 +164,7 @@ def test_a_model_that_does_not_pass_is_told_in_json_and_by_the_exit_code(mien: M
 def test_an_exit_with_a_text_is_a_failure(
     mien: Mien, monkeypatch: pytest.MonkeyPatch, raised: str | int | None, code: int, said: str
 ) -> None:
-    def leave(*_: object) -> None:
+    def leave(**_: object) -> None:
         raise SystemExit(raised)
 
     monkeypatch.setattr(cli, "app", leave)
@@ -161,8 +175,17 @@ def test_an_exit_with_a_text_is_a_failure(
 HEAVY = ("numpy", "cv2", "onnxruntime", "faust", "aiokafka", "redis", "scipy", "matplotlib", "jax")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["bench", "--help"]], ids=" ".join)
-def test_help_loads_no_library_that_is_slow_to_import(arguments: list[str]) -> None:
+COMPLETING = {"_MIEN_COMPLETE": "complete_bash", "COMP_WORDS": "mien evaluate --", "COMP_CWORD": "2"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [(["--help"], {}), (["--version"], {}), (["bench", "--help"], {}), ([], COMPLETING)],
+    ids=["help", "version", "help of a verb", "completion"],
+)
+def test_help_loads_no_library_that_is_slow_to_import(
+    arguments: list[str], environment: dict[str, str]
+) -> None:
     program = (
         "import atexit, sys\nfrom workers import cli\n"
         f"loaded = lambda: sorted(set({HEAVY}) & set(sys.modules))\n"
@@ -170,18 +193,23 @@ def test_help_loads_no_library_that_is_slow_to_import(arguments: list[str]) -> N
         f"sys.argv[1:] = {arguments}\ncli.main()"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
+    assert ended.stdout
     assert ended.stderr == "loaded\n"
 
 
 def test_the_shell_can_complete_verbs_and_options() -> None:
     def completed(line: str, place: int) -> set[str]:
         asked = {"_MIEN_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(place)}
-        program = "import sys\nsys.argv[0] = 'mien'\nfrom workers import cli\ncli.main()"
         ended = subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, "-m", "workers.cli"],
             cwd=ROOT,
             env=os.environ | asked,
             capture_output=True,
@@ -192,6 +220,7 @@ def test_the_shell_can_complete_verbs_and_options() -> None:
 
     assert completed("mien s", 1) == {"state", "subjects", "select", "settings", "schemas"}
     assert "--camera" in completed("mien subjects --", 2)
+    assert "--id" not in completed("mien camera --", 2)
 
 
 def test_without_a_verb_help_is_shown(mien: Mien) -> None:
@@ -208,6 +237,11 @@ def test_without_a_verb_help_is_shown(mien: Mien) -> None:
         ["demo", "--cameras", "0"],
         ["explain"],
         ["topics", "--colour"],
+        ["export", "--check", "mine.onnx"],  # would check another model, the shipped one
+        ["export", "--check", "--out", "artifacts"],
+        ["export", "mine.npz", "--out", "artifacts", "--model", "mine.onnx"],
+        ["settings", "--markdown", "--json"],
+        ["evaluate", "faces.npz", "--seed", "-1"],
     ],
     ids=" ".join,
 )
@@ -215,7 +249,7 @@ def test_a_wrong_option_ends_with_2(mien: Mien, arguments: list[str]) -> None:
     ended = mien(*arguments)
 
     assert ended.code == 2
-    assert "Usage:" in ended.err
+    assert "Usage: mien" in ended.err
     assert ended.out == ""
 
 
@@ -286,6 +320,61 @@ def test_schemas_are_printed_or_written(mien: Mien, tmp_path: Path) -> None:
     assert {path.name: json.loads(path.read_text()) for path in tmp_path.iterdir()} == printed
 
 
+def test_schemas_make_their_folder(mien: Mien, tmp_path: Path) -> None:
+    ended = mien("schemas", "--json", "--out", str(tmp_path / "new"))
+
+    assert ended.code == 0
+    assert json.loads(ended.out)["files"] == [
+        str(tmp_path / "new" / name) for name in json.loads(mien("schemas").out)
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["bench", "landmarks", "--plot"], ["explain", "no-such.jpg", "--out"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_place_that_cannot_be_written_is_told_before_the_work(
+    mien: Mien, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(bench, "ROWS", {"landmarks": lambda *_: pytest.fail("measured")})
+    ended = mien(*arguments, str(tmp_path / "none" / "x.png"))
+
+    assert ended.code == 73
+    assert "none/x.png" in ended.err
+
+
+def piped(arguments: str) -> subprocess.CompletedProcess[str]:
+    line = f"exec {sys.executable} -m workers.cli {arguments}"
+    return subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("verb", ["settings --json", "settings --markdown", "settings"])
+def test_a_full_disk_is_told(verb: str) -> None:
+    ended = piped(f"{verb} > /dev/full")
+
+    assert (ended.returncode, ended.stderr) == (
+        73,
+        "mien: The result cannot be written: no space is left on the device.\n",
+    )
+
+
+def test_a_reader_that_went_away_is_told_nothing() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        [sys.executable, "-m", "workers.cli", "settings", "--markdown"],
+        cwd=ROOT,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write)
+
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
 def test_schemas_where_they_cannot_be_written(mien: Mien, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     ended = mien("schemas", "--out", str(tmp_path / "file"))
@@ -318,6 +407,12 @@ def test_wrong_settings_are_told_by_settings_too(mien: Mien) -> None:
 
     assert ended.code == 78
     assert "MIEN_TOPIC_PARTITIONS" in ended.err
+
+
+def test_the_demo_tells_misspelt_settings_too(mien: Mien) -> None:
+    ended = mien("demo", "--source", "no/such.mp4", MIEN_TOPIC_PERFIX="x")
+
+    assert "variable=MIEN_TOPIC_PERFIX" in ended.err
 
 
 def test_a_demo_script_that_does_not_exist_is_told_before_anything_starts(

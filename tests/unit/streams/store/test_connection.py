@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from streams.errors import AccessDenied, RedisUnavailable
+from streams.errors import AccessDenied, RedisUnavailable, SettingsInvalid
 from streams.local.child_process import free_ports
 from streams.settings import Settings
 from streams.store import connection, subject_state
@@ -15,6 +15,13 @@ async def test_redis_is_waited_for_as_long_as_asked() -> None:
     async with subject_state.connect(Settings(redis_url=f"redis://127.0.0.1:{port}")) as store:
         with pytest.raises(RedisUnavailable):
             await connection.wait_for_redis(store, 0)
+
+
+async def test_a_mistyped_address_is_refused_without_its_password() -> None:
+    with pytest.raises(SettingsInvalid, match="MIEN_REDIS_URL is not a Redis URL") as told:
+        async with subject_state.connect(Settings(redis_url="redis:/:hunter2@redis.local")):
+            pass
+    assert "hunter2" not in str(told.value)
 
 
 async def test_redis_that_comes_late_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

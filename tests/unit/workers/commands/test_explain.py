@@ -97,7 +97,7 @@ def test_what_is_no_picture_or_cannot_be_written(portrait: Path, tmp_path: Path)
         explain.run(Settings(max_frame_pixels=1000), portrait, None)
     with pytest.raises(SourceNotFound, match=r"nothing\.png cannot be read: No such file"):
         explain.run(Settings(), tmp_path / "nothing.png", None)
-    with pytest.raises(OutputFailed, match=r"\.xyz"):
+    with pytest.raises(OutputFailed, match=r"\.xyz'\. Use \.png or \.jpg\.$"):
         explain.run(Settings(), portrait, tmp_path / "out.xyz")
     with pytest.raises(OutputFailed, match=r"nowhere/out\.png"):
         explain.run(Settings(), portrait, tmp_path / "nowhere" / "out.png")
