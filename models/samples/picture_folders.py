@@ -125,7 +125,7 @@ def extract(
     left_out: list[LeftOut] = []
     for done, picture in enumerate(pictures, start=1):
         try:
-            landmarks_px = _mesh_of(read_picture(picture.path, max_pixels=max_pixels), engine)
+            landmarks_px = mesh_of(read_picture(picture.path, max_pixels=max_pixels), engine)
         except PictureRefused as exc:
             left_out.append(LeftOut(picture.path, exc.reason))
         except OSError as exc:
@@ -150,7 +150,7 @@ def tell(left_out: Sequence[LeftOut], name: int = 3) -> str:
     return f"{named} and {len(left_out) - name} more" if len(left_out) > name else named
 
 
-def _mesh_of(picture_rgb: Picture, engine: FaceEngine) -> F32 | None:
+def mesh_of(picture_rgb: Picture, engine: FaceEngine) -> F32 | None:
     """Landmarks [468, 3] of the largest face, in px.
 
     Where the detector sees no face the whole picture is tried as the face's crop: data sets often are cut so

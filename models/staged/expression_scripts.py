@@ -79,13 +79,14 @@ def _from_neutral(*expressions: str, hold_s: float = 2.0, rest_s: float | None =
 SCRIPTS: Final[dict[str, Script]] = {
     script.name: script
     for script in (
-        # The first rests are short, so that each expression is shown before the subject's own neutral face
-        # is known, and again after. Anger is held back: that is where knowing the resting face shows.
+        # The first rests are so short that happiness and surprise are shown before the subject's own neutral
+        # face is known, and again after. Sadness and anger, which is held back, wait for it: that is where
+        # knowing the resting face shows, and who comes in with them is known late.
         Script(
             "cycle",
             (
-                *_from_neutral("happiness", "surprise", rest_s=1.0),
-                Segment(NEUTRAL, 1.0),
+                *_from_neutral("happiness", "surprise", rest_s=0.7),
+                Segment(NEUTRAL, 1.6),
                 Segment("anger", 2.0, 0.65),
                 *_from_neutral("sadness", rest_s=1.0),
                 Segment(NEUTRAL, 4.0),

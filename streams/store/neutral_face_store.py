@@ -21,13 +21,13 @@ SCHEMA = "mien.neutral-face/1"
 
 
 class NeutralFace(msgspec.Struct, frozen=True, array_like=True, tag=SCHEMA):
-    """The mean of the readings of a neutral face; ``models.emotion.neutral_face`` says what they are."""
+    """A neutral face and how much speaks for it; ``models.emotion.neutral_face`` says what readings are."""
 
     landmark_set: str
     points: bytes
     """K×3 little-endian float32 in the canonical face frame."""
     weight: float
-    """Of the mean, at ``read_at_us``."""
+    """In seconds of a calm face. Releases before November 2026 wrote odds of neutral: of the same order."""
     readings: int
     read_at_us: int
 

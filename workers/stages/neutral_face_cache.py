@@ -22,10 +22,12 @@ from streams.store.neutral_face_store import NeutralFace, NeutralFaceStore
 from workers.stages.write_behind import WriteBehind
 
 MAX_SUBJECTS = 1024
-"""Kept in memory, at most 26 KB each; of more, the longest unseen are forgotten here, not in Redis."""
+"""Kept in memory, at most 14 KB each; of more, the longest unseen are forgotten here, not in Redis."""
 IDLE_S = 10.0
 """A subject unseen for so long is forgotten too: another worker may have it, and know it better."""
 WRITE_EVERY_S = 1.0
+REWRITE_EVERY_S = 4.0
+"""Of the stream: a subject has a new reading each second, and a restart may lose a few of them."""
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class _Known:
     asked: bool  # whether Redis could be asked for what it knows
     seen_at_s: float  # monotonic, as the next
     written_at_s: float
+    kept_read_at_us: int = 0  # of the last reading that was written
 
 
 class NeutralFaceCache:
@@ -86,11 +89,11 @@ class NeutralFaceCache:
         known = self._subjects.get(subject_id)
         if known is None:  # forgotten while its batch was at work for long
             return
-        before = known.estimate.readings
         known.estimate = neutral_face.update(
             known.estimate, points, population_probabilities, captured_at_us, usable=usable
         )
-        if known.estimate.readings != before:
+        elapsed_s = abs(known.estimate.read_at_us - known.kept_read_at_us) / 1e6
+        if elapsed_s >= REWRITE_EVERY_S:
             self._keep_in_redis(subject_id, known)
 
     def writing(self) -> AbstractAsyncContextManager[None]:
@@ -123,12 +126,14 @@ class NeutralFaceCache:
             kept = face and self._estimate(face)
             if kept and kept.weight > known.estimate.weight:
                 known.estimate = kept._replace(pending=known.estimate.pending)
+                known.kept_read_at_us = kept.read_at_us
 
     def _keep_in_redis(self, subject_id: str, known: _Known) -> None:
         state = known.estimate
         if state.mean is None:
             return
         known.written_at_s = time.monotonic()
+        known.kept_read_at_us = state.read_at_us
         self._behind.put(
             subject_id,
             neutral_face_store.pack(
@@ -141,14 +146,7 @@ class NeutralFaceCache:
         mean = neutral_face_store.unpack_points(face, set_.id, len(set_))
         if mean is None:
             return None
-        return neutral_face.Estimate(
-            mean=mean,
-            weight=face.weight,
-            readings=face.readings,
-            read_at_us=face.read_at_us,
-            looked_at_us=face.read_at_us,
-            counted_at_us=face.read_at_us,
-        )
+        return neutral_face.restored(mean, face.weight, face.readings, face.read_at_us)
 
     def _forget_and_count(self) -> None:
         self._forget_idle()

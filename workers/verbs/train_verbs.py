@@ -33,6 +33,29 @@ def extract(
 
 
 @verbs.command(
+    epilog="Example: mien warp photos/ --ict ict-facekit.npz --out warped.npz", rich_help_panel=PANEL
+)
+def warp(
+    photos: Annotated[
+        Path,
+        typer.Argument(help="Folder of neutral photos: PERSON.jpg, or PERSON/1.jpg, of each one is used."),
+    ],
+    ict: Annotated[Path, typer.Option(help="ICT-FaceKit's expression shapes (ict-facekit.npz).")],
+    out: Annotated[Path, typer.Option(help="The file to write (.npz).")],
+    seed: Annotated[int, typer.Option(min=0, help="Another one draws other expressions.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Make neutral photos show every emotion, and keep the landmarks that the mesh sees."""
+    from workers.commands import warp as warp_
+
+    warped = warp_.run(photos, ict, out, start(), Console(stderr=True), seed)
+    if as_json:
+        print_json(warped)
+    else:
+        warp_.show(warped, Console())
+
+
+@verbs.command(
     epilog="Example: mien train ferplus.npz muxspace.npz pictures/ --out artifacts/", rich_help_panel=PANEL
 )
 def train(
