@@ -130,7 +130,29 @@ class Settings(BaseSettings):
 
     # Subjects
     window_s: float = Field(60.0, gt=0, description="length of each subject's rolling window")
-    smoothing_s: float = Field(1.0, gt=0, description="time constant of the smoothed probabilities")
+    # Chosen by `mien evaluate --sequences`: docs/evaluation.md.
+    smoothing_s: float = Field(
+        0.4,
+        gt=0,
+        description="time constant of the smoothed probabilities: over it the log-odds of each emotion "
+        "against neutral are averaged",
+    )
+    usual_s: float = Field(
+        4.0,
+        gt=0,
+        description="time constant of what is usual for a subject while neutral; expressions must stand "
+        "out from it",
+    )
+    turn_discount: float = Field(
+        4.0,
+        ge=0,
+        description="log-odds taken off all emotions for a head 20° away from where it usually looks",
+    )
+    caution: float = Field(
+        0.0,
+        description="log-odds by which the evidence for an emotion must exceed neutral's; more: fewer false "
+        "alarms, later answers",
+    )
     subject_ttl_s: int = Field(600, ge=1, description="Redis forgets a subject so long after its last event")
 
     # Running
