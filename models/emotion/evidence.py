@@ -45,7 +45,7 @@ LOOKS_S: Final = 10.0
 TURN_UNIT_DEG: Final = 20.0
 
 
-class Rule(NamedTuple):
+class EvidenceRule(NamedTuple):
     """What can be set; docs/settings.md has the defaults."""
 
     smoothing_s: float
@@ -54,7 +54,7 @@ class Rule(NamedTuple):
     caution: float
 
 
-class State(NamedTuple):
+class Evidence(NamedTuple):
     """What is known of N subjects after some frames. C emotions, neutral left out: it has 0."""
 
     odds: F64  # [N, C-1]: gathered
@@ -70,13 +70,13 @@ class State(NamedTuple):
 
 
 def update(
-    state: State,
-    rule: Rule,
+    state: Evidence,
+    rule: EvidenceRule,
     probabilities: F64,
     yaw_pitch_deg: F64,
     at_s: F64,
     counts: NDArray[np.bool_],
-) -> State:
+) -> Evidence:
     """The state after one more frame of each subject.
 
     Args:
@@ -101,11 +101,11 @@ def update(
     left = _left(gathered, state.usual, rule)
     rests = (left <= 0).all(axis=1, keepdims=True)
     usual = np.where(rests, state.usual + _share(step_s, rule.usual_s) * (odds - state.usual), state.usual)
-    after = State(gathered, usual, looks, np.asarray(at_s, np.float64))
-    return State(*(np.where(_like(counts, new), new, old) for new, old in zip(after, state, strict=True)))
+    after = Evidence(gathered, usual, looks, np.asarray(at_s, np.float64))
+    return Evidence(*(np.where(_like(counts, new), new, old) for new, old in zip(after, state, strict=True)))
 
 
-def smoothed(state: State, rule: Rule) -> F64:
+def smoothed(state: Evidence, rule: EvidenceRule) -> F64:
     """The smoothed probabilities [N, C] of a state."""
     left = _left(state.odds, state.usual, rule)
     z = np.concatenate([np.zeros((len(left), 1)), left], axis=1)
@@ -114,13 +114,15 @@ def smoothed(state: State, rule: Rule) -> F64:
     return p
 
 
-def follow(rule: Rule, probabilities: F64, yaw_pitch_deg: F64, at_s: F64, counts: NDArray[np.bool_]) -> F64:
+def follow(
+    rule: EvidenceRule, probabilities: F64, yaw_pitch_deg: F64, at_s: F64, counts: NDArray[np.bool_]
+) -> F64:
     """The smoothed probabilities [N, T, C] after each of T frames of N subjects.
 
     `probabilities` [N, T, C], `yaw_pitch_deg` [N, T, 2], `at_s` [T], `counts` [N, T]: as for `update`.
     """
     n, t, emotions = probabilities.shape
-    state = State.nothing(n, emotions)
+    state = Evidence.nothing(n, emotions)
     after = np.empty((n, t, emotions))
     for i in range(t):
         now_s = np.full(n, at_s[i])
@@ -129,7 +131,7 @@ def follow(rule: Rule, probabilities: F64, yaw_pitch_deg: F64, at_s: F64, counts
     return after
 
 
-def _left(odds: F64, usual: F64, rule: Rule) -> F64:
+def _left(odds: F64, usual: F64, rule: EvidenceRule) -> F64:
     return odds - np.clip(usual - USUAL, 0.0, USUAL_MOST) - rule.caution
 
 

@@ -41,10 +41,10 @@ from models.samples import landmark_noise
 from models.samples.dataset import EMOTIONS
 from models.samples.landmark_files import Arrays, unpack
 
-Kind: TypeAlias = Literal[
+SequenceKind: TypeAlias = Literal[
     "resting", "talking", "turning", "talking and turning", "expression", "expression while talking"
 ]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+KINDS: Final[tuple[SequenceKind, ...]] = get_args(SequenceKind)
 
 QUIET, SPEECH, BLINK = "", "speech", "blink"
 """The tags of neutral faces."""
@@ -95,7 +95,7 @@ class Person(NamedTuple):
 class Sequences(NamedTuple):
     """N sequences of one kind, T frames each; K points."""
 
-    kind: Kind
+    kind: SequenceKind
     at_s: F64  # [T]
     points: F32  # [N, T, K, 3]
     baseline: F32  # [N, K, 3]: the mean of the person's other quiet faces
@@ -108,14 +108,14 @@ class Sequences(NamedTuple):
         return len(self.subject)
 
 
-class Limits(NamedTuple):
+class TurnLimits(NamedTuple):
     """How far a head turns."""
 
     yaw_deg: float
     pitch_deg: float
 
 
-class Source(NamedTuple):
+class SequenceSource(NamedTuple):
     """All that sequences are made of. K points."""
 
     people: tuple[Person, ...]
@@ -123,7 +123,7 @@ class Source(NamedTuple):
     noise: F32  # [3K, 3K]: white noise times this is smooth in space, RMS 1 a coordinate
 
 
-def read_source(arrays: Arrays, landmark_set: LandmarkSet) -> Source:
+def read_source(arrays: Arrays, landmark_set: LandmarkSet) -> SequenceSource:
     """What sequences are made of, from the arrays of a file of warped photos.
 
     People without two quiet faces, a speaking one and one with shut eyes are left out. Raises KeyError for a
@@ -159,7 +159,7 @@ def read_source(arrays: Arrays, landmark_set: LandmarkSet) -> Source:
         raise ValueError("nobody has two quiet neutral faces, a speaking one and one with shut eyes")
     rest = neutral & (tag == QUIET)
     turns = mesh_of_turns(points[rest], yaw_pitch_deg[rest], landmark_set)
-    return Source(tuple(people), turns, _noise_of(landmark_set))
+    return SequenceSource(tuple(people), turns, _noise_of(landmark_set))
 
 
 def mesh_of_turns(points: F32, yaw_pitch_deg: F32, landmark_set: LandmarkSet) -> F32:
@@ -177,9 +177,9 @@ def mesh_of_turns(points: F32, yaw_pitch_deg: F32, landmark_set: LandmarkSet) ->
 
 
 def make(
-    source: Source,
-    kind: Kind,
-    limits: Limits,
+    source: SequenceSource,
+    kind: SequenceKind,
+    limits: TurnLimits,
     *,
     frames_per_s: float = FRAMES_PER_S,
     change: tuple[float, float] = CHANGE,
@@ -261,7 +261,7 @@ def _blinks(at_s: F64, rng: np.random.Generator) -> F64:
     return shut
 
 
-def _poses(at_s: F64, photo_deg: F32, limits: Limits | None, rng: np.random.Generator) -> F64:
+def _poses(at_s: F64, photo_deg: F32, limits: TurnLimits | None, rng: np.random.Generator) -> F64:
     """Yaw and pitch at each time [T, 2], from that of the photo on; without limits the head only sways."""
     knots_s = np.cumsum(
         np.concatenate([[0.0], rng.uniform(*TURN_EVERY_S, int(at_s[-1] / TURN_EVERY_S[0]) + 2)])
@@ -301,7 +301,7 @@ def _turn_terms(yaw_pitch_deg: F32 | F64) -> F64:
     return np.stack([yaw, pitch, yaw**2, pitch**2, yaw * pitch], axis=1)
 
 
-def _within(person: Person, limits: Limits) -> bool:
+def _within(person: Person, limits: TurnLimits) -> bool:
     yaw, pitch = np.abs(person.yaw_pitch_deg).tolist()
     return bool(yaw <= limits.yaw_deg and pitch <= limits.pitch_deg)
 

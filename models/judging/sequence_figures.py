@@ -19,7 +19,14 @@ from models.arrays import F32, F64, I32
 from models.emotion import evidence
 from models.emotion.probabilities import with_bias
 from models.judging import expression_sequences
-from models.judging.expression_sequences import CHANGE, KINDS, REST_S, Kind, Limits, Source
+from models.judging.expression_sequences import (
+    CHANGE,
+    KINDS,
+    REST_S,
+    SequenceKind,
+    TurnLimits,
+    SequenceSource,
+)
 from models.samples.dataset import EMOTIONS
 
 Way: TypeAlias = Literal["frames", "exponential", "exponential, as careful", "evidence"]
@@ -32,23 +39,23 @@ EXPONENTIAL_S: Final = 1.0
 _BIASES: Final = np.arange(0.0, 12.01, 0.25)
 _PEOPLE_AT_ONCE: Final = 8  # bounds memory
 
-Answer: TypeAlias = Callable[[F32, F32], F32]
+Answering: TypeAlias = Callable[[F32, F32], F32]
 """Probabilities [B, C] of faces [B, K, 3] against their own neutral faces [B, K, 3]."""
 Progress: TypeAlias = Callable[[str, int, int], None]
 
 
-class Options(NamedTuple):
+class SequenceOptions(NamedTuple):
     """How sequences are made and followed."""
 
-    rule: evidence.Rule
-    limits: Limits
+    rule: evidence.EvidenceRule
+    limits: TurnLimits
     min_confidence: float  # less sure answers abstain
     frames_per_s: float = expression_sequences.FRAMES_PER_S
     change: tuple[float, float] = CHANGE  # RMS of a coordinate from frame to frame
     seed: int = 0
 
 
-class Neutral(msgspec.Struct, frozen=True):
+class NeutralFigures(msgspec.Struct, frozen=True):
     """People who show no emotion for ten seconds, one way of making a state."""
 
     sequences: int
@@ -58,7 +65,7 @@ class Neutral(msgspec.Struct, frozen=True):
     """Into which emotion first: how many sequences."""
 
 
-class Shown(msgspec.Struct, frozen=True):
+class ExpressionFigures(msgspec.Struct, frozen=True):
     """Sequences with one expression, one way of making a state. Delays are from the apex's begin; those
     that never get there within the apex count as infinitely late, and null stands for that."""
 
@@ -74,16 +81,16 @@ class Shown(msgspec.Struct, frozen=True):
     """Of those that get there."""
 
 
-class Figures(msgspec.Struct, frozen=True):
+class KindFigures(msgspec.Struct, frozen=True):
     """Of one kind of sequences."""
 
     rms_change: float
     """Mean over the sequences: RMS of a coordinate from one frame to the next, in inter-ocular distances."""
     abstained: float
     """Share of the frames."""
-    neutral: dict[str, Neutral] = {}
+    neutral: dict[str, NeutralFigures] = {}
     """By way; empty for kinds with an expression."""
-    shown: dict[str, dict[str, Shown]] = {}
+    shown: dict[str, dict[str, ExpressionFigures]] = {}
     """By way and emotion; `all` is the mean over the emotions, its delays those of all sequences."""
 
 
@@ -94,7 +101,7 @@ class Judgement(msgspec.Struct, frozen=True):
     frames_per_s: float
     bias_as_careful: float
     """Bias on neutral of `exponential, as careful`."""
-    kinds: dict[str, Figures]
+    kinds: dict[str, KindFigures]
 
 
 @dataclass(frozen=True)
@@ -111,9 +118,9 @@ class _Answered:
 
 
 def judge(
-    answer: Answer,
-    source: Source,
-    options: Options,
+    answer: Answering,
+    source: SequenceSource,
+    options: SequenceOptions,
     progress: Progress = lambda _what, _done, _total: None,
 ) -> Judgement:
     """All kinds of sequences, all ways of making a state of the answers."""
@@ -154,7 +161,13 @@ def exponential(probabilities: F64, at_s: F64, counts: NDArray[np.bool_], consta
     return after
 
 
-def _answered(answer: Answer, source: Source, kind: Kind, options: Options, progress: Progress) -> _Answered:
+def _answered(
+    answer: Answering,
+    source: SequenceSource,
+    kind: SequenceKind,
+    options: SequenceOptions,
+    progress: Progress,
+) -> _Answered:
     parts = list(_parts(answer, source, kind, options, progress))
     first, *_ = parts
     return _Answered(
@@ -169,7 +182,11 @@ def _answered(answer: Answer, source: Source, kind: Kind, options: Options, prog
 
 
 def _parts(
-    answer: Answer, source: Source, kind: Kind, options: Options, progress: Progress
+    answer: Answering,
+    source: SequenceSource,
+    kind: SequenceKind,
+    options: SequenceOptions,
+    progress: Progress,
 ) -> Iterator[_Answered]:
     people = source.people
     for start in range(0, len(people), _PEOPLE_AT_ONCE):
@@ -198,7 +215,7 @@ def _parts(
         progress(kind, min(start + _PEOPLE_AT_ONCE, len(people)), len(people))
 
 
-def _dominant(way: Way, answered: _Answered, options: Options, bias: float) -> NDArray[np.int64]:
+def _dominant(way: Way, answered: _Answered, options: SequenceOptions, bias: float) -> NDArray[np.int64]:
     """The dominant emotion [N, T]."""
     p, counts, at_s = answered.probabilities, answered.counts, answered.at_s
     if way == "frames":
@@ -225,13 +242,13 @@ def _leaves(dominant: NDArray[np.int64]) -> float:
     return float((dominant != 0).any(axis=1).mean()) if len(dominant) else 0.0
 
 
-def _figures(answered: _Answered, options: Options, bias: float) -> Figures:
+def _figures(answered: _Answered, options: SequenceOptions, bias: float) -> KindFigures:
     told = {
         way: _dominant(way, answered, options, bias if way == "exponential, as careful" else 0.0)
         for way in WAYS
     }
     with_expression = answered.emotion.any()
-    return Figures(
+    return KindFigures(
         rms_change=float(answered.rms_change.mean()) if len(answered.rms_change) else 0.0,
         abstained=float((~answered.counts).mean()) if answered.counts.size else 0.0,
         neutral={} if with_expression else {way: _neutral(dominant) for way, dominant in told.items()},
@@ -239,17 +256,17 @@ def _figures(answered: _Answered, options: Options, bias: float) -> Figures:
     )
 
 
-def _neutral(dominant: NDArray[np.int64]) -> Neutral:
+def _neutral(dominant: NDArray[np.int64]) -> NeutralFigures:
     left = dominant != 0
     first = dominant[np.arange(len(dominant)), left.argmax(axis=1)][left.any(axis=1)]
-    return Neutral(
+    return NeutralFigures(
         sequences=len(dominant),
         leaves=_leaves(dominant),
         leaves_for={name: int((first == i).sum()) for i, name in enumerate(EMOTIONS) if (first == i).any()},
     )
 
 
-def _shown(dominant: NDArray[np.int64], answered: _Answered) -> dict[str, Shown]:
+def _shown(dominant: NDArray[np.int64], answered: _Answered) -> dict[str, ExpressionFigures]:
     at_s, (begins_s, ends_s) = answered.at_s[None], answered.apex_s.T[..., None]
     right = (dominant == answered.emotion[:, None]) & (at_s >= REST_S) & (at_s <= ends_s)
     first_s = np.where(right.any(axis=1), answered.at_s[right.argmax(axis=1)], np.inf)
@@ -271,9 +288,9 @@ def _shown(dominant: NDArray[np.int64], answered: _Answered) -> dict[str, Shown]
     return {"all": msgspec.structs.replace(everyone, **means)} | by_emotion
 
 
-def _mean(delay_s: F64, held: F64, mistaken: NDArray[np.bool_]) -> Shown:
+def _mean(delay_s: F64, held: F64, mistaken: NDArray[np.bool_]) -> ExpressionFigures:
     got = delay_s[np.isfinite(delay_s)]
-    return Shown(
+    return ExpressionFigures(
         sequences=len(delay_s),
         in_time=float((delay_s <= IN_TIME_S + 1e-9).mean()),
         held=float(held.mean()),

@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from models.emotion import evidence
-from models.emotion.evidence import LIMIT, USUAL, USUAL_MOST, Rule, State
+from models.emotion.evidence import LIMIT, USUAL, USUAL_MOST, EvidenceRule, Evidence
 
-RULE = Rule(smoothing_s=0.4, usual_s=4.0, turn_discount=4.0, caution=0.0)
+RULE = EvidenceRule(smoothing_s=0.4, usual_s=4.0, turn_discount=4.0, caution=0.0)
 NEUTRAL, HAPPINESS, FEAR = 0, 1, 6
 
 
@@ -28,7 +28,7 @@ def follow(
     answers: list[NDArray[np.float64]],
     *,
     fps: float = 10.0,
-    rule: Rule = RULE,
+    rule: EvidenceRule = RULE,
     yaw_deg: list[float] | None = None,
     counts: list[bool] | None = None,
 ) -> NDArray[np.float64]:
@@ -83,7 +83,7 @@ def test_the_frame_rate_does_not_matter() -> None:
 
 def test_frames_of_the_same_time_are_worth_nothing_new() -> None:
     state = evidence.update(
-        State.nothing(1), RULE, answer(NEUTRAL)[None], np.zeros((1, 2)), np.zeros(1), np.ones(1, np.bool_)
+        Evidence.nothing(1), RULE, answer(NEUTRAL)[None], np.zeros((1, 2)), np.zeros(1), np.ones(1, np.bool_)
     )
     again = evidence.update(
         state, RULE, answer(FEAR)[None], np.zeros((1, 2)), np.zeros(1), np.ones(1, np.bool_)
@@ -95,7 +95,7 @@ def test_frames_of_the_same_time_are_worth_nothing_new() -> None:
 def test_after_a_gap_one_frame_is_as_little_as_at_first() -> None:
     one = np.ones(1, np.bool_)
     pose = np.zeros((1, 2))
-    first = evidence.update(State.nothing(1), RULE, answer(FEAR)[None], pose, np.zeros(1), one)
+    first = evidence.update(Evidence.nothing(1), RULE, answer(FEAR)[None], pose, np.zeros(1), one)
     state = first
     for i in range(20):
         state = evidence.update(state, RULE, answer(HAPPINESS)[None], pose, np.full(1, i / 10), one)

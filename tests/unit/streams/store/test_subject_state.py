@@ -28,7 +28,9 @@ from workers.subject_table import subject_table
 
 Make = Callable[..., EmotionEvent]
 T0_US = 1_764_000_000_000_000
-RULE = evidence.Rule(Settings().smoothing_s, Settings().usual_s, Settings().turn_discount, Settings().caution)
+RULE = evidence.EvidenceRule(
+    Settings().smoothing_s, Settings().usual_s, Settings().turn_discount, Settings().caution
+)
 _numbers = count()
 
 
@@ -187,7 +189,7 @@ async def test_what_is_set_reaches_the_script(redis_url: str, at: Make) -> None:
         )
         (subject,) = [subject for subject in await store.subjects() if subject.subject_id == who]
     expected = evidence.follow(
-        evidence.Rule(**chosen),
+        evidence.EvidenceRule(**chosen),
         np.array([[[p.get(emotion, 0.0) for emotion in EMOTIONS] for p in answers]]),
         np.array([poses]),
         np.array([0, 0.2, 0.4]),
