@@ -78,6 +78,7 @@ NOISE_LASTS_S: Final = 0.5
 _CHUNK: Final = 2048  # faces aligned at once
 _NOISE_WHITE: Final = 0.0  # beyond the white part that `landmark_noise` gives smooth noise
 _TURN_UNIT_DEG: Final = 20.0
+_TURN_RIDGE: Final = 2.0  # as much as eight faces turned by half a unit
 
 
 class Person(NamedTuple):
@@ -165,15 +166,16 @@ def read_source(arrays: Arrays, landmark_set: LandmarkSet) -> SequenceSource:
 def mesh_of_turns(points: F32, yaw_pitch_deg: F32, landmark_set: LandmarkSet) -> F32:
     """What turns of the head do to aligned faces [N, K, 3]: [5, K, 3], the factors of `_turn_terms`.
 
-    Least squares over the faces and their mirror twins, whose yaw is the opposite; the constant is dropped.
-    Alignment takes out the turn itself. What is left is what the mesh network sees differently from the side.
+    Ridge regression over the faces and their mirror twins, whose yaw is the opposite; the constant is
+    dropped. Where few photos are turned, little is claimed (`_TURN_RIDGE`). Alignment takes out the turn
+    itself; what is left is what the mesh network sees differently from the side.
     """
     twins = points[:, landmark_set.mirror] * np.array([-1, 1, 1], np.float32)
     terms = np.concatenate([_turn_terms(yaw_pitch_deg), _turn_terms(yaw_pitch_deg * [-1, 1])])
-    terms = np.concatenate([np.ones((len(terms), 1)), terms], axis=1)
-    both = np.concatenate([points, twins]).reshape(len(terms), -1)
-    factors = np.linalg.lstsq(terms, both.astype(np.float64), rcond=None)[0]
-    return np.asarray(factors[1:].reshape(-1, *points.shape[1:]), np.float32)
+    both = np.concatenate([points, twins]).reshape(len(terms), -1).astype(np.float64)
+    terms, both = terms - terms.mean(axis=0), both - both.mean(axis=0)
+    factors = np.linalg.solve(terms.T @ terms + _TURN_RIDGE * np.eye(terms.shape[1]), terms.T @ both)
+    return np.asarray(factors.reshape(-1, *points.shape[1:]), np.float32)
 
 
 def make(

@@ -24,8 +24,8 @@ from models.judging.expression_sequences import (
     KINDS,
     REST_S,
     SequenceKind,
-    TurnLimits,
     SequenceSource,
+    TurnLimits,
 )
 from models.samples.dataset import EMOTIONS
 

@@ -13,7 +13,7 @@ from models.emotion.evidence import EvidenceRule
 from models.judging import sequence_figures
 from models.judging.evaluation_report import bias_of
 from models.judging.expression_sequences import TurnLimits, read_source
-from models.judging.sequence_figures import KindFigures, Judgement, ExpressionFigures
+from models.judging.sequence_figures import ExpressionFigures, Judgement, KindFigures
 from models.samples.dataset import EMOTIONS, naming
 from models.samples.landmark_files import read
 from streams.errors import InputRefused

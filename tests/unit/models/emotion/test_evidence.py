@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.emotion import evidence
-from models.emotion.evidence import LIMIT, USUAL, USUAL_MOST, EvidenceRule, Evidence
+from models.emotion.evidence import LIMIT, USUAL, USUAL_MOST, Evidence, EvidenceRule
 
 RULE = EvidenceRule(smoothing_s=0.4, usual_s=4.0, turn_discount=4.0, caution=0.0)
 NEUTRAL, HAPPINESS, FEAR = 0, 1, 6
