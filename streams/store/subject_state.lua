@@ -8,8 +8,8 @@
 -- The fence makes a replay harmless: an event of a frame that is not newer than the last one changes nothing.
 --
 -- The smoothed probabilities are those of models/emotion/evidence.py, which says why; a test holds the two
--- together. The field "evidence" has what is carried from one event to the next: the gathered log-odds of each
--- emotion but neutral, the usual ones, and where the head usually looks (yaw and pitch).
+-- together. The field "evidence" has what is carried from one event to the next, as little-endian doubles: the
+-- gathered log-odds of each emotion but neutral, the usual ones, and where the head usually looks (yaw, pitch).
 local LIMIT, LEAST_PROBABILITY, STEP_S = 4, 1e-6, 0.25
 local USUAL, USUAL_MOST, LOOKS_S, TURN_UNIT_DEG = -2.5, 1.5, 10, 20
 
@@ -46,15 +46,13 @@ else
   local n = #p - 1  -- emotions but neutral
 
   -- evidence: gathered 1 … n, usual n+1 … 2n, yaw 2n+1, pitch 2n+2
-  local e, since_s = {}, STEP_S
-  if last[2] and last[3] then
-    e = numbers(last[3])
+  local layout, e, since_s = '<' .. string.rep('d', 2 * n + 2), {}, STEP_S
+  if last[2] and last[3] and #last[3] == 8 * (2 * n + 2) then
+    e = { struct.unpack(layout, last[3]) }
     since_s = math.max(0, captured_at_us - tonumber(last[2])) / 1e6
-  end
-  if #e ~= 2 * n + 2 then
+  else
     for i = 1, 2 * n do e[i] = USUAL end
     e[2 * n + 1], e[2 * n + 2] = yaw, pitch
-    since_s = STEP_S
   end
   local step_s = math.min(since_s, STEP_S)
   local forget, step = share(since_s - step_s, smoothing_s), share(step_s, smoothing_s)
@@ -86,8 +84,8 @@ else
   end
   for i = 1, n + 1 do z[i] = math.exp(z[i] - greatest); sum = sum + z[i] end
   for i = 1, n + 1 do z[i] = string.format('%.6f', z[i] / sum) end
-  for i = 1, #e do e[i] = string.format('%.17g', e[i]) end
-  redis.call('HSET', state, 'smoothed', table.concat(z, ','), 'smoothed_at_us', ARGV[2], 'evidence', table.concat(e, ','))
+  local carried = struct.pack(layout, unpack(e, 1, 2 * n + 2))
+  redis.call('HSET', state, 'smoothed', table.concat(z, ','), 'smoothed_at_us', ARGV[2], 'evidence', carried)
   if last[4] ~= names[best] then
     redis.call('HSET', state, 'dominant', names[best], 'since_us', ARGV[2])
   end
