@@ -221,7 +221,8 @@ def _dominant(way: Way, answered: _Answered, options: SequenceOptions, bias: flo
     if way == "frames":
         return _greatest(np.where(counts[..., None], p, np.eye(p.shape[2])[0]))
     if way == "evidence":
-        return _greatest(evidence.follow(options.rule, p, answered.yaw_pitch_deg, at_s, counts))
+        own = np.ones_like(counts)
+        return _greatest(evidence.follow(options.rule, p, answered.yaw_pitch_deg, at_s, own, counts))
     if bias:
         favour = np.zeros(p.shape[2], np.float32)
         favour[0] = bias

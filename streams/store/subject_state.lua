@@ -3,15 +3,16 @@
 -- KEYS[1]  hash: the subject's state            KEYS[2]  sorted set: its window, "seq:emotion" by time in ms
 -- ARGV     1 frame_seq, 2 captured_at_us, 3 camera_id, 4 emotion ("" = abstained), 5 probabilities "p1,p2,…",
 --          6 emotions "name1,name2,…" (neutral first), 7 yaw_deg, 8 pitch_deg, 9 window_ms, 10 ttl_s,
---          11 event (JSON, kept as the last explanation), 12 smoothing_s, 13 usual_s, 14 turn_discount, 15 caution
+--          11 event (JSON, kept as the last explanation), 12 baseline ("subject" or "population"),
+--          13 smoothing_s, 14 usual_s, 15 turn_discount, 16 sustained_odds
 --
 -- The fence makes a replay harmless: an event of a frame that is not newer than the last one changes nothing.
 --
 -- The smoothed probabilities are those of models/emotion/evidence.py, which says why; a test holds the two
 -- together. The field "evidence" has what is carried from one event to the next, as little-endian doubles: the
 -- gathered log-odds of each emotion but neutral, the usual ones, and where the head usually looks (yaw, pitch).
-local LIMIT, LEAST_PROBABILITY, STEP_S = 4, 1e-6, 0.25
-local USUAL, USUAL_MOST, LOOKS_S, TURN_UNIT_DEG = -2.5, 1.5, 10, 20
+local LIMIT, LEAST_PROBABILITY, STEP_S = 8, 1e-6, 0.25
+local USUAL, USUAL_MOST, LOOKS_S, TURN_UNIT_DEG = -4, 3, 10, 20
 
 local state, window = KEYS[1], KEYS[2]
 local frame_seq, captured_at_us = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -39,8 +40,8 @@ redis.call('HINCRBY', state, 'events', 1)
 if emotion == '' then
   redis.call('HINCRBY', state, 'abstained', 1)
 else
-  local smoothing_s, usual_s = tonumber(ARGV[12]), tonumber(ARGV[13])
-  local turn_discount, caution = tonumber(ARGV[14]), tonumber(ARGV[15])
+  local smoothing_s, usual_s, turn_discount = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+  local sustained = ARGV[12] == 'subject' and tonumber(ARGV[16]) or 0
   local names, p, yaw, pitch = {}, numbers(ARGV[5]), tonumber(ARGV[7]), tonumber(ARGV[8])
   for name in string.gmatch(ARGV[6], '[^,]+') do names[#names + 1] = name end
   local n = #p - 1  -- emotions but neutral
@@ -62,13 +63,13 @@ else
   e[2 * n + 2] = e[2 * n + 2] + looks * (pitch - e[2 * n + 2])
   local turned = ((yaw - e[2 * n + 1]) / TURN_UNIT_DEG) ^ 2 + ((pitch - e[2 * n + 2]) / TURN_UNIT_DEG) ^ 2
   local function left(i)
-    return e[i] - math.min(math.max(e[n + i] - USUAL, 0), USUAL_MOST) - caution
+    return e[i] - math.min(math.max(e[n + i] - USUAL, 0), USUAL_MOST)
   end
   for i = 1, n + 1 do p[i] = math.log(math.max(p[i], LEAST_PROBABILITY)) end
   local neutral = math.max(p[1], math.max(unpack(p)) - LIMIT)
   local odds, rests = {}, true
   for i = 1, n do
-    odds[i] = math.max(p[i + 1] - neutral, -LIMIT) - turn_discount * turned
+    odds[i] = math.max(p[i + 1] - neutral, -LIMIT) + sustained - turn_discount * turned
     e[i] = e[i] + forget * (USUAL - e[i])
     e[i] = e[i] + step * (odds[i] - e[i])
     rests = rests and left(i) <= 0

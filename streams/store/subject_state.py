@@ -106,10 +106,11 @@ class SubjectStore:
             settings.window_s * 1000,
             settings.subject_ttl_s,
             _encoder.encode((event.emotion, event.confidence, event.explanation)),
+            event.explanation.baseline,
             settings.smoothing_s,
             settings.usual_s,
             settings.turn_discount,
-            settings.caution,
+            settings.sustained_odds,
         )
 
     async def subjects(self, camera_id: str | None = None) -> list[Subject]:

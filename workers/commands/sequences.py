@@ -53,7 +53,9 @@ def run(
     threshold = settings.min_confidence
     point = classifier.operating_points[operating_point]
     options = sequence_figures.SequenceOptions(
-        rule=EvidenceRule(settings.smoothing_s, settings.usual_s, settings.turn_discount, settings.caution),
+        rule=EvidenceRule(
+            settings.smoothing_s, settings.usual_s, settings.turn_discount, settings.sustained_odds
+        ),
         limits=TurnLimits(settings.max_yaw_deg, settings.max_pitch_deg),
         min_confidence=point.min_confidence if threshold is None else threshold,
         seed=seed,

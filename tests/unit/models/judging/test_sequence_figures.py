@@ -16,7 +16,7 @@ from models.judging.sequence_figures import WAYS, SequenceOptions, exponential, 
 
 ONE = LandmarkSet("one", np.array([1, 152]))
 OPTIONS = SequenceOptions(
-    EvidenceRule(0.4, 4.0, 4.0, 0.0), TurnLimits(21.0, 24.0), min_confidence=0.0, change=(0.0, 0.0)
+    EvidenceRule(0.3, 4.0, 12.0, 0.0), TurnLimits(21.0, 24.0), min_confidence=0.0, change=(0.0, 0.0)
 )
 HAPPINESS, SURPRISE = 1, 2
 APART = 0.1
@@ -116,21 +116,18 @@ def test_unsure_answers_abstain_and_leave_the_state_alone() -> None:
 
 
 def test_as_careful_takes_as_much_bias_as_it_needs() -> None:
-    def restless(points: F32, _baseline: F32) -> F32:
-        """Happy by turns, whoever it is and whatever is shown."""
-        z = np.zeros((len(points), 8), np.float32)
-        z[:, 1:] = -4
-        z[::2, HAPPINESS] = 3.9
-        z[1::2, HAPPINESS] = -3.9
-        e = np.exp(z)
-        return np.asarray(e / e.sum(axis=1, keepdims=True), np.float32)
+    def cheerful(points: F32, _baseline: F32) -> F32:
+        """A little happier than not, whoever it is and whatever is shown."""
+        p = np.full((len(points), 8), 0.01, np.float32)
+        p[:, 0], p[:, HAPPINESS] = 0.44, 0.5
+        return p
 
-    judgement = judge(restless, source(), OPTIONS._replace(rule=OPTIONS.rule._replace(caution=0.5)))
+    judgement = judge(cheerful, source(), OPTIONS)
     talking = judgement.kinds["talking"].neutral
 
-    assert judgement.bias_as_careful > 0
+    assert judgement.bias_as_careful == 0.25
     assert talking["exponential"].leaves == 1
-    assert talking["exponential, as careful"].leaves <= talking["evidence"].leaves == 0
+    assert talking["exponential, as careful"].leaves == talking["evidence"].leaves == 0
 
 
 def test_exponential_smoothing_begins_with_the_first_answer_and_spans_gaps() -> None:

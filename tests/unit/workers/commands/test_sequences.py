@@ -46,7 +46,7 @@ def test_every_kind_and_way_is_told(judgement: Judgement) -> None:
 
 
 def test_the_states_settings_are_used(file: Path, judgement: Judgement) -> None:
-    never = run(file, caution=99.0).kinds["expression"].shown
+    never = run(file, sustained_odds=-99.0).kinds["expression"].shown
     unsure = run(file, min_confidence=1.0).kinds["expression"]
 
     assert never["evidence"]["all"].in_time == 0
