@@ -27,11 +27,11 @@ def run(
     file: Path,
     *,
     model: Path | None,
-    operating_point: str,
     seed: int,
     console: Console,
 ) -> Judgement:
-    """Follows made-up sequences of the people in a file of warped photos, with the settings of the state.
+    """Follows made-up sequences of the people in a file of warped photos, with the settings of classify and
+    state.
 
     Raises:
         ModelUnusable: if the model cannot be loaded.
@@ -44,14 +44,14 @@ def run(
     if file.stem in classifier.trained_on:
         raise InputRefused(f"{file}: the model was trained on these people", reason="bad-data")
     with labelled_data.input_errors(), naming(file):
-        bias = bias_of(classifier, operating_point)
+        bias = bias_of(classifier, settings.operating_point)
         source = read_source(read(file), classifier.landmark_set)
 
     def answer(points: F32, baseline: F32) -> F32:
         return classifier.classify(points, np.ascontiguousarray(baseline), bias).probabilities
 
     threshold = settings.min_confidence
-    point = classifier.operating_points[operating_point]
+    point = classifier.operating_points[settings.operating_point]
     options = sequence_figures.SequenceOptions(
         rule=EvidenceRule(
             settings.smoothing_s, settings.usual_s, settings.turn_discount, settings.sustained_odds

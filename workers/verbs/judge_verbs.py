@@ -49,8 +49,8 @@ def evaluate(
         bool,
         typer.Option(
             "--sequences",
-            help="Judge the state instead: what it makes of answers over time, on sequences made of one file "
-            "of warped photos, against own neutral faces.",
+            help="Judge the state instead, as the settings have it: what it makes of answers over time, on "
+            "sequences made of one file of warped photos, against own neutral faces.",
         ),
     ] = False,
     seed: Annotated[int, typer.Option(help="Of noise, of random orders, of the choice of faces.")] = 0,
@@ -75,7 +75,6 @@ def evaluate(
             start(),
             files[0],
             model=model,
-            operating_point=operating_point,
             seed=seed,
             console=Console(stderr=True),
         )

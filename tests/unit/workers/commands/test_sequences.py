@@ -28,9 +28,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(file: Path, **settings: float) -> Judgement:
-    return sequences.run(
-        Settings(**settings), file, model=None, operating_point="accurate", seed=0, console=QUIET
-    )
+    return sequences.run(Settings(**settings), file, model=None, seed=0, console=QUIET)
 
 
 @pytest.fixture(scope="module")
