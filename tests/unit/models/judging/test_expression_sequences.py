@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_up import warped
+from made_up_people import warped
 
 from models.faces.canonical import CANONICAL, MIRROR
 from models.faces.landmark_set import LandmarkSet

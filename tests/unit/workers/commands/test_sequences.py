@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import warped
+from made_up_people import warped
 from rich.console import Console
 from typer.testing import CliRunner
 
