@@ -131,7 +131,29 @@ class Settings(BaseSettings):
 
     # Subjects
     window_s: float = Field(60.0, gt=0, description="length of each subject's rolling window")
-    smoothing_s: float = Field(1.0, gt=0, description="time constant of the smoothed probabilities")
+    # Chosen by `mien evaluate --sequences`: docs/evaluation.md.
+    smoothing_s: float = Field(
+        0.3,
+        gt=0,
+        description="time constant of the smoothed probabilities: over it the log-odds of each emotion "
+        "against neutral are averaged",
+    )
+    usual_s: float = Field(
+        4.0,
+        gt=0,
+        description="time constant of what is usual for a subject while neutral; expressions must stand "
+        "out from it",
+    )
+    turn_discount: float = Field(
+        12.0,
+        ge=0,
+        description="log-odds taken off all emotions in a face 20° away from where it usually looks",
+    )
+    sustained_odds: float = Field(
+        0.5,
+        description="log-odds added to every emotion in faces compared with their own neutral face, whose "
+        "operating point is careful with single frames; less: fewer false alarms, later answers",
+    )
     subject_ttl_s: int = Field(600, ge=1, description="Redis forgets a subject so long after its last event")
 
     # Running

@@ -1,7 +1,7 @@
 """The rolling state of each subject in Redis: written by the state worker, read by `mien subjects`.
 
 Keys (one hash slot a subject; each expires ``subject_ttl_s`` after the last event):
-    mien:{subject}:state   hash: last frame, smoothed probabilities, dominant emotion, last event …
+    mien:{subject}:state   hash: last frame, evidence, smoothed probabilities, dominant emotion, last event …
     mien:{subject}:window  sorted set: the emotions of the last ``window_s`` seconds, by time
 (``mien:{subject}:neutral`` is the classify stage's: ``streams.store.neutral_face_store``)
 
@@ -49,10 +49,11 @@ class Subject(msgspec.Struct, frozen=True):
     events: int
     abstained: int
     dominant: str | None
-    """The emotion with the highest smoothed probability; null until one event did not abstain."""
+    """The emotion with the highest smoothed probability; null until one event did not abstain. An emotion
+    is dominant when the evidence of about half a second speaks for it (``subject_state.lua``)."""
     since_us: int | None
     probabilities: dict[str, float]
-    """Smoothed over time; empty until one event did not abstain."""
+    """Smoothed: of the evidence gathered over time; empty until one event did not abstain."""
     window: dict[str, int]
     """How many events of the last ``window_s`` seconds named each emotion."""
     last_emotion: str | None
@@ -100,10 +101,16 @@ class SubjectStore:
             event.emotion or "",
             ",".join([f"{p:.6f}" for p in msgspec.structs.astuple(event.probabilities)]),
             _NAMES,
+            event.pose.yaw,
+            event.pose.pitch,
             settings.window_s * 1000,
-            settings.smoothing_s * 1000,
             settings.subject_ttl_s,
             _encoder.encode((event.emotion, event.confidence, event.explanation)),
+            event.explanation.baseline,
+            settings.smoothing_s,
+            settings.usual_s,
+            settings.turn_discount,
+            settings.sustained_odds,
         )
 
     async def subjects(self, camera_id: str | None = None) -> list[Subject]:

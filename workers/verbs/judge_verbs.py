@@ -44,6 +44,14 @@ def evaluate(
     attribution_faces: Annotated[
         int, typer.Option(min=0, help="So many faces' attributions are held against random order, at most.")
     ] = 500,
+    sequences: Annotated[
+        bool,
+        typer.Option(
+            "--sequences",
+            help="Judge the state instead, as the settings have it: what it makes of answers over time, on "
+            "sequences made of one file of warped photos, against own neutral faces.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of noise, of random orders, of the choice of faces.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for evaluation.json and pictures: confusion, maps, curves.")
@@ -57,7 +65,23 @@ def evaluate(
     from models.judging.evaluation_report import EvaluationOptions
     from workers.commands import evaluate as evaluate_
     from workers.commands import evaluation_tables
+    from workers.commands import sequences as sequences_
 
+    if sequences:
+        if len(files) != 1 or out:
+            raise typer.BadParameter("takes one file, and no --out", param_hint="--sequences")
+        judgement = sequences_.run(
+            start(),
+            files[0],
+            model=model,
+            seed=seed,
+            console=Console(stderr=True),
+        )
+        if as_json:
+            print_json(judgement)
+        else:
+            sequences_.show(judgement, Console())
+        return
     options = EvaluationOptions(
         neutral=neutral,
         operating_point=operating_point,

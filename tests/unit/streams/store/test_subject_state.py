@@ -1,6 +1,5 @@
 """The rolling state of subjects in a real Redis, against a plain Python reference."""
 
-import math
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -8,28 +7,34 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
+from models.emotion import evidence
 from streams.errors import AccessDenied, RedisUnavailable, SettingsInvalid
 from streams.local import embedded_servers
 from streams.local.child_process import free_ports
 from streams.messages.emotion_event import EMOTIONS, EmotionEvent, time_of
+from streams.messages.landmarks_message import Pose
 from streams.settings import Settings
 from streams.store import subject_state
 from streams.store.subject_state import Subject, SubjectStore, state_key, window_key
 
 Make = Callable[..., EmotionEvent]
 T0_US = 1_764_000_000_000_000
+RULE = evidence.EvidenceRule(
+    Settings().smoothing_s, Settings().usual_s, Settings().turn_discount, Settings().sustained_odds
+)
 _numbers = count()
 
 
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[SubjectStore]:
-    """On an empty Redis; window 60 s, smoothing 1 s."""
+    """On an empty Redis, with the default settings."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
     async with subject_state.connect(Settings(redis_url=redis_url)) as store:
@@ -53,6 +58,11 @@ def at(make_event: Make) -> Callable[..., EmotionEvent]:
     return at
 
 
+def against(own: bool, event: EmotionEvent) -> EmotionEvent:
+    """The event, with the subject's own neutral face or the population's as its baseline."""
+    return replace(event, explanation=replace(event.explanation, baseline="subject" if own else "population"))
+
+
 async def only(store: SubjectStore) -> Subject:
     (subject,) = await store.subjects()
     return subject
@@ -67,8 +77,9 @@ async def test_the_first_event_is_the_state(store: SubjectStore, at: Make) -> No
     assert subject.frame_seq == 7
     assert subject.first_seen_us == subject.last_seen_us == subject.since_us == T0_US
     assert (subject.events, subject.abstained) == (1, 0)
-    assert subject.dominant == subject.last_emotion == "happiness"
-    assert subject.probabilities == dict.fromkeys(EMOTIONS, 0.0) | {"happiness": 0.9, "neutral": 0.1}
+    assert (subject.dominant, subject.last_emotion) == ("neutral", "happiness")  # one frame is no evidence
+    assert max(subject.probabilities, key=subject.probabilities.__getitem__) == "neutral"
+    assert sum(subject.probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert subject.window == {"happiness": 1}
     assert subject.last_confidence == 0.9
     assert subject.last_explanation == at(7).explanation
@@ -127,81 +138,101 @@ async def test_subjects_do_not_fence_each_other(store: SubjectStore, at: Make) -
     assert {subject.frame_seq for subject in await store.subjects()} == {3, 9}
 
 
-def smoothed(steps: list[tuple[float, list[float]]], tau_s: float = 1.0) -> list[float]:
-    """Exponential smoothing over (time in s, probabilities), for uneven steps."""
-    (before_s, state), *rest = steps
-    for at_s, p in rest:
-        weight = 1 - math.exp(-(at_s - before_s) / tau_s)
-        state = [old + weight * (new - old) for old, new in zip(state, p, strict=True)]
-        before_s = at_s
-    return state
-
-
 shares = st.lists(st.floats(0, 1).map(lambda x: round(x, 6)), min_size=8, max_size=8)
-gaps_s = st.sampled_from([0.0, 0.001, 0.033, 0.1, 1.0, 7.5, 300.0])
+gaps_s = st.sampled_from([0.0, 0.001, 0.033, 0.1, 0.25, 1.0, 7.5, 300.0])
+poses = st.tuples(st.floats(-40, 40), st.floats(-40, 40))
+frames = st.tuples(gaps_s, shares, poses, st.booleans(), st.booleans())
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(gaps_s, shares), min_size=1, max_size=8))
-async def test_smoothing_follows_time_not_the_number_of_events(
-    store: SubjectStore, at: Make, steps: list[tuple[float, list[float]]]
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(frames, min_size=1, max_size=12))
+async def test_the_script_gathers_evidence_as_the_reference_does(
+    store: SubjectStore, at: Make, steps: list[tuple[float, list[float], tuple[float, float], bool, bool]]
 ) -> None:
     who = f"lobby-1:{next(_numbers)}"
-    times_s = [sum(gap for gap, _ in steps[: i + 1]) for i in range(len(steps))]
+    gap_s, shares, poses, own, counts = zip(*steps, strict=True)
+    times_s = np.cumsum(gap_s).round(6)
     events = [
-        at(i, s=time_s, subject_id=who, p=dict(zip(EMOTIONS, p, strict=True)))
-        for i, (time_s, (_, p)) in enumerate(zip(times_s, steps, strict=True))
+        against(
+            own[i],
+            at(
+                i,
+                s=times_s[i],
+                subject_id=who,
+                p=dict(zip(EMOTIONS, shares[i], strict=True)),
+                pose=Pose(*poses[i], 0.0),
+                **({} if counts[i] else {"emotion": None, "abstained": "blurred"}),
+            ),
+        )
+        for i in range(len(steps))
     ]
     await store.apply(events)
 
     (subject,) = [subject for subject in await store.subjects() if subject.subject_id == who]
-    expected = smoothed([(time_s, p) for time_s, (_, p) in zip(times_s, steps, strict=True)])
-    # The state keeps six digits at each step.
-    assert list(subject.probabilities.values()) == pytest.approx(expected, abs=1e-6 * len(steps))
+    if not any(counts):
+        assert subject.probabilities == {}
+        return
+    expected = evidence.follow(
+        RULE, *(np.array([one]) for one in (shares, poses)), times_s, np.array([own]), np.array([counts])
+    )[0, -1]
+    assert list(subject.probabilities.values()) == pytest.approx(expected, abs=1e-6)
 
 
-async def test_a_step_of_one_time_constant_closes_63_percent_of_the_gap(
-    store: SubjectStore, at: Make
-) -> None:
-    await store.apply([at(1, s=0, p={"neutral": 1.0}), at(2, s=1, p={"happiness": 1.0, "neutral": 0.0})])
-
-    assert (await only(store)).probabilities["happiness"] == pytest.approx(1 - 1 / math.e, abs=1e-6)
-
-
-async def test_two_cameras_of_different_rate_smooth_alike(store: SubjectStore, at: Make) -> None:
-    for who, steps in (("lobby-1:slow", 2), ("lobby-1:fast", 20)):
-        await store.apply([at(0, s=0, subject_id=who, p={"neutral": 1.0})])
+async def test_what_is_set_reaches_the_script(redis_url: str, at: Make) -> None:
+    chosen = {"smoothing_s": 0.7, "usual_s": 2.0, "turn_discount": 1.5, "sustained_odds": 0.3}
+    answers = [{"neutral": 0.6, "fear": 0.4}, {"neutral": 0.2, "fear": 0.8}, {"neutral": 0.1, "fear": 0.9}]
+    poses = [(0.0, 0.0), (15.0, -5.0), (20.0, 5.0)]
+    who = f"lobby-1:{next(_numbers)}"
+    async with subject_state.connect(Settings(redis_url=redis_url, **chosen)) as store:
         await store.apply(
             [
-                at(i, s=2 * i / steps, subject_id=who, p={"fear": 1.0, "neutral": 0.0})
-                for i in range(1, steps + 1)
+                against(i > 0, at(i, s=i / 5, subject_id=who, p=p, pose=Pose(*pose, 0.0)))
+                for i, (p, pose) in enumerate(zip(answers, poses, strict=True))
             ]
         )
-    slow, fast = await store.subjects()
+        (subject,) = [subject for subject in await store.subjects() if subject.subject_id == who]
+    expected = evidence.follow(
+        evidence.EvidenceRule(**chosen),
+        np.array([[[p.get(emotion, 0.0) for emotion in EMOTIONS] for p in answers]]),
+        np.array([poses]),
+        np.array([0, 0.2, 0.4]),
+        np.array([[False, True, True]]),
+        np.ones((1, 3), np.bool_),
+    )[0, -1]
+    assert list(subject.probabilities.values()) == pytest.approx(expected, abs=1e-6)
 
-    assert slow.probabilities == pytest.approx(fast.probabilities, abs=1e-4)
+
+async def test_a_state_of_an_older_version_begins_anew(store: SubjectStore, raw: Any, at: Make) -> None:
+    await store.apply([at(1, s=0), at(2, s=0.1)])
+    raw.hdel(state_key("lobby-1:7k3f"), "evidence")
+    raw.hset(state_key("lobby-1:7k3f"), "smoothed", "0.1,0.9,0,0,0,0,0,0")
+    await store.apply([at(3, s=0.2)])
+    after = await only(store)
+    await store.apply([at(1, subject_id="lobby-1:new")])
+    new = (await store.subjects())[-1]
+
+    assert (after.events, new.events) == (3, 1)
+    assert after.probabilities == new.probabilities
 
 
 async def test_dominant_changes_when_the_smoothed_one_does_and_since_tells_when(
     store: SubjectStore, at: Make
 ) -> None:
-    dominant = []
-    for seq, (s, emotion) in enumerate(
-        [(0, "neutral"), (1, "neutral"), (1.1, "anger"), (1.2, "neutral"), (3, "anger"), (4, "anger")]
-    ):
-        await store.apply([at(seq, s=s, p={"neutral": 0.0, "happiness": 0.0, emotion: 1.0})])
+    told = []
+    names = ["neutral"] * 10 + ["anger"] + ["neutral"] * 9 + ["anger"] * 15 + ["neutral"] * 15
+    for seq, emotion in enumerate(names):
+        await store.apply([at(seq, s=seq / 10, p={"neutral": 0.1, "anger": 0.1, emotion: 0.9})])
         subject = await only(store)
         assert subject.since_us is not None
-        dominant.append((subject.dominant, (subject.since_us - T0_US) / 1e6, subject.last_emotion))
+        assert subject.last_emotion == emotion
+        told.append((subject.dominant, (subject.since_us - T0_US) / 1e6))
 
-    assert dominant == [
-        ("neutral", 0.0, "neutral"),
-        ("neutral", 0.0, "neutral"),
-        ("neutral", 0.0, "anger"),  # one odd frame changes nothing
-        ("neutral", 0.0, "neutral"),
-        ("anger", 3.0, "anger"),
-        ("anger", 3.0, "anger"),
-    ]
+    assert set(told[:20]) == {("neutral", 0.0)}  # one odd frame changes nothing
+    angry_s = told[34][1]
+    assert told[34][0] == "anger"
+    assert 2.2 <= angry_s <= 2.8
+    assert told[-1][0] == "neutral"
+    assert 3.5 <= told[-1][1] <= 3.9
 
 
 async def test_an_abstained_event_is_seen_but_not_believed(store: SubjectStore, at: Make) -> None:
@@ -216,13 +247,6 @@ async def test_an_abstained_event_is_seen_but_not_believed(store: SubjectStore, 
     assert (after.dominant, after.since_us) == (before.dominant, before.since_us)
     assert after.probabilities == before.probabilities
     assert after.window == before.window
-
-
-async def test_after_abstaining_smoothing_spans_the_whole_gap(store: SubjectStore, at: Make) -> None:
-    blind = [at(seq, s=seq / 10, emotion=None, abstained="blurred") for seq in range(1, 10)]
-    await store.apply([at(0, p={"neutral": 1.0}), *blind, at(10, s=1, p={"fear": 1.0, "neutral": 0.0})])
-
-    assert (await only(store)).probabilities["fear"] == pytest.approx(1 - 1 / math.e, abs=1e-6)
 
 
 async def test_a_subject_that_only_abstained_has_no_emotion_yet(store: SubjectStore, at: Make) -> None:

@@ -51,7 +51,7 @@ async def test_events_reach_redis_and_a_replay_is_fenced(
     await worker.handle(batch[1:])
 
     (subject,) = await store.subjects()
-    assert (subject.frame_seq, subject.events, subject.dominant) == (3, 3, "happiness")
+    assert (subject.frame_seq, subject.events, subject.last_emotion) == (3, 3, "happiness")
     assert outcomes("replayed") == (3, 2)
 
 
