@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     window_s: float = Field(60.0, gt=0, description="length of each subject's rolling window")
     # Chosen by `mien evaluate --sequences`: docs/evaluation.md.
     smoothing_s: float = Field(
-        0.3,
+        0.4,
         gt=0,
         description="time constant of the smoothed probabilities: over it the log-odds of each emotion "
         "against neutral are averaged",

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from models.emotion import evidence
 from models.emotion.evidence import LIMIT, USUAL, USUAL_MOST, Evidence, EvidenceRule
 
-RULE = EvidenceRule(smoothing_s=0.3, usual_s=4.0, turn_discount=12.0, sustained_odds=2.0)
+RULE = EvidenceRule(smoothing_s=0.4, usual_s=4.0, turn_discount=12.0, sustained_odds=2.0)
 NEUTRAL, HAPPINESS, FEAR = 0, 1, 6
 
 
@@ -88,7 +88,7 @@ def test_a_mouth_that_opens_and_shuts_is_no_emotion() -> None:
 def test_the_frame_rate_does_not_matter() -> None:
     slow, fast = (follow([answer(FEAR)] * (2 * fps + 1), fps=fps)[-1] for fps in (5, 50))
 
-    assert slow == pytest.approx(fast, abs=0.02)
+    assert slow == pytest.approx(fast, abs=0.03)
 
 
 def test_frames_of_the_same_time_are_worth_nothing_new() -> None:

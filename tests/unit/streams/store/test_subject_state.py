@@ -222,7 +222,7 @@ async def test_dominant_changes_when_the_smoothed_one_does_and_since_tells_when(
     told = []
     names = ["neutral"] * 10 + ["anger"] + ["neutral"] * 9 + ["anger"] * 15 + ["neutral"] * 15
     for seq, emotion in enumerate(names):
-        await store.apply([at(seq, s=seq / 10, p={"neutral": 0.1, "anger": 0.1, emotion: 0.9})])
+        await store.apply([at(seq, s=seq / 10, p={"neutral": 0.02, "anger": 0.01, emotion: 0.95})])
         subject = await only(store)
         assert subject.since_us is not None
         assert subject.last_emotion == emotion
