@@ -19,8 +19,8 @@ from models import wheel_files
 from models.arrays import Picture
 from models.faces import detector
 from models.faces.engine import CROP_PX, DetectedFace, Detection, Roi, Tile, box_xyxy_px
-from models.faces.native_stderr import native_stderr_held_back
 from models.faces.quality import sharpness
+from models.native_stderr import native_stderr_held_back
 from models.wheel_files import FACE_DETECTOR, FACE_MESH, WheelFile
 
 MIN_PRESENCE: Final = 0.5

@@ -11,7 +11,7 @@ from mediapipe.python.solutions import face_detection, face_mesh
 
 from models.arrays import Picture
 from models.faces.engine import Landmarks
-from models.faces.native_stderr import native_stderr_held_back
+from models.native_stderr import native_stderr_held_back
 
 
 class FaceMeshReference:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from models.arrays import F32
-from models.training.mlp import Layers, plain
+from models.training.network_fitting import Layers, plain
 
 _CHUNK: Final = 1024
 

@@ -30,11 +30,11 @@ from models.faces.landmark_set import ALL, LandmarkSet, select
 from models.samples import landmark_noise
 from models.samples.dataset import EMOTIONS, NO_MAJORITY, Samples
 from models.samples.own_neutral import own_neutral_faces
-from models.training import landmark_selection, mlp, network, operating_point_choice, teachers
+from models.training import landmark_selection, network, network_fitting, operating_point_choice, teachers
 from models.training.calibration import vector_scaling
-from models.training.mlp import Layers, Material, Schedule
-from models.training.mlp import Progress as Progress
 from models.training.network import Network
+from models.training.network_fitting import Layers, Material, Schedule
+from models.training.network_fitting import Progress as Progress
 from models.training.shape_modes import (
     ShapeModes,
     Spread,
@@ -293,8 +293,8 @@ def _teachers(config: TrainConfig, space: _Space, rows: _Rows, clock: _Clock) ->
         _shift(config, rows.labels, rows.weights),
     )
     return [
-        mlp.fit(
-            mlp.plain,
+        network_fitting.fit(
+            network_fitting.plain,
             teaching.hidden,
             material,
             Schedule(
@@ -324,8 +324,8 @@ def _student(
     modes = seen_through(space.modes, space.faces, space.landmark_set, chosen, config.expected_noise)
     material = _material(config, space, rows, staff, modes, points)
     noise = landmark_noise.covariance(chosen, config.white_noise, config.smooth_noise)
-    layers = mlp.fit(
-        mlp.twins(modes.sign),
+    layers = network_fitting.fit(
+        network_fitting.twins(modes.sign),
         [config.hidden],
         material._replace(noise=noise_of_features(modes, noise)),
         Schedule(config.steps, config.batch, config.learning_rate, config.weight_decay, config.seed),

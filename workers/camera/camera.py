@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
 from models.arrays import Picture
-from models.faces.jpeg_files import Jpeg
+from models.faces.jpeg_passthrough import Jpeg
 from models.faces.pictures import encode_jpeg, fit_width
 from streams import broker, logs, metrics
 from streams.backoff import backoff_s

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 
 from models.arrays import Picture
-from models.faces.jpeg_files import Jpeg, JpegLimits, ready_jpeg
+from models.faces.jpeg_passthrough import Jpeg, JpegLimits, ready_jpeg
 from models.faces.pictures import PictureRefused, read_picture
 from streams.errors import BadPicture, SourceNotFound
 from workers.camera.opencv_video import grab, positive_fps, refuse_large

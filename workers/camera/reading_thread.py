@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import NamedTuple
 
 from models.arrays import Picture
-from models.faces.jpeg_files import Jpeg, JpegLimits
+from models.faces.jpeg_passthrough import Jpeg, JpegLimits
 from streams import logs, metrics
 from streams.backoff import backoff_s
 from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound

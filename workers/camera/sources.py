@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from models.arrays import Picture
-from models.faces.jpeg_files import Jpeg, JpegLimits
+from models.faces.jpeg_passthrough import Jpeg, JpegLimits
 from streams.errors import SourceNotFound
 from streams.redact_url import redact_url
 from workers.camera.file_sources import PicturesSource, VideoSource, is_picture, natural_order

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from models.arrays import Picture
 from models.faces.engine import DetectedFace, Roi, find_faces
 from models.faces.litert_engine import LiteRtEngine
-from models.faces.native_stderr import native_stderr_held_back
 from models.faces.pictures import decode_jpeg, encode_jpeg
 from models.faces.shrink import ShrunkEngine, shrink_for
 from models.faces.tracking import CameraTracker, track
 from models.judging.facemesh_reference import FaceMeshReference
+from models.native_stderr import native_stderr_held_back
 
 ASTRONAUT: Picture = skimage.data.astronaut()
 HEAD = ASTRONAUT[10:230, 110:330]

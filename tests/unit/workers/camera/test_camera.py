@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
 from models.arrays import Picture
-from models.faces.jpeg_files import Jpeg
+from models.faces.jpeg_passthrough import Jpeg
 from models.faces.pictures import encode_jpeg, jpeg_size_px
 from streams import metrics
 from streams.errors import SettingsInvalid

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.arrays import Picture
-from models.faces.jpeg_files import Jpeg
+from models.faces.jpeg_passthrough import Jpeg
 from models.faces.pictures import encode_jpeg
 from streams import metrics
 from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.faces.jpeg_files import Jpeg, JpegLimits, ready_jpeg
+from models.faces.jpeg_passthrough import Jpeg, JpegLimits, ready_jpeg
 from models.faces.pictures import decode_jpeg, encode_jpeg
 
 LIMITS = JpegLimits(max_bytes=100_000, max_pixels=64 * 48, max_width_px=64)

@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models.training.mlp import Forward, Material, Schedule, fit, plain, twins
+from models.training.network_fitting import Forward, Material, Schedule, fit, plain, twins
 
 SIGN = np.array([1, 1, 1, -1, -1], np.float32)
 
