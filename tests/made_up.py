@@ -42,3 +42,12 @@ def shows(frame: Picture | None, rgb: tuple[int, int, int]) -> bool:
     assert frame is not None
     assert frame.dtype == np.uint8
     return bool(np.abs(frame.astype(int) - rgb).mean() < 15)
+
+
+def rotation_from(yaw_deg: float, pitch_deg: float, roll_deg: float) -> NDArray[np.float64]:
+    """R_z(roll) @ R_y(-yaw) @ R_x(-pitch), written out: the documented meaning of pose_deg."""
+    y, p, r = np.radians([-yaw_deg, -pitch_deg, roll_deg])
+    about_x = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    about_z = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    return about_z @ about_y @ about_x

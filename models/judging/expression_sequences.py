@@ -35,7 +35,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 
 from models.arrays import F32, F64, I32
-from models.faces.align import align, pose_deg
+from models.faces.align import align
+from models.faces.head_pose import pose_deg
 from models.faces.landmark_set import LandmarkSet
 from models.samples import landmark_noise
 from models.samples.dataset import EMOTIONS

@@ -35,7 +35,7 @@ def turned(
 ) -> Picture:
     """The picture (uint8 ``[H, W, 3]``) with the head of ``landmarks_px`` ``[468, 3]`` turned further.
 
-    The angles are those of `align.pose_deg`: yaw > 0 towards the picture's right edge, pitch > 0 up.
+    The angles are those of `head_pose.pose_deg`: yaw > 0 towards the picture's right edge, pitch > 0 up.
     Raises ValueError beyond ±90°, where no face is left to see.
     """
     if not max(abs(yaw_deg), abs(pitch_deg)) < 90:
@@ -69,7 +69,7 @@ def _surface(landmarks_px: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
 
 
 def _rotation(yaw_deg: float, pitch_deg: float) -> NDArray[np.float64]:
-    """R_y(-yaw) @ R_x(-pitch), as `models.faces.align.pose_deg` reads it."""
+    """R_y(-yaw) @ R_x(-pitch), as `models.faces.head_pose.pose_deg` reads it."""
     yaw, pitch = math.radians(-yaw_deg), math.radians(-pitch_deg)
     about_y = np.array([[math.cos(yaw), 0, math.sin(yaw)], [0, 1, 0], [-math.sin(yaw), 0, math.cos(yaw)]])
     about_x = np.array(

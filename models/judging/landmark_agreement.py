@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 
 from models.arrays import Picture
-from models.faces.align import align, pose_deg
+from models.faces.align import align
 from models.faces.engine import FaceEngine, Landmarks, Roi, find_faces
+from models.faces.head_pose import pose_deg
 from models.faces.pictures import decode_jpeg, encode_jpeg
 from models.faces.quality import inter_ocular_px
 from models.judging.degrade import out_of_focus

@@ -18,6 +18,7 @@ from models.arrays import F32, F64, Picture
 from models.emotion.classifier import Classifier
 from models.faces import align
 from models.faces.engine import DetectedFace, FaceEngine, find_faces, iou
+from models.faces.head_pose import pose_deg
 from models.faces.quality import inter_ocular_px
 from models.judging import degrade
 from models.judging.head_turn import turned
@@ -191,7 +192,7 @@ def read(
     if face is None or iou(face.box_xyxy_px, box_xyxy_px) < _SAME_PLACE_IOU:
         return None
     aligned = align.align(face.landmarks_px[None])
-    yaw, pitch, _ = align.pose_deg(aligned.rotation)[0].tolist()
+    yaw, pitch, _ = pose_deg(aligned.rotation)[0].tolist()
     answer = classifier.classify(classifier.landmark_set.take(aligned.points))
     return face, Reading(
         emotion=int(answer.target[0]),

@@ -23,6 +23,7 @@ from models.arrays import Picture
 from models.faces import align, quality
 from models.faces.engine import FaceEngine, box_xyxy_px
 from models.faces.face_search import SearchPace
+from models.faces.head_pose import pose_deg
 from models.faces.landmark_set import LandmarkSet
 from models.faces.landmark_smoothing import Smoothed, smooth
 from models.faces.pictures import PictureRefused, decode_jpeg, jpeg_size_px
@@ -333,7 +334,7 @@ def to_messages(
         return []
     width, height = size_px
     alignment = align.align(np.stack([face.landmarks_px for _, face in tracked]))
-    poses_deg = align.pose_deg(alignment.rotation).tolist()
+    poses_deg = pose_deg(alignment.rotation).tolist()
     points = landmark_set.take(alignment.points)
     whole = np.array([width, height, width, height], np.float32)
     boxes = np.stack([face.box_xyxy_px for _, face in tracked]) / whole

@@ -2,22 +2,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import rotation_from
 from numpy.typing import NDArray
 
-from models.faces.align import Alignment, align, pose_deg, unalign
+from models.faces.align import Alignment, align, unalign
 from models.faces.canonical import CANONICAL, MIRROR
+from models.faces.head_pose import pose_deg
 
 seeds = st.integers(0, 2**32 - 1)
 angles_deg = st.floats(-60, 60)
-
-
-def rotation_from(yaw_deg: float, pitch_deg: float, roll_deg: float) -> NDArray[np.float64]:
-    """R_z(roll) @ R_y(-yaw) @ R_x(-pitch), written out: the documented meaning of pose_deg."""
-    y, p, r = np.radians([-yaw_deg, -pitch_deg, roll_deg])
-    about_x = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
-    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
-    about_z = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
-    return about_z @ about_y @ about_x
 
 
 def random_faces(seed: int, count: int = 3) -> NDArray[np.float64]:
@@ -65,31 +58,6 @@ def test_mirrored_picture_gives_mirrored_points_and_pose(
     )
 
 
-@settings(deadline=None)
-@given(st.floats(-80, 80), st.floats(-80, 80), st.floats(-170, 170))
-def test_pose_recovers_the_angles(yaw: float, pitch: float, roll: float) -> None:
-    pose = pose_deg(rotation_from(yaw, pitch, roll)[None].astype(np.float32))
-    np.testing.assert_allclose(pose, [[yaw, pitch, roll]], atol=1e-2)
-
-
-@pytest.mark.parametrize(
-    ("angle", "axis", "moves_towards"),
-    [
-        ("yaw", 0, 1),  # the nose tip goes to the right edge of the picture
-        ("pitch", 1, -1),  # the nose tip goes up
-    ],
-)
-def test_signs_of_yaw_and_pitch(angle: str, axis: int, moves_towards: int) -> None:
-    turn = rotation_from(**{"yaw_deg": 0, "pitch_deg": 0, "roll_deg": 0, f"{angle}_deg": 30})
-    nose_tip = (CANONICAL @ turn.T)[1] - CANONICAL[1]
-    assert nose_tip[axis] * moves_towards > 0.1
-
-
-def test_roll_is_clockwise_in_the_picture() -> None:
-    forehead = (CANONICAL @ rotation_from(0, 0, 30).T)[10]
-    assert forehead[0] > 0.1  # its top leans to the right edge of the picture
-
-
 def test_canonical_face_is_its_own_alignment() -> None:
     result = align(CANONICAL[None])
     np.testing.assert_allclose(result.points[0], CANONICAL, atol=1e-6)
@@ -116,8 +84,3 @@ def test_no_faces_give_no_points() -> None:
 def test_bad_landmarks_are_refused(landmarks_px: NDArray[np.float32], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         align(landmarks_px)
-
-
-def test_bad_rotation_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"\[N, 3, 3\]"):
-        pose_deg(np.eye(3, dtype=np.float32))

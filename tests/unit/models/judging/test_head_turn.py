@@ -7,9 +7,10 @@ import pytest
 from skimage import data
 
 from models.arrays import Picture
-from models.faces.align import align, pose_deg
+from models.faces.align import align
 from models.faces.canonical import CANONICAL, MIRROR
 from models.faces.engine import find_faces
+from models.faces.head_pose import pose_deg
 from models.faces.litert_engine import LiteRtEngine
 from models.judging.head_turn import turned
 
