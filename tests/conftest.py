@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -20,6 +21,12 @@ from streams.messages.emotion_event import EmotionEvent, Explanation, Model, Pro
 from streams.messages.frame_message import Headers
 from streams.messages.landmarks_message import FaceBox, Landmarks, Pose, Quality, Transform
 from streams.topics import Topic
+
+# No test of speed, here neither: on a busy machine any example may take longer than hypothesis allows.
+hypothesis.settings.register_profile(
+    "mien", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("mien")
 
 UNIT = Path(__file__).with_name("unit")
 PROCESSES_MAX = 6
