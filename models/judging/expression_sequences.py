@@ -190,15 +190,15 @@ def make(
 ) -> Sequences:
     """One sequence for each person, or for each expression of each person if the kind has one.
 
-    The same seed gives the same sequences. Of the kinds that turn, people whose photo is turned further than
-    the limits have none. `change` (0, 0) leaves the noise out.
+    The same seed gives the same sequences. People whose photo is turned further than the limits have none: a
+    stream would always abstain. `change` (0, 0) leaves the noise out.
     """
     posed = kind in ("expression", "expression while talking")
     plan = [
         (person, row)
         for person in source.people
         for row in (range(len(person.expressions)) if posed else [None])
-        if "turning" not in kind or _within(person, limits)
+        if _within(person, limits)
     ]
     lasts_s = REST_S + (2 * EASE_S[1] + HELD_S + AFTER_S if posed else LASTS_S)
     at_s = np.arange(round(lasts_s * frames_per_s) + 1) / frames_per_s

@@ -3,8 +3,8 @@
 `models.judging.expression_sequences` makes the sequences, the classifier answers each frame, and three ways
 make a state of the answers: the answer of each frame alone; exponential smoothing of the probabilities, as
 the state did it before there was `models.emotion.evidence`; and that. A fourth, exponential smoothing with
-so great a bias on neutral that it leaves neutral no more often in talking people, shows what the way alone
-is worth.
+the smallest bias on neutral, above or below 0, with which it leaves neutral no more often in talking people,
+shows what the way alone is worth.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ IN_TIME_S: Final = 0.7
 """After its apex begins, an expression should be the dominant one."""
 EXPONENTIAL_S: Final = 1.0
 """Time constant of the exponential smoothing that is compared with: the default before."""
-_BIASES: Final = np.arange(0.0, 12.01, 0.25)
+_BIASES: Final = np.arange(-6.0, 12.01, 0.25)
 _PEOPLE_AT_ONCE: Final = 8  # bounds memory
 
 Answering: TypeAlias = Callable[[F32, F32], F32]

@@ -79,8 +79,8 @@ def show(judgement: Judgement, console: Console) -> None:
             console.print(_emotions_table(figures))
     console.print(
         f"exponential: probabilities smoothed over {sequence_figures.EXPONENTIAL_S:g} s, as the state did it "
-        "before; as careful: with a bias on neutral "
-        f"of {judgement.bias_as_careful:g}, with which it leaves neutral no more often in people who talk. "
+        "before; as careful: with the smallest bias on neutral "
+        f"({judgement.bias_as_careful:+g}) with which it leaves neutral no more often in people who talk. "
         f"In time: at most {sequence_figures.IN_TIME_S:g} s after the apex begins. Delays are from there, "
         "of those that get there before it ends.",
         style="dim",
