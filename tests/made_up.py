@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from models.arrays import Picture
 from models.faces.landmark_set import ALL, LandmarkSet
 from models.samples.dataset import Samples
+from models.samples.expression_sampler import SHAPES
 
 RED, GREEN, BLUE = (230, 20, 20), (20, 230, 20), (20, 20, 230)
 
@@ -30,6 +31,9 @@ def samples_of(
         np.full(n, -1, np.int32) if subject is None else subject,
         np.zeros(n, np.int32),
         ("made-up",),
+        ("real",),
+        np.full(n, ""),
+        np.zeros((n, len(SHAPES)), np.float32),
         landmark_set,
     )
 

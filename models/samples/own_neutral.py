@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import F32
-from models.samples.dataset import EMOTIONS, UNKNOWN_SUBJECT, Samples
+from models.samples.dataset import EMOTIONS, RESTLESS, UNKNOWN_SUBJECT, Samples
 
 _TINY = 1e-30  # where all faces are the population's, nothing is left to draw
 
@@ -90,7 +90,10 @@ def spread(samples: Samples, source: int, population: F32) -> Spread:
 
 
 def _neutral(samples: Samples) -> NDArray[np.bool_]:
-    neutral: NDArray[np.bool_] = (samples.label == EMOTIONS.index("neutral")) & (
-        samples.subject != UNKNOWN_SUBJECT
+    """[N]: faces at rest of known persons."""
+    neutral: NDArray[np.bool_] = (
+        (samples.label == EMOTIONS.index("neutral"))
+        & (samples.subject != UNKNOWN_SUBJECT)
+        & ~np.isin(samples.tag, RESTLESS)
     )
     return neutral
