@@ -107,9 +107,8 @@ class Classifier:
         to the logits: it may let another emotion win, and cancels out of the change of its logit.
 
         `own` [B] says which baselines are the subject's own, from the same recording: where the artifact has
-        a network for these it answers, with `own_bias` [C] in place of `bias`. Faces against the population's
-        get the same answers with and without others beside them. Raises ValueError for another shape and for
-        values that are not finite, or that no picture can give.
+        a network for these it answers, with `own_bias` [C] in place of `bias`. Raises ValueError for another
+        shape and for values that are not finite, or that no picture can give.
         """
         shape = (len(points), len(self.landmark_set), 3)
         points = _checked("points", points, shape)

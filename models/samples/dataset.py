@@ -4,7 +4,8 @@ Four kinds of file are known, told apart by their arrays (the meshes: see `landm
 
 - with `votes` and `split`: several people's votes a face, as FERPlus has them; they become soft labels;
 - with `label` and `subject`: one label a face, split so that no person is in both parts;
-- with `tag` and `weights` beside these: photos of people at rest, warped by expression shapes;
+- with `tag` and `weights` beside these: photos of people at rest, warped by expression shapes. None is held
+  out, as the training crosses over them (`models.training.own_head`);
 - with `expr`, `base` and perhaps `identity`: ICT-FaceKit's shapes, which make the neutral faces of the other
   files into people who show every emotion.
 """
@@ -37,7 +38,6 @@ RESTLESS: Final = ("speech", "blink")
 
 _ONE_JUDGE: Final = 0.9  # what one person's label is worth; the rest is spread over all emotions
 _VALIDATION_SHARE: Final = 0.1
-_WARPED_VALIDATION_SHARE: Final = 0.2  # a bias that three resting faces in a thousand pass needs many faces
 _CHUNK: Final = 2048  # faces aligned at a time, to bound memory
 
 
@@ -233,7 +233,7 @@ def _labelled(name: str, arrays: Arrays, seed: int) -> Samples:
     else:
         probabilities, label, usable = _from_labels(arrays["label"])
         subject = _people(arrays["subject"])
-        validation = _hold_out(subject, seed, _WARPED_VALIDATION_SHARE if warped else _VALIDATION_SHARE)
+        validation = np.zeros(len(label), np.bool_) if warped else _hold_out(subject, seed)
     tag, shape_weights = _warping(arrays) if warped else _not_warped(len(label))
     if not len(points) == len(label) == len(validation) == len(tag):
         raise ValueError(
@@ -305,7 +305,7 @@ def _people(subject: NDArray[Any]) -> NDArray[np.int32]:
     return numbers
 
 
-def _hold_out(subject: NDArray[np.int32], seed: int, share: float) -> NDArray[np.bool_]:
+def _hold_out(subject: NDArray[np.int32], seed: int) -> NDArray[np.bool_]:
     """Some of the people, with all of their faces. Each face of an unknown person counts as one more."""
     unknown = subject == UNKNOWN_SUBJECT
     people = int(subject.max(initial=UNKNOWN_SUBJECT)) + 1
@@ -313,7 +313,7 @@ def _hold_out(subject: NDArray[np.int32], seed: int, share: float) -> NDArray[np
     person[unknown] = people + np.arange(unknown.sum())
     people += int(unknown.sum())
     rng = np.random.default_rng(seed)
-    return np.isin(person, rng.permutation(people)[: round(people * share)])
+    return np.isin(person, rng.permutation(people)[: round(people * _VALIDATION_SHARE)])
 
 
 def within_person(points: F32, subject: NDArray[np.int32]) -> F32:

@@ -17,6 +17,9 @@ responses
     What the mesh shows of each expression shape, by linear regression on the warped photos, for new draws of
     the samplers, with what the regression leaves unexplained added.
 
+Its operating points and its calibration are chosen by networks like it, each of which has not seen a part of
+the people (cross-fitting): three resting faces in a thousand are too few to be counted on less than all.
+
 Raw expression shapes are never shown: a network learns their fingerprint and calls every real face neutral.
 """
 
@@ -31,11 +34,13 @@ from models.arrays import F32, F64
 from models.samples import landmark_noise
 from models.samples.dataset import EMOTIONS, NO_MAJORITY, RESTLESS, UNKNOWN_SUBJECT, Samples, within_person
 from models.samples.expression_sampler import SHAPES, sample_weights
-from models.samples.own_neutral import own_neutral_faces
+from models.samples.own_neutral import of_one_sitting, own_neutral_faces
 from models.samples.synthetic_faces import recipe_weights
 from models.training import network, network_fitting
 from models.training.calibration import even_temperature
+from models.training.folds import subject_folds
 from models.training.network_fitting import Material, Progress, Schedule
+from models.training.network import Network
 from models.training.operating_point_choice import FalseAlarms, choose_own
 from models.training.shape_modes import (
     ShapeModes,
@@ -79,6 +84,7 @@ class OwnHeadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     learning_rate: float = 4e-3
     weight_decay: float = 0.05
     label_smoothing: float = 0.03
+    folds: int = 4  # of the warped people, to choose the operating points by
     everyday: float = 0.5  # weights: how often a row of this kind is drawn, against the others
     photos: float = 0.75
     warped: float = 2.0
@@ -95,6 +101,8 @@ class OwnHeadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if min(self.rows, self.even_modes, self.odd_modes, self.hidden, self.steps, self.batch) < 1:
             raise ValueError("own_head: rows, modes, hidden units, steps and batch must be at least 1")
+        if self.folds < 2:
+            raise ValueError("own_head: the operating points need at least 2 folds")
         weights = (self.everyday, self.photos, self.warped, self.blends, self.responses, self.recipes)
         if min(weights) < 0 or self.warped <= 0:
             raise ValueError("own_head: weights must not be negative, that of warped photos not 0")
@@ -109,19 +117,46 @@ class OwnHeadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def can_train(samples: Samples) -> bool:
-    """Whether there are warped photos of all emotions to train on, and others to choose a point by."""
-    warped = samples.of_kind("warped")
-    return all(
-        set(range(len(EMOTIONS))) <= set(samples.label[warped & (samples.validation == part)].tolist())
-        for part in (False, True)
-    )
+    """Whether there are warped photos of all emotions to train on, and of faces at rest."""
+    warped = samples.only(samples.of_kind("warped"))
+    return set(range(len(EMOTIONS))) <= set(warped.label.tolist()) and of_one_sitting(warped)
 
 
 def train_own_head(
     config: OwnHeadConfig, samples: Samples, min_precision: float, seed: int, progress: Progress
 ) -> OwnHead:
-    """Fit to the training part of `samples`, which have the points of the network; calibrate it on the
-    held-out warped photos and choose its operating points by them. `can_train` must say so."""
+    """Fit to the training part of `samples`, which have the points of the network, calibrate and choose
+    operating points. `can_train` must say so. Raises ValueError when there are fewer people than folds."""
+    samples = samples.only(~samples.validation & (samples.label != NO_MAJORITY))
+    warped = samples.of_kind("warped")
+    own, known = own_neutral_faces(samples.only(warped))
+    fold = np.full(len(samples), -1)
+    fold[warped] = subject_folds(samples.subject[warped], config.folds, seed)
+    unseen, logits = [], []
+    for part in range(config.folds):
+        net = _fit(config, samples.only(fold != part), seed, progress)
+        rows = known & (fold[warped] == part)
+        faces = samples.only(warped).only(rows)
+        unseen.append(faces)
+        logits.append(network.logits(net, faces.points - own[rows]))
+    answers = np.concatenate(logits)
+    label, tag = (np.concatenate([getattr(faces, name) for faces in unseen]) for name in ("label", "tag"))
+    scale = even_temperature(answers, label)
+    net = _fit(config, samples, seed, progress)
+    limits = FalseAlarms(
+        config.false_alarms,
+        config.false_alarms_in_speech,
+        config.false_alarms_in_blinks,
+        config.watchful_false_alarms,
+    )
+    return OwnHead(
+        net._replace(w2=net.w2 * scale, b2=net.b2 * scale),
+        choose_own(answers * scale, label, tag, limits, min_precision),
+    )
+
+
+def _fit(config: OwnHeadConfig, samples: Samples, seed: int, progress: Progress) -> Network:
+    """The network, as it comes from these faces."""
     rng = np.random.default_rng(seed)
     known = _Known.of(samples)
     mirror = samples.landmark_set.mirror
@@ -131,12 +166,10 @@ def train_own_head(
     )
     inputs, label, weights, longest = _rows(config, known, modes, rng)
     smooth = config.label_smoothing
-    targets = np.eye(len(EMOTIONS), dtype=np.float32)[label] * (1 - smooth) + np.float32(
-        smooth / len(EMOTIONS)
-    )
+    targets = np.eye(len(EMOTIONS))[label] * (1 - smooth) + smooth / len(EMOTIONS)
     material = Material(
         inputs,
-        targets,
+        targets.astype(np.float32),
         weights,
         modes.sign,
         noise_of_features(modes, noise),
@@ -149,22 +182,7 @@ def train_own_head(
         Schedule(config.steps, config.batch, config.learning_rate, config.weight_decay, seed),
         progress,
     )
-    net = within_reach(to_network(layers, modes, material.shift, samples.landmark_set), longest)
-
-    held_out = samples.only(samples.of_kind("warped") & samples.validation)
-    own, has_own = own_neutral_faces(held_out)
-    unseen = held_out.only(has_own)
-    difference = unseen.points - own[has_own]
-    scale = even_temperature(network.logits(net, difference), unseen.label)
-    net = net._replace(w2=net.w2 * scale, b2=net.b2 * scale)
-    limits = FalseAlarms(
-        config.false_alarms,
-        config.false_alarms_in_speech,
-        config.false_alarms_in_blinks,
-        config.watchful_false_alarms,
-    )
-    logits = network.logits(net, difference)
-    return OwnHead(net, choose_own(logits, unseen.label, unseen.tag, limits, min_precision))
+    return within_reach(to_network(layers, modes, material.shift, samples.landmark_set), longest)
 
 
 class _Labelled(NamedTuple):
@@ -183,7 +201,7 @@ class _Labelled(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What the training part says."""
+    """What faces to learn from say."""
 
     warped: _Labelled
     photos: _Labelled
@@ -196,9 +214,8 @@ class _Known(NamedTuple):
 
     @classmethod
     def of(cls, samples: Samples) -> "_Known":
-        training = samples.only(~samples.validation & (samples.label != NO_MAJORITY))
-        warped, photos = (_against_own(training.only(training.of_kind(kind))) for kind in ("warped", "real"))
-        real = training.only(training.of_kind("real"))
+        warped, photos = (_against_own(samples.only(samples.of_kind(kind))) for kind in ("warped", "real"))
+        real = samples.only(samples.of_kind("real"))
         resting = real.only((real.label == _NEUTRAL) & (real.subject != UNKNOWN_SUBJECT))
         quiet = warped.of(_NEUTRAL, "")
         restlessness = within_person(resting.points, resting.subject)

@@ -164,7 +164,7 @@ def train(config: TrainConfig, samples: Samples, progress: Progress | None = Non
     everyone, samples = samples, samples.only(~samples.of_kind("warped"))
     _check(config, samples)
     with_own = can_train(everyone)
-    steps = config.own_head.steps if with_own else 0
+    steps = config.own_head.steps * (config.own_head.folds + 1) if with_own else 0
     clock = _Clock(config, len(samples.landmark_set), steps, progress or (lambda *_: None))
     trained = _train_population(config, samples, clock)
     if not with_own:

@@ -115,6 +115,7 @@ def test_each_file_is_believed_by_itself() -> None:
         subject=np.concatenate([rough.subject, fine.subject + 500]),
         source=np.repeat([0, 1], len(rough)).astype(np.int32),
         sources=("rough", "fine"),
+        kinds=("real", "real"),
     )
     faces, _ = own_neutral_faces(both, POPULATION)
     for part, rows in ((rough, slice(None, 1500)), (fine, slice(1500, None))):

@@ -270,7 +270,7 @@ def test_report_and_pictures_are_written(folder: Path, tmp_path: Path) -> None:
 def test_tables_show_every_figure_that_matters(folder: Path) -> None:
     shown = io.StringIO()
     (evaluation,) = run(folder, "once", neutral="own").data_sets
-    evaluation_tables.show(evaluation, "accurate", Console(file=shown, width=160))
+    evaluation_tables.show(evaluation, Console(file=shown, width=160))
 
     text = shown.getvalue()
     for words in ("once: 60 faces", "Left out: 30 faces of persons without another neutral face"):
