@@ -112,9 +112,9 @@ def read_network(path: Path, *, own: bool = False) -> Network:
     the file is not one of `export`'s or has no such network."""
     weights = {w.name: numpy_helper.to_array(w) for w in onnx.load(path).graph.initializer}
     if own:
-        weights |= {
-            name: weights[_OWN + name] for name in _BY_NETWORK if _OWN + name in weights or name in weights
-        }
+        if _OWN + _BY_NETWORK[0] not in weights:
+            raise ValueError(f"{path} has no network for own neutral faces")
+        weights |= {name: weights[_OWN + name] for name in _BY_NETWORK}
     try:
         w1 = _whole(weights)
         b1, radius = (2 * weights[name] for name in ("b1_half", "radius_half"))

@@ -94,7 +94,9 @@ def of_one_sitting(samples: Samples) -> bool:
     """Whether the neutral faces of a person differ so little from their mean as in one recording."""
     neutral = _neutral(samples)
     several = np.bincount(samples.subject[neutral]).max(initial=0) > 1
-    rms = np.sqrt(_within(samples.points[neutral], samples.subject[neutral]) / samples.points[0].size)
+    rms = np.sqrt(
+        _within(samples.points[neutral], samples.subject[neutral]) / (3 * len(samples.landmark_set))
+    )
     return bool(several and rms < SESSION_SPREAD)
 
 
