@@ -46,6 +46,8 @@ def show(evaluation: Evaluation, console: Console) -> None:
     if "contempt" in evaluation.classes_present and evaluation.mean_recall_of_seven:
         told = ", ".join(f"{name} {x:.3f}" for name, x in evaluation.mean_recall_of_seven.items())
         console.print(f"Mean recall of the seven without contempt: {told}", highlight=False)
+    if evaluation.by_tag:
+        console.print("By tag: other, share of the neutral faces that get another name; recall by emotion.")
     for point in dict.fromkeys(row.operating_point for row in evaluation.by_tag):
         console.print(_tag_table(point, [row for row in evaluation.by_tag if row.operating_point == point]))
     figures = evaluation.operating_points[operating_point]
@@ -114,14 +116,14 @@ def _overall(figures: Figures) -> list[str]:
 
 def _tag_table(point: str, rows: Sequence[TagFigures]) -> Table:
     emotions = list(dict.fromkeys(emotion for row in rows for emotion in row.recall))
-    table = _table(f"{point}, by tag", ["faces", "neutral other", *(name[:7] for name in emotions)])
+    table = _table(f"{point}, by tag", ["faces", "other", *(name[:4] for name in emotions)])
     for row in rows:
         named = row.neutral_named_otherwise
         cells = [str(row.faces), "–" if named is None else f"{named:.4f}"]
-        table.add_row(row.tag or "none", *cells, *(_plain(row.recall.get(name)) for name in emotions))
+        table.add_row(row.tag or "none", *cells, *(_short(row.recall.get(name)) for name in emotions))
         areas = [row.auc.get(name) for name in emotions]
         if any(area is not None for area in areas):
-            table.add_row("  AUC", "", "", *map(_plain, areas), style="dim")
+            table.add_row("  AUC", "", "", *map(_short, areas), style="dim")
     return table
 
 
@@ -199,6 +201,10 @@ def _table(first: str, columns: Sequence[str]) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _plain(value: float | None) -> str:
