@@ -39,8 +39,8 @@ from models.samples.synthetic_faces import recipe_weights
 from models.training import network, network_fitting
 from models.training.calibration import even_temperature
 from models.training.folds import subject_folds
-from models.training.network_fitting import Material, Progress, Schedule
 from models.training.network import Network
+from models.training.network_fitting import Material, Progress, Schedule
 from models.training.operating_point_choice import FalseAlarms, choose_own
 from models.training.shape_modes import (
     ShapeModes,

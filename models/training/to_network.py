@@ -7,8 +7,8 @@ import numpy as np
 from models.arrays import F32
 from models.faces.landmark_set import LandmarkSet
 from models.training import network
-from models.training.network_fitting import Layers
 from models.training.network import Network
+from models.training.network_fitting import Layers
 from models.training.shape_modes import ShapeModes
 
 # Radius and reach of the network: so much more than what this part of the training faces stays below.
