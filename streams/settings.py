@@ -116,6 +116,11 @@ class Settings(BaseSettings):
         description="one of the model's: accurate, or balanced, which names rare emotions more often "
         "and is right less often",
     )
+    own_operating_point: str = Field(
+        "own",
+        description="the same for faces compared with the subject's own neutral face: own, which hardly ever "
+        "names a face at rest otherwise, or watchful, which sees weaker expressions too",
+    )
     min_confidence: float | None = Field(
         None,
         ge=0,

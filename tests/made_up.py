@@ -1,13 +1,16 @@
 """What tests make themselves: labelled faces, and pictures of one colour."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Picture
+from models.faces.canonical import CANONICAL
 from models.faces.landmark_set import ALL, LandmarkSet
-from models.samples.dataset import Samples
+from models.samples.dataset import EMOTIONS, Samples
+from models.samples.expression_sampler import SHAPES, sample_weights
 
 RED, GREEN, BLUE = (230, 20, 20), (20, 230, 20), (20, 20, 230)
 
@@ -30,8 +33,37 @@ def samples_of(
         np.full(n, -1, np.int32) if subject is None else subject,
         np.zeros(n, np.int32),
         ("made-up",),
+        ("real",),
+        np.full(n, ""),
+        np.zeros((n, len(SHAPES)), np.float32),
         landmark_set,
     )
+
+
+def warped_file(path: Path, people: int, seed: int = 0) -> Path:
+    """Writes what the warping of photos leaves: a person's four quiet neutral faces, three speaking ones and
+    one that blinks, and two of each other emotion, in the first of these orders for all."""
+    rng = np.random.default_rng(seed)
+    tags = ["", "", "", "", "speech", "speech", "speech", "blink", *[""] * 14]
+    label = ["neutral"] * 8 + [emotion for emotion in EMOTIONS if emotion != "neutral" for _ in range(2)]
+    weights = np.stack([sample_weights(emotion, people, rng, 0.8, 1.2) for emotion in label], axis=1)
+    weights[:, 4:7, SHAPES.index("jawOpen")] += rng.uniform(0.1, 0.4, (people, 3))
+    weights[:, 7, [SHAPES.index("eyeBlink_L"), SHAPES.index("eyeBlink_R")]] = 1
+    shown = np.random.default_rng(1).normal(0, 0.01, (len(SHAPES), 468, 3))
+    points = CANONICAL + rng.normal(0, 0.02, (people, 1, 468, 3)) + np.tensordot(weights, shown, 1)
+    points = (points + rng.normal(0, 0.002, points.shape)).reshape(-1, 468, 3)
+    np.savez(
+        path,
+        q=points.astype(np.float32),
+        scale=np.full(len(points), 100, np.float32),
+        offset=np.full((len(points), 3), 300, np.float32),
+        label=np.tile(label, people),
+        tag=np.tile(tags, people),
+        subject=np.repeat(np.arange(people), len(label)).astype(np.int32),
+        weights=weights.reshape(-1, len(SHAPES))[:, ::-1].astype(np.float16),
+        weight_names=SHAPES[::-1],
+    )
+    return path
 
 
 def plain(rgb: tuple[int, int, int], width: int = 64, height: int = 48) -> Picture:

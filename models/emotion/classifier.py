@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.arrays import F32
 from models.emotion import operating_points
-from models.emotion.operating_points import ACCURATE, OperatingPoint
+from models.emotion.operating_points import ACCURATE, OWN, OperatingPoint
 from models.faces.landmark_set import LandmarkSet
 
 SHIPPED: Final = Path(__file__).parents[1] / "artifacts" / "mien-128.onnx"
@@ -43,6 +43,8 @@ class Classifier:
     emotions: tuple[str, ...]
     population_baseline: F32  # [K, 3]: the mean neutral face
     operating_points: dict[str, OperatingPoint]
+    own_operating_points: dict[str, OperatingPoint]
+    """Of the network for own neutral faces; empty where the artifact has none, and one network does both."""
     trained_on: tuple[str, ...]  # names of the training files
     split_seed: int  # which of their faces were held out
     _session: onnxruntime.InferenceSession
@@ -84,13 +86,29 @@ class Classifier:
             ) from exc
         return cls(version=hashlib.sha256(content).hexdigest()[:12], _session=session, **fields)
 
-    def classify(self, points: F32, baseline: F32 | None = None, bias: F32 | None = None) -> Classification:
+    @property
+    def knows_own_neutral_faces(self) -> bool:
+        """Whether the artifact has a network for faces that are compared with the subject's own."""
+        return bool(self.own_operating_points)
+
+    def classify(
+        self,
+        points: F32,
+        baseline: F32 | None = None,
+        bias: F32 | None = None,
+        *,
+        own: NDArray[np.bool_] | None = None,
+        own_bias: F32 | None = None,
+    ) -> Classification:
         """Classify B faces and explain each answer.
 
         `points` and `baseline` are [B, K, 3] in the canonical face frame; without a baseline, the mean
         neutral face of the population is every subject's. `bias` [C], such as an operating point's, is added
-        to the logits: it may let another emotion win, and cancels out of the change of its logit. Raises
-        ValueError for another shape and for values that are not finite, or that no picture can give.
+        to the logits: it may let another emotion win, and cancels out of the change of its logit.
+
+        `own` [B] says which baselines are the subject's own, from the same recording: where the artifact has
+        a network for these it answers, with `own_bias` [C] in place of `bias`. Raises ValueError for another
+        shape and for values that are not finite, or that no picture can give.
         """
         shape = (len(points), len(self.landmark_set), 3)
         points = _checked("points", points, shape)
@@ -101,9 +119,28 @@ class Classifier:
         if not len(points):
             return self._nothing()
         inputs = {"points": points, "baseline": baseline}
+        if own is None or not self.knows_own_neutral_faces or not np.any(own):
+            return self._run(inputs, bias)
+        if np.shape(own) != (len(points),):
+            raise ValueError(f"own must have shape [{len(points)}], not {list(np.shape(own))}")
+        if np.all(own):
+            return self._run(inputs, own_bias, own=True)
+        parts = []
+        for mine, at in ((False, bias), (True, own_bias)):
+            rows = np.flatnonzero(np.equal(own, mine))
+            of_rows = {name: value[rows] if len(value) > 1 else value for name, value in inputs.items()}
+            parts.append((rows, self._run(of_rows, at, own=mine)))
+        order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+        columns = zip(*(result for _, result in parts), strict=True)
+        return Classification(*(np.concatenate(column)[order] for column in columns))
+
+    def _run(self, inputs: Mapping[str, F32], bias: F32 | None, own: bool = False) -> Classification:
+        given: dict[str, NDArray[Any]] = dict(inputs)
         if bias is not None:
-            inputs["bias"] = _checked("bias", bias, (len(self.emotions),))
-        return Classification(*self._session.run(_OUTPUTS, inputs))
+            given["bias"] = _checked("bias", bias, (len(self.emotions),))
+        if own:
+            given["own"] = np.array(True)
+        return Classification(*self._session.run(_OUTPUTS, given))
 
     def _nothing(self) -> Classification:
         one = np.empty(0, np.float32)
@@ -135,6 +172,9 @@ def _read_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
         "emotions": emotions,
         "population_baseline": baseline.reshape(len(landmark_set), 3).astype(np.float32),
         "operating_points": operating_points.from_json(metadata["mien.operating_points"], len(emotions)),
+        "own_operating_points": operating_points.from_json(own_points, len(emotions), needed=OWN)
+        if (own_points := metadata.get("mien.own_operating_points"))
+        else {},
         "trained_on": tuple(json.loads(metadata["mien.trained_on"])),
         "split_seed": int(metadata["mien.split_seed"]),
     }

@@ -11,6 +11,10 @@ from models.arrays import F32
 
 ACCURATE: Final = "accurate"
 BALANCED: Final = "balanced"
+OWN: Final = "own"
+"""For faces compared with the subject's own neutral face: hardly ever names a face at rest otherwise."""
+WATCHFUL: Final = "watchful"
+"""The same for those who would rather see too much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +35,9 @@ def to_json(points: Mapping[str, OperatingPoint]) -> str:
     )
 
 
-def from_json(text: str, classes: int) -> dict[str, OperatingPoint]:
-    """The points that `to_json` wrote. ValueError when it is not such a text for so many classes."""
+def from_json(text: str, classes: int, needed: str = ACCURATE) -> dict[str, OperatingPoint]:
+    """The points that `to_json` wrote. ValueError when it is not such a text for so many classes, or lacks
+    the `needed` point."""
     try:
         points = {
             str(name): OperatingPoint(np.array(point["bias"], np.float32), float(point["min_confidence"]))
@@ -45,6 +50,6 @@ def from_json(text: str, classes: int) -> dict[str, OperatingPoint]:
             raise ValueError(f"operating point {name!r}: the bias must be {classes} finite numbers")
         if not 0 <= point.min_confidence <= 1:
             raise ValueError(f"operating point {name!r}: min_confidence must lie in [0, 1]")
-    if ACCURATE not in points:
-        raise ValueError(f"there is no operating point {ACCURATE!r} among {sorted(points)}")
+    if needed not in points:
+        raise ValueError(f"there is no operating point {needed!r} among {sorted(points)}")
     return points

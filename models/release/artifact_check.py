@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from models.arrays import F32
-from models.emotion.classifier import Classifier
+from models.emotion.classifier import Classification, Classifier
 from models.emotion.probabilities import softmax
 from models.faces.canonical import CANONICAL
 from models.faces.landmark_set import LandmarkSet
@@ -102,42 +102,62 @@ def _figures(path: Path, classifier: Classifier) -> str:
             "measure them with `mien evaluate`, and name the version under '## Figures'"
         )
     rows = "\n".join(line for line in text.splitlines() if line.startswith("|"))
-    if missing := [name for name in classifier.operating_points if name not in rows]:
+    points = [*classifier.operating_points, *classifier.own_operating_points]
+    if missing := [name for name in points if name not in rows]:
         raise ValueError(f"no row of the figures in {model_card.FILE} names {', '.join(missing)}")
-    return f"of this version, for {', '.join(classifier.operating_points)}"
+    return f"of this version, for {', '.join(points)}"
 
 
 def _graph(path: Path, classifier: Classifier) -> str:
-    net = read_network(path)
-    points = faces(classifier, net.w1)
-    difference = points - classifier.population_baseline
     greatest = 0.0
-    for name, at in classifier.operating_points.items():
-        result = classifier.classify(points, bias=at.bias)
-        probabilities = softmax(network.logits(net, difference) + at.bias)
-        expected = network.integrated_gradients(net, difference, result.target)
-        scale = max(1.0, float(np.abs(expected.attributions).max()))
-        gaps = (
-            np.abs(result.probabilities - probabilities).max(),
-            np.abs(result.attributions - expected.attributions).max() / scale,
-            np.abs(result.score_change - expected.score_change).max() / scale,
-        )
-        greatest = max(greatest, *map(float, gaps))
-        if not greatest <= _AGREED:
-            raise ValueError(
-                f"at {name} the graph differs by {greatest:.1e} from the network with its weights"
+    for own in _networks(classifier):
+        net = read_network(path, own=own)
+        points = faces(classifier, net.w1)
+        difference = points - classifier.population_baseline
+        at = classifier.own_operating_points if own else classifier.operating_points
+        for name, point in at.items():
+            result = _classify(classifier, points, point.bias, own=own)
+            probabilities = softmax(network.logits(net, difference) + point.bias)
+            expected = network.integrated_gradients(net, difference, result.target)
+            scale = max(1.0, float(np.abs(expected.attributions).max()))
+            gaps = (
+                np.abs(result.probabilities - probabilities).max(),
+                np.abs(result.attributions - expected.attributions).max() / scale,
+                np.abs(result.score_change - expected.score_change).max() / scale,
             )
-    return f"the network of its weights, to {greatest:.1e}"
+            greatest = max(greatest, *map(float, gaps))
+            if not greatest <= _AGREED:
+                raise ValueError(
+                    f"at {name} the graph differs by {greatest:.1e} from the network with its weights"
+                )
+    return f"the network{'s' * classifier.knows_own_neutral_faces} of its weights, to {greatest:.1e}"
 
 
 def _completeness(path: Path, classifier: Classifier) -> str:
-    points = faces(classifier, read_network(path).w1)
-    error = float(classifier.classify(points).completeness_error.max())
+    none = np.zeros(len(classifier.emotions), np.float32)
+    error = max(
+        float(
+            _classify(
+                classifier, faces(classifier, read_network(path, own=own).w1), none, own=own
+            ).completeness_error.max()
+        )
+        for own in _networks(classifier)
+    )
     if not error <= COMPLETE:
         raise ValueError(
             f"attributions miss the change of the logit by {error:.1e}; {COMPLETE:.0e} is allowed"
         )
     return f"error {error:.1e} at most"
+
+
+def _networks(classifier: Classifier) -> tuple[bool, ...]:
+    """Which networks there are: whether each is the one for own neutral faces."""
+    return (False, True) if classifier.knows_own_neutral_faces else (False,)
+
+
+def _classify(classifier: Classifier, points: F32, bias: F32, *, own: bool) -> Classification:
+    baseline = np.broadcast_to(classifier.population_baseline, points.shape)
+    return classifier.classify(points, baseline, bias, own=np.full(len(points), own), own_bias=bias)
 
 
 def _card_text(path: Path) -> str:

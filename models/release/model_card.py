@@ -17,7 +17,7 @@ _ROW: Final = re.compile(r"^\| (\w+) \| (.*) \|$", re.MULTILINE)
 
 def facts(classifier: Classifier) -> dict[str, str]:
     """The rows of an artifact."""
-    points = classifier.operating_points
+    points = classifier.operating_points | classifier.own_operating_points
     return {
         "name": classifier.name,
         "version": f"`{classifier.version}`",

@@ -1,11 +1,14 @@
 """The artifact: one ONNX file that classifies and explains.
 
 The graph is `models.training.network` written in ONNX operators, with the path integral inside. The inference
-needs nothing else: names, landmark set, baseline and operating points are in the file's metadata.
+needs nothing else: names, landmark set, baseline and operating points are in the file's metadata. A second
+network, for faces compared with their subject's own neutral face, is the other branch of an If: of a call,
+one of the two is computed, and the first one's nodes are the same with and without the second.
 """
 
 import base64
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +19,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.arrays import F32
 from models.emotion import operating_points
+from models.faces.landmark_set import LandmarkSet
 from models.training.network import TINY, Network, has_twins, mirrored
 from models.training.trained_model import TrainedModel
 
 LANDMARK_SET_FILE: Final = "landmark_set.json"
+_SELECTOR: Final = "own"  # the input that chooses the network
+_OWN: Final = "own."  # begins the names of what belongs to the second network
+_BY_NETWORK: Final = (
+    *("w1_even_half", "w1_odd_half", "b1_half", "radius_half", "radius_half_by_reach", "bend_closing"),
+    *("w2", "w2_by_class", "hidden_at_baseline", "logits_at_baseline"),
+)
 _OPSET: Final = 17
 _IR_VERSION: Final = 8  # the one that belongs to opset 17
 
@@ -49,31 +59,44 @@ def export(trained: TrainedModel, directory: Path) -> Path:
 def to_onnx(trained: TrainedModel) -> bytes:
     """The ONNX file's content.
 
-    Inputs: points, float32 [B, K, 3]; baseline, the same, or one for all, [1, K, 3]; and bias, float32 [C],
-    which is added to the logits and may be left out. Outputs: probabilities [B, C], attributions [B, K],
-    score_change [B], completeness_error [B], target int64 [B] (`models.training.network` has their meaning).
+    Inputs: points, float32 [B, K, 3]; baseline, the same, or one for all, [1, K, 3]; bias, float32 [C],
+    which is added to the logits and may be left out; and own, bool [], whether the baselines are the
+    subjects' own, which may be left out and is there when the model has a network for that. Outputs:
+    probabilities [B, C], attributions [B, K], score_change [B], completeness_error [B], target int64 [B]
+    (`models.training.network` has their meaning).
     Raises ValueError for a network without mirror twins.
     """
-    if not has_twins(trained.network, trained.landmark_set.mirror):
+    networks = [trained.network, *([trained.own.network] if trained.own else [])]
+    if not all(has_twins(network, trained.landmark_set.mirror) for network in networks):
         raise ValueError("the network's units lack their mirror twins (training/network.py:with_twins)")
     points, classes = len(trained.landmark_set), len(trained.emotions)
+    inputs = [
+        _value("points", "B", points, 3),
+        _value("baseline", "B or 1", points, 3),
+        _value("bias", classes),
+    ]
+    outputs = [
+        _value("probabilities", "B", classes),
+        _value("attributions", "B", points),
+        _value("score_change", "B"),
+        _value("completeness_error", "B"),
+        helper.make_tensor_value_info("target", TensorProto.INT64, ["B"]),
+    ]
+    constants = _constants(trained)
+    nodes = _nodes()
+    if trained.own:
+        inputs.append(helper.make_tensor_value_info(_SELECTOR, TensorProto.BOOL, []))
+        theirs = _of_network(trained.own.network, trained.landmark_set)
+        constants |= {_OWN + name: array for name, array in theirs.items()}
+        constants[_SELECTOR] = np.array(False)
+        nodes = [_either(outputs, theirs)]
     model = helper.make_model(
         helper.make_graph(
-            _nodes(),
+            nodes,
             trained.name,
-            [
-                _value("points", "B", points, 3),
-                _value("baseline", "B or 1", points, 3),
-                _value("bias", classes),
-            ],
-            [
-                _value("probabilities", "B", classes),
-                _value("attributions", "B", points),
-                _value("score_change", "B"),
-                _value("completeness_error", "B"),
-                helper.make_tensor_value_info("target", TensorProto.INT64, ["B"]),
-            ],
-            [numpy_helper.from_array(array, name) for name, array in _constants(trained).items()],
+            inputs,
+            outputs,
+            [numpy_helper.from_array(array, name) for name, array in constants.items()],
         ),
         opset_imports=[helper.make_opsetid("", _OPSET)],
         ir_version=_IR_VERSION,
@@ -84,9 +107,14 @@ def to_onnx(trained: TrainedModel) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def read_network(path: Path) -> Network:
-    """The weights in an ONNX file. Raises OSError, or ValueError when it is not one of `export`'s."""
+def read_network(path: Path, *, own: bool = False) -> Network:
+    """The weights in an ONNX file; with `own` those for own neutral faces. Raises OSError, or ValueError when
+    the file is not one of `export`'s or has no such network."""
     weights = {w.name: numpy_helper.to_array(w) for w in onnx.load(path).graph.initializer}
+    if own:
+        if _OWN + _BY_NETWORK[0] not in weights:
+            raise ValueError(f"{path} has no network for own neutral faces")
+        weights |= {name: weights[_OWN + name] for name in _BY_NETWORK}
     try:
         w1 = _whole(weights)
         b1, radius = (2 * weights[name] for name in ("b1_half", "radius_half"))
@@ -107,16 +135,37 @@ def _metadata(trained: TrainedModel) -> dict[str, str]:
         "mien.population_baseline": base64.b64encode(baseline).decode("ascii"),  # little-endian float32
         "mien.min_confidence": repr(trained.min_confidence),
         "mien.operating_points": operating_points.to_json(trained.operating_points),
+        **(
+            {"mien.own_operating_points": operating_points.to_json(trained.own.operating_points)}
+            if trained.own
+            else {}
+        ),
         "mien.trained_on": json.dumps(trained.trained_on),
         "mien.split_seed": str(trained.split_seed),
     }
 
 
 def _constants(trained: TrainedModel) -> dict[str, NDArray[Any]]:
-    """What the graph holds. All of the first layer is halved (exactly, in float32): tanh wants p/2."""
-    net, points = trained.network, len(trained.landmark_set)
+    """What the graph holds, but for a second network's weights."""
+    points = len(trained.landmark_set)
+    more: dict[str, NDArray[Any]] = {
+        "bias": np.zeros(len(trained.emotions), np.float32),
+        "tiny": np.array(TINY, np.float32),
+        "one": np.array(1.0, np.float32),
+        "flat_shape": np.array([-1, 3 * points]),
+        "axis1": np.array([1]),
+        "axis2": np.array([2]),
+    }
+    return _places(trained.landmark_set) | _of_network(trained.network, trained.landmark_set) | more
+
+
+def _of_network(net: Network, landmark_set: LandmarkSet) -> dict[str, NDArray[Any]]:
+    """A network's weights. All of the first layer is halved (exactly, in float32): tanh wants p/2."""
     start = np.tanh(net.b1 / 2)
-    f32 = {
+    even, odd = _halves(net, landmark_set)
+    weights = {
+        "w1_even_half": even,
+        "w1_odd_half": odd,
         "b1_half": net.b1 / 2,
         "radius_half": np.array(net.radius / 2),
         "radius_half_by_reach": np.array(net.radius / 2 / net.reach),
@@ -125,45 +174,60 @@ def _constants(trained: TrainedModel) -> dict[str, NDArray[Any]]:
         "w2_by_class": net.w2.T,
         "hidden_at_baseline": net.b1 / 2 * (1 + start),
         "logits_at_baseline": net.b1 / 2 * (1 + start) @ net.w2 + net.b2,
-        "bias": np.zeros(len(trained.emotions)),
-        "tiny": np.array(TINY),
-        "one": np.array(1.0),
     }
-    i64 = {
-        "flat_shape": [-1, 3 * points],
-        "axis1": [1],
-        "axis2": [2],
-    }
-    constants: dict[str, NDArray[Any]] = {name: np.asarray(value, np.float32) for name, value in f32.items()}
-    return _halves(trained) | constants | {name: np.asarray(value, np.int64) for name, value in i64.items()}
+    return {name: np.asarray(weights[name], np.float32) for name in _BY_NETWORK}
 
 
-def _halves(trained: TrainedModel) -> dict[str, NDArray[Any]]:
-    """The first layer for the even and the odd part of a face: half as many numbers, thanks to the twins.
-
-    With l the points that are on the left or on the midline and r the mirrored right ones, 0 for those on the
-    midline, l + r is even: it stays when the face is mirrored. l - r is odd: it changes its sign.
-    """
-    mirror, own = trained.landmark_set.mirror, trained.network.w1[:, : len(trained.network.b1) // 2]
-    left = np.flatnonzero(np.arange(len(mirror)) <= mirror)
-    sign = np.array([-1, 1, 1], np.float32)
-    by_point = own.reshape(len(mirror), 3, -1)
-    of_left, of_right = by_point[left], by_point[mirror[left]] * sign[:, None]
-    even, odd = ((w / 4).reshape(3 * len(left), -1) for w in (of_left + of_right, of_left - of_right))
+def _places(landmark_set: LandmarkSet) -> dict[str, NDArray[Any]]:
+    """Where the points of the two sides are: left ones and those on the midline, and their mirrored twins."""
+    left, mirror = _left(landmark_set), landmark_set.mirror
     alone = mirror[left] == left
     place = np.empty(len(mirror), np.int64)
     place[mirror[left]] = len(left) + np.arange(len(left))
     place[left] = np.arange(len(left))
     return {
-        "w1_even_half": even,
-        "w1_odd_half": odd,
-        "mirroring": np.where(alone[:, None], 0, sign).astype(np.float32),
+        "mirroring": np.where(alone[:, None], 0, np.array([-1, 1, 1])).astype(np.float32),
         "left": left.astype(np.int64),
         "right": mirror[left].astype(np.int64),
         "place": place,
         "side_shape": np.array([-1, 3 * len(left)]),
         "sides_shape": np.array([-1, 2 * len(left), 3]),
     }
+
+
+def _left(landmark_set: LandmarkSet) -> NDArray[np.int64]:
+    return np.flatnonzero(np.arange(len(landmark_set)) <= landmark_set.mirror)
+
+
+def _halves(net: Network, landmark_set: LandmarkSet) -> tuple[F32, F32]:
+    """The first layer for the even and the odd part of a face: half as many numbers, thanks to the twins.
+
+    With l the points that are on the left or on the midline and r the mirrored right ones, 0 for those on the
+    midline, l + r is even: it stays when the face is mirrored. l - r is odd: it changes its sign.
+    """
+    left, mirror = _left(landmark_set), landmark_set.mirror
+    by_point = net.w1[:, : len(net.b1) // 2].reshape(len(mirror), 3, -1)
+    sign = np.array([-1, 1, 1], np.float32)
+    of_left, of_right = by_point[left], by_point[mirror[left]] * sign[:, None]
+    even, odd = ((w / 4).reshape(3 * len(left), -1) for w in (of_left + of_right, of_left - of_right))
+    return even, odd
+
+
+def _either(outputs: list[onnx.ValueInfoProto], theirs: Collection[str]) -> onnx.NodeProto:
+    """One network or the other. `theirs` are the names that a network has for itself."""
+    branches = {}
+    for branch, begin in (("then_branch", _OWN), ("else_branch", "population.")):
+        nodes = _nodes()
+        made = {name for node in nodes for name in node.output}
+        begins = dict.fromkeys(made, begin) | (dict.fromkeys(theirs, _OWN) if begin == _OWN else {})
+        for node in nodes:
+            for names in (node.input, node.output):
+                names[:] = [begins.get(name, "") + name for name in names]
+        given = [onnx.ValueInfoProto.FromString(output.SerializeToString()) for output in outputs]
+        for output in given:
+            output.name = begin + output.name
+        branches[branch] = helper.make_graph(nodes, branch, [], given)
+    return helper.make_node("If", [_SELECTOR], [output.name for output in outputs], **branches)
 
 
 def _whole(weights: dict[str, NDArray[Any]]) -> F32:

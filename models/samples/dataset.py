@@ -1,9 +1,11 @@
 """Labelled landmarks for training and evaluation, read from .npz files and folders of pictures.
 
-Three kinds of file are known, told apart by their arrays (the meshes: see `landmark_files`):
+Four kinds of file are known, told apart by their arrays (the meshes: see `landmark_files`):
 
 - with `votes` and `split`: several people's votes a face, as FERPlus has them; they become soft labels;
 - with `label` and `subject`: one label a face, split so that no person is in both parts;
+- with `tag` and `weights` beside these: photos of people at rest, warped by expression shapes. None is held
+  out, as the training crosses over them (`models.training.own_head`);
 - with `expr`, `base` and perhaps `identity`: ICT-FaceKit's shapes, which make the neutral faces of the other
   files into people who show every emotion.
 """
@@ -12,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +22,19 @@ from numpy.typing import NDArray
 from models.arrays import F32
 from models.faces.align import align
 from models.faces.landmark_set import ALL, LandmarkSet
+from models.samples.expression_sampler import SHAPES
 from models.samples.landmark_files import Arrays, read, unpack
 from models.samples.synthetic_faces import expression_shapes, synthesise
 
 EMOTIONS: Final = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 NO_MAJORITY: Final = -1
 UNKNOWN_SUBJECT: Final = -1
+
+Kind: TypeAlias = Literal["real", "warped", "synthetic"]
+"""Of a file: faces as they were photographed; photos that were warped and measured again; expression shapes
+added to real meshes."""
+RESTLESS: Final = ("speech", "blink")
+"""Tags of warped faces that are neutral, but not at rest: nobody's baseline."""
 
 _ONE_JUDGE: Final = 0.9  # what one person's label is worth; the rest is spread over all emotions
 _VALIDATION_SHARE: Final = 0.1
@@ -43,6 +52,9 @@ class Samples:
     subject: NDArray[np.int32]  # [N]: another number for each person of all files, or UNKNOWN_SUBJECT
     source: NDArray[np.int32]  # [N], into `sources`
     sources: tuple[str, ...]
+    kinds: tuple[Kind, ...]  # of the sources
+    tag: NDArray[np.str_]  # [N]: "speech", "blink", "recipe" or "", see the data's README
+    shape_weights: F32  # [N, 57]: what the photo was warped by (`expression_sampler.SHAPES`), else 0
     landmark_set: LandmarkSet
 
     def __post_init__(self) -> None:
@@ -54,10 +66,13 @@ class Samples:
             "validation": (n,),
             "subject": (n,),
             "source": (n,),
+            "tag": (n,),
+            "shape_weights": (n, len(SHAPES)),
+            "kinds": (len(self.sources),),
         }
         for name, shape in expected.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"{name} must have shape {shape}, not {getattr(self, name).shape}")
+            if np.shape(getattr(self, name)) != shape:
+                raise ValueError(f"{name} must have shape {shape}, not {np.shape(getattr(self, name))}")
 
     def __len__(self) -> int:
         return len(self.points)
@@ -69,6 +84,15 @@ class Samples:
                 f"cannot choose {landmark_set.id!r} out of {self.landmark_set.id!r}: load all points"
             )
         return replace(self, points=landmark_set.take(self.points), landmark_set=landmark_set)
+
+    def of_kind(self, *kinds: Kind) -> NDArray[np.bool_]:
+        """[N]: which faces come from files of these kinds."""
+        return np.isin(self.source, [i for i, kind in enumerate(self.kinds) if kind in kinds])
+
+    def only(self, chosen: NDArray[np.bool_]) -> "Samples":
+        """The chosen [N] faces; the sources stay as they are numbered."""
+        rows = ("points", "probabilities", "label", "validation", "subject", "source", "tag", "shape_weights")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in rows})
 
 
 def load(
@@ -105,9 +129,9 @@ def load(
             parts.append(_labelled(name, arrays, seed))
     if not parts:
         raise ValueError("the files hold expression shapes only: add at least one file of labelled faces")
-    training = sum(int((~part.validation).sum()) for part in parts)
+    real = tuple(part for part in parts if part.kinds == ("real",))
+    training = sum(int((~part.validation).sum()) for part in real)
     each = round(training * synthetic_share / (1 - synthetic_share) / max(len(shape_files), 1))
-    real = tuple(parts)
     for path, arrays in shape_files:
         with naming(path):
             parts.append(synthetic_people(path.stem, arrays, real, each, seed=seed))
@@ -134,6 +158,9 @@ def join(parts: Sequence[Samples]) -> Samples:
         np.concatenate(subjects),
         np.concatenate(sources),
         tuple(name for part in parts for name in part.sources),
+        tuple(kind for part in parts for kind in part.kinds),
+        np.concatenate([part.tag for part in parts]),
+        np.concatenate([part.shape_weights for part in parts]),
         parts[0].landmark_set,
     )
 
@@ -163,7 +190,7 @@ def synthetic_people(
         count,
         seed,
         identities=expression_shapes(arrays["identity"], arrays["base"]) if "identity" in arrays else None,
-        variation=np.concatenate([_within_person(points, subject) for points, subject in neutral]),
+        variation=np.concatenate([within_person(points, subject) for points, subject in neutral]),
     )
     probabilities, _, _ = _from_labels(np.array(EMOTIONS)[faces.label])
     return Samples(
@@ -174,6 +201,9 @@ def synthetic_people(
         faces.person,
         np.zeros(count, np.int32),
         (name,),
+        ("synthetic",),
+        np.full(count, ""),
+        np.zeros((count, len(SHAPES)), np.float32),
         ALL,
     )
 
@@ -191,6 +221,7 @@ def naming(path: Path) -> Iterator[None]:
 def _labelled(name: str, arrays: Arrays, seed: int) -> Samples:
     if "votes" not in arrays and "label" not in arrays:
         raise ValueError("neither votes nor labels nor expression shapes: no known kind of training data")
+    warped = "tag" in arrays and "votes" not in arrays
     landmarks = unpack(arrays)
     points = np.concatenate(
         [align(landmarks[i : i + _CHUNK]).points for i in range(0, len(landmarks), _CHUNK)] or [landmarks]
@@ -202,8 +233,9 @@ def _labelled(name: str, arrays: Arrays, seed: int) -> Samples:
     else:
         probabilities, label, usable = _from_labels(arrays["label"])
         subject = _people(arrays["subject"])
-        validation = _hold_out(subject, seed)
-    if not len(points) == len(label) == len(validation):
+        validation = np.zeros(len(label), np.bool_) if warped else _hold_out(subject, seed)
+    tag, shape_weights = _warping(arrays) if warped else _not_warped(len(label))
+    if not len(points) == len(label) == len(validation) == len(tag):
         raise ValueError(
             f"{len(points)} faces, {len(label)} labels and {len(validation)} entries of the split"
         )
@@ -215,6 +247,9 @@ def _labelled(name: str, arrays: Arrays, seed: int) -> Samples:
         subject[usable],
         np.zeros(usable.sum(), np.int32),
         (name,),
+        ("warped" if warped else "real",),
+        tag[usable],
+        shape_weights[usable],
         ALL,
     )
 
@@ -245,6 +280,23 @@ def _from_labels(label: NDArray[Any]) -> tuple[F32, NDArray[np.int32], NDArray[n
     return probabilities, index, np.ones(len(index), dtype=np.bool_)
 
 
+def _warping(arrays: Arrays) -> tuple[NDArray[np.str_], F32]:
+    """Tags [N], and weights [N, 57] in our order of the shapes. ValueError when the file lacks a shape."""
+    names = [str(name) for name in arrays["weight_names"]]
+    if missing := sorted(set(SHAPES) - set(names)):
+        raise ValueError(f"the weights lack the shape {missing[0]!r}")
+    weights = arrays["weights"]
+    if weights.shape != (len(arrays["tag"]), len(names)):
+        raise ValueError(f"expected weights [{len(arrays['tag'])}, {len(names)}], not {list(weights.shape)}")
+    return arrays["tag"].astype(np.str_), weights[:, [names.index(name) for name in SHAPES]].astype(
+        np.float32
+    )
+
+
+def _not_warped(count: int) -> tuple[NDArray[np.str_], F32]:
+    return np.full(count, ""), np.zeros((count, len(SHAPES)), np.float32)
+
+
 def _people(subject: NDArray[Any]) -> NDArray[np.int32]:
     """Persons numbered from 0. A negative number or an empty name in the file stands for an unknown one."""
     unknown = subject < 0 if np.issubdtype(subject.dtype, np.number) else subject == ""
@@ -264,7 +316,7 @@ def _hold_out(subject: NDArray[np.int32], seed: int) -> NDArray[np.bool_]:
     return np.isin(person, rng.permutation(people)[: round(people * _VALIDATION_SHARE)])
 
 
-def _within_person(points: F32, subject: NDArray[np.int32]) -> F32:
+def within_person(points: F32, subject: NDArray[np.int32]) -> F32:
     """How faces differ from the mean of their person's faces, for persons with several [V, K, 3].
 
     Scaled by √(n/(n-1)), so that the size does not depend on the number n of a person's faces.

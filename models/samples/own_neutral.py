@@ -6,13 +6,18 @@ much as it is worth. Frames of one recording agree so well that nothing is left 
 estimate (`models.emotion.neutral_face`) does without.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import F32
-from models.samples.dataset import EMOTIONS, UNKNOWN_SUBJECT, Samples
+from models.samples.dataset import EMOTIONS, RESTLESS, UNKNOWN_SUBJECT, Samples
+
+SESSION_SPREAD: Final = 0.008
+"""RMS over coordinates, in inter-ocular distances: faces at rest that differ less from their person's mean
+are of one sitting, and their mean is worth a network of its own. Within a recording it is 0.003 to 0.004,
+over years 0.016."""
 
 _TINY = 1e-30  # where all faces are the population's, nothing is left to draw
 
@@ -80,17 +85,36 @@ def spread(samples: Samples, source: int, population: F32) -> Spread:
     if not chosen.any():
         return Spread(0.0, 0.0)
     points = samples.points[chosen].astype(np.float64)
-    _, person, count = np.unique(samples.subject[chosen], return_inverse=True, return_counts=True)
-    total = np.zeros((len(count), *points.shape[1:]))
-    np.add.at(total, person, points)
-    free = int((count - 1).sum())
-    within = float(((points - (total / count[:, None, None])[person]) ** 2).sum() / free) if free else 0.0
+    within = _within(samples.points[chosen], samples.subject[chosen])
     about = float(((points - population) ** 2).sum() / len(points))
     return Spread(within, max(about - within, 0.0))
 
 
+def of_one_sitting(samples: Samples) -> bool:
+    """Whether the neutral faces of a person differ so little from their mean as in one recording."""
+    neutral = _neutral(samples)
+    several = np.bincount(samples.subject[neutral]).max(initial=0) > 1
+    rms = np.sqrt(
+        _within(samples.points[neutral], samples.subject[neutral]) / (3 * len(samples.landmark_set))
+    )
+    return bool(several and rms < SESSION_SPREAD)
+
+
+def _within(points: F32, subject: NDArray[np.int32]) -> float:
+    """Variance of faces [N, K, 3] about their person's mean; 0 where no person has two."""
+    _, person, count = np.unique(subject, return_inverse=True, return_counts=True)
+    total = np.zeros((len(count), *points.shape[1:]))
+    exact = points.astype(np.float64)
+    np.add.at(total, person, exact)
+    free = int((count - 1).sum())
+    return float(((exact - (total / count[:, None, None])[person]) ** 2).sum() / free) if free else 0.0
+
+
 def _neutral(samples: Samples) -> NDArray[np.bool_]:
-    neutral: NDArray[np.bool_] = (samples.label == EMOTIONS.index("neutral")) & (
-        samples.subject != UNKNOWN_SUBJECT
+    """[N]: faces at rest of known persons."""
+    neutral: NDArray[np.bool_] = (
+        (samples.label == EMOTIONS.index("neutral"))
+        & (samples.subject != UNKNOWN_SUBJECT)
+        & ~np.isin(samples.tag, RESTLESS)
     )
     return neutral

@@ -231,6 +231,14 @@ def synthesise(
     return SyntheticFaces(align(points).points, label, person)
 
 
+def recipe_weights(emotion: str, count: int, shape_names: Sequence[str], rng: np.random.Generator) -> F32:
+    """Weights [N, E] of the shapes for `count` plays of an emotion's recipes."""
+    weights, sides = np.zeros((count, len(shape_names)), np.float32), _sides_of_actions(shape_names)
+    for row in weights:
+        _pose(row, RECIPES[emotion], sides, rng)
+    return weights
+
+
 def _plan(emotions: Sequence[str], count: int) -> tuple[I32, I32]:
     """Emotion and person of each face."""
     block = [i for i, emotion in enumerate(emotions) if emotion == NEUTRAL] * NEUTRALS_A_PERSON

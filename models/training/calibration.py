@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 
 from models.arrays import F32, F64
 
@@ -37,6 +37,24 @@ def vector_scaling(logits: F32, label: NDArray[np.int32]) -> tuple[np.float32, F
     bounds = [(np.log(0.2), np.log(5.0)), *[(None, None)] * classes]
     found = minimize(loss, np.zeros(classes + 1), jac=True, method="L-BFGS-B", bounds=bounds).x
     return np.float32(np.exp(found[0])), found[1:].astype(np.float32)
+
+
+def even_temperature(logits: F32, label: NDArray[np.int32]) -> np.float32:
+    """The scale that gives logits [N, C] the least log loss on labels [N] when each class has the same say.
+
+    The temperature of C. Guo and others (2017), without biases: nothing is said of how frequent a class is.
+    """
+    z = logits.astype(np.float64)
+    weight = 1 / np.bincount(label, minlength=logits.shape[1])[label]
+
+    def loss(log_scale: float) -> float:
+        y = np.exp(log_scale) * z
+        y -= y.max(axis=1, keepdims=True)
+        surprise = np.log(np.exp(y).sum(axis=1)) - y[np.arange(len(label)), label]
+        return float((weight * surprise).sum())
+
+    found = minimize_scalar(loss, bounds=(np.log(0.2), np.log(5.0)), method="bounded").x
+    return np.float32(np.exp(found))
 
 
 def expected_calibration_error(probabilities: F32, label: NDArray[np.int32], bins: int = 15) -> float:

@@ -79,6 +79,30 @@ def shape_modes(
     )
 
 
+def telling_modes(
+    moves: F64, rest: F64, mirror: NDArray[np.int32], even: int, odd: int, whitening: float
+) -> ShapeModes:
+    """The directions [3K] in which faces move most for what they do at rest, `even` and `odd` ones.
+
+    `moves` and `rest` [3K, 3K] are second moments of differences from a neutral face, mirror images included:
+    of expressions, and of neutral faces with the landmarks' noise. Generalised eigenvectors (R. A. Fisher,
+    "The use of multiple measurements in taxonomic problems", 1936): rest has variance 1 in each of them, and
+    mode i is then divided by σ_i^whitening, all by one number as in `shape_modes`.
+    """
+    variance, vectors = np.linalg.eigh(rest)
+    to_rest = (vectors / np.sqrt(variance)) @ vectors.T
+    seen = Spread(np.zeros(len(rest)), to_rest @ moves @ to_rest)
+    modes = shape_modes(seen, mirror, even, odd, whitening)
+    return modes._replace(basis=(to_rest @ modes.basis).astype(np.float32))
+
+
+def second_moments(difference: F32, mirror: NDArray[np.int32]) -> F64:
+    """[3K, 3K] of differences [N, K, 3] and their mirror images, about zero."""
+    about = spread(difference, mirror)
+    both: F64 = about.covariance + np.outer(about.mean, about.mean)
+    return both
+
+
 def seen_through(
     modes: ShapeModes, faces: Spread, whole: LandmarkSet, chosen: LandmarkSet, noise: float
 ) -> ShapeModes:

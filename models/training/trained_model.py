@@ -9,6 +9,14 @@ from models.training.network import Network
 
 
 @dataclass(frozen=True)
+class OwnHead:
+    """A second network, for faces that are compared with their subject's own neutral face."""
+
+    network: Network
+    operating_points: dict[str, OperatingPoint]  # `own` and `watchful`
+
+
+@dataclass(frozen=True)
 class TrainedModel:
     """All that an artifact holds. K points, C emotions."""
 
@@ -20,6 +28,7 @@ class TrainedModel:
     operating_points: dict[str, OperatingPoint]
     trained_on: tuple[str, ...]  # names of the training files
     split_seed: int  # decides which faces are held out, where a file does not say it itself
+    own: OwnHead | None = None  # without it the one network answers for own neutral faces too
 
     @property
     def min_confidence(self) -> float:

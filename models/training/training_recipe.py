@@ -8,6 +8,8 @@
 3. A student, one wide layer on all points, learns labels and teachers' answers, also on blends of faces that
    have no label.
 4. The points are chosen by what moves its answers, and a student on these points is trained likewise.
+5. Where there are warped photos, a second network on the same points learns to tell how a face differs from
+   its subject's own neutral face (`models.training.own_head`). The others never see a warped photo.
 
 Landmark noise is added throughout.
 
@@ -16,6 +18,7 @@ machine, configuration and data.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -32,9 +35,10 @@ from models.samples.dataset import EMOTIONS, NO_MAJORITY, Samples
 from models.samples.own_neutral import own_neutral_faces
 from models.training import landmark_selection, network, network_fitting, operating_point_choice, teachers
 from models.training.calibration import vector_scaling
-from models.training.network import Network
 from models.training.network_fitting import Layers, Material, Schedule
 from models.training.network_fitting import Progress as Progress
+from models.training.own_head import OwnHeadConfig as OwnHeadConfig
+from models.training.own_head import can_train, train_own_head
 from models.training.shape_modes import (
     ShapeModes,
     Spread,
@@ -44,10 +48,9 @@ from models.training.shape_modes import (
     shape_modes,
     spread,
 )
+from models.training.to_network import to_network, within_reach
 from models.training.trained_model import TrainedModel as TrainedModel
 
-# Radius and reach of the network: so much more than what this part of the training faces stays below.
-_ROOM, _REAL = 1.25, 0.999
 _CHUNK = 4096  # blends made at a time, to bound memory
 
 
@@ -89,6 +92,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calibrate_on: str = ""  # the file whose held-out faces calibrate; all files' unless given
     min_precision: float = 0.85  # of the answers the model does not abstain from, on validation
     balanced_min_accuracy: float = 0.8  # what the operating point "balanced" keeps of it, on validation
+    own_head: OwnHeadConfig = OwnHeadConfig()
     seed: int = 0
 
     def alone(self) -> "TrainConfig":
@@ -151,13 +155,28 @@ class _Space(NamedTuple):
 
 
 def train(config: TrainConfig, samples: Samples, progress: Progress | None = None) -> TrainedModel:
-    """Fit a network to the training part of `samples`; calibrate it on the validation part.
+    """Fit a network to the training part of `samples`; calibrate it on the validation part. Where there are
+    warped photos, likewise one for faces whose own neutral face is known.
 
     Raises ValueError when a part is empty, no training face is neutral or none has weight, or the
     configuration names a file that is not there.
     """
+    everyone, samples = samples, samples.only(~samples.of_kind("warped"))
     _check(config, samples)
-    clock = _Clock(config, len(samples.landmark_set), progress or (lambda *_: None))
+    with_own = can_train(everyone)
+    steps = config.own_head.steps * (config.own_head.folds + 1) if with_own else 0
+    clock = _Clock(config, len(samples.landmark_set), steps, progress or (lambda *_: None))
+    trained = _train_population(config, samples, clock)
+    if not with_own:
+        return trained
+    points = np.searchsorted(everyone.landmark_set.indices, trained.landmark_set.indices)
+    seen = replace_fields(everyone, points=everyone.points[:, points], landmark_set=trained.landmark_set)
+    own = train_own_head(config.own_head, seen, config.min_precision, config.seed, clock.progress)
+    return replace_fields(trained, own=own)
+
+
+def _train_population(config: TrainConfig, samples: Samples, clock: "_Clock") -> TrainedModel:
+    """Fit, choose points and calibrate the network for the population's neutral face."""
     baseline = _population_baseline(samples)
     rows = _rows(config, samples, baseline)
     faces = spread(samples.points[~samples.validation] - baseline, samples.landmark_set.mirror)
@@ -209,9 +228,9 @@ def informed_importance(model: TrainedModel, samples: Samples, count: int, faces
 class _Clock:
     """One count of the steps of all networks of a training."""
 
-    def __init__(self, config: TrainConfig, points: int, report: Progress) -> None:
+    def __init__(self, config: TrainConfig, points: int, more_steps: int, report: Progress) -> None:
         students = 2 if points > config.landmarks else 1
-        self._steps = config.teaching.count * config.teaching.steps + students * config.steps
+        self._steps = config.teaching.count * config.teaching.steps + students * config.steps + more_steps
         self._done = 0
         self._report = report
 
@@ -331,10 +350,8 @@ def _student(
         Schedule(config.steps, config.batch, config.learning_rate, config.weight_decay, config.seed),
         clock.progress,
     )
-    net = _fold(layers, modes, material.shift, chosen)
-    flat = rows.difference[:, points].reshape(len(rows.difference), -1)
-    reach, radius = (_ROOM * np.quantile(np.linalg.norm(x, axis=1), _REAL) for x in (flat, flat @ net.w1))
-    net = net._replace(radius=float(radius), reach=float(reach))
+    net = to_network(layers, modes, material.shift, chosen)
+    net = within_reach(net, rows.difference[:, points])
 
     calibrating = _calibrates(config, samples)
     unseen, truth = samples.points[calibrating][:, points] - baseline[points], samples.label[calibrating]
@@ -387,17 +404,3 @@ def _material(
         np.zeros((len(modes.sign), len(modes.sign)), np.float32),
         _shift(config, targets, weights),
     )
-
-
-def _fold(layers: Layers, modes: ShapeModes, shift: F32, chosen: LandmarkSet) -> Network:
-    """Everything linear goes into the first layer; the logits are centred, which softmax does not notice."""
-    (w1, b1), (w2, b2) = [(np.asarray(w), np.asarray(b)) for w, b in layers]
-    b2 = b2 + shift
-    own = Network(
-        modes.basis @ w1,
-        b1 + modes.offset @ w1,
-        w2 - w2.mean(axis=1, keepdims=True),
-        b2 - b2.mean(),
-        np.inf,
-    )
-    return network.with_twins(own, chosen.mirror)

@@ -42,7 +42,7 @@ class EvaluatedModel(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     model: EvaluatedModel
     data_sets: list[Evaluation]
-    """The last one is all real faces pooled, if they are of several files."""
+    """After the files, all real faces pooled that one network answered, if they are of several files."""
 
 
 def run(
@@ -87,12 +87,15 @@ def run(
         raise InputRefused("; ".join(left_out), reason="bad-data")
     data_sets = [evaluation for evaluation, _ in parts]
     synthetic = [faces.sources[0] for faces in made]
-    together = [part for part in parts if part[0].data_set not in synthetic]
-    if len(together) > 1:
-        data_sets.append(pooled(classifier, together))
+    for own in (False, True):
+        together = [
+            part for part in parts if part[0].data_set not in synthetic and part[0].own_network == own
+        ]
+        if len(together) > 1:
+            data_sets.append(pooled(classifier, together))
     report = Report(_about(classifier), data_sets)
     if out:
-        _write(report, classifier, options.operating_point, out)
+        _write(report, classifier, out)
     return report
 
 
@@ -134,10 +137,10 @@ def _evaluate(
         return evaluate(classifier, few, held_out=held_out, options=options, progress=show)
 
 
-def _write(report: Report, classifier: Classifier, operating_point: str, out: Path) -> None:
+def _write(report: Report, classifier: Classifier, out: Path) -> None:
     output_files.write_json(out / REPORT_FILE, report)
     for evaluation in report.data_sets:
-        for name, data in pictures(evaluation, operating_point, classifier).items():
+        for name, data in pictures(evaluation, classifier).items():
             output_files.write_bytes(out / f"{evaluation.data_set}-{name}.png", data)
 
 

@@ -11,13 +11,14 @@ from models.emotion.classifier import Classifier
 from models.emotion.operating_points import ACCURATE
 from models.judging.accuracy_figures import Figures
 from models.judging.attribution_curves import AttributionQuality
-from models.judging.evaluation_report import EVEN, PRESENT_ONLY, Evaluation
+from models.judging.evaluation_report import EVEN, PRESENT_ONLY, UNBIASED, Evaluation, TagFigures
 
 _SHOWN_THRESHOLDS = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-def show(evaluation: Evaluation, operating_point: str, console: Console) -> None:
-    """Prints the tables of one data set; by class and below at the operating point."""
+def show(evaluation: Evaluation, console: Console) -> None:
+    """Prints the tables of one data set; by class and below at the evaluation's operating point."""
+    operating_point = evaluation.operating_point
     faces = {"held-out": "held-out faces", "all": "faces", "pooled": "faces"}[evaluation.part]
     console.rule(f"[bold]{evaluation.data_set}[/]: {evaluation.faces} {faces}")
     left_out = evaluation.left_out
@@ -40,6 +41,15 @@ def show(evaluation: Evaluation, operating_point: str, console: Console) -> None
         "needs the whole file at once.",
         style="dim",
     )
+    if evaluation.own_network:
+        console.print("The network for own neutral faces answered; population: the other one, accurate.")
+    if "contempt" in evaluation.classes_present and evaluation.mean_recall_of_seven:
+        told = ", ".join(f"{name} {x:.3f}" for name, x in evaluation.mean_recall_of_seven.items())
+        console.print(f"Mean recall of the seven without contempt: {told}", highlight=False)
+    if evaluation.by_tag:
+        console.print("By tag: other, share of the neutral faces that get another name; recall by emotion.")
+    for point in dict.fromkeys(row.operating_point for row in evaluation.by_tag):
+        console.print(_tag_table(point, [row for row in evaluation.by_tag if row.operating_point == point]))
     figures = evaluation.operating_points[operating_point]
     console.print(f"\n[bold]{operating_point}[/]:")
     console.print(_class_table(evaluation, figures, operating_point))
@@ -52,10 +62,11 @@ def show(evaluation: Evaluation, operating_point: str, console: Console) -> None
     console.print(f"Greatest completeness error: {evaluation.completeness_error_max:.1e}")
 
 
-def pictures(evaluation: Evaluation, operating_point: str, classifier: Classifier) -> dict[str, bytes]:
+def pictures(evaluation: Evaluation, classifier: Classifier) -> dict[str, bytes]:
     """The report's pictures: name → PNG."""
     from models.judging import plots  # matplotlib is slow to import
 
+    operating_point = evaluation.operating_point
     figures = evaluation.operating_points[operating_point]
     name = f"{evaluation.data_set}, {operating_point}"
     made = {
@@ -69,7 +80,8 @@ def pictures(evaluation: Evaluation, operating_point: str, classifier: Classifie
         made["attribution-curves"] = plots.attribution_curves(evaluation.attribution, evaluation.data_set)
     if evaluation.mean_attributions:
         maps = {e: np.array(a, np.float32) for e, a in evaluation.mean_attributions.items()}
-        answers = np.sum(evaluation.operating_points[ACCURATE].confusion, axis=0)
+        explained = UNBIASED if evaluation.own_network else ACCURATE
+        answers = np.sum(evaluation.operating_points[explained].confusion, axis=0)
         faces = dict(zip(classifier.emotions, answers.tolist(), strict=True))
         made["attribution-maps"] = plots.attribution_maps(maps, faces, classifier.landmark_set.indices)
     return made
@@ -100,6 +112,19 @@ def _overall(figures: Figures) -> list[str]:
         f"{answered.coverage:.0%}≥{answered.min_confidence:.2f}",
         _plain(answered.accuracy),
     ]
+
+
+def _tag_table(point: str, rows: Sequence[TagFigures]) -> Table:
+    emotions = list(dict.fromkeys(emotion for row in rows for emotion in row.recall))
+    table = _table(f"{point}, by tag", ["faces", "other", *(name[:4] for name in emotions)])
+    for row in rows:
+        named = row.neutral_named_otherwise
+        cells = [str(row.faces), "–" if named is None else f"{named:.4f}"]
+        table.add_row(row.tag or "none", *cells, *(_short(row.recall.get(name)) for name in emotions))
+        areas = [row.auc.get(name) for name in emotions]
+        if any(area is not None for area in areas):
+            table.add_row("  AUC", "", "", *map(_short, areas), style="dim")
+    return table
 
 
 def _class_table(evaluation: Evaluation, figures: Figures, point: str) -> Table:
@@ -176,6 +201,10 @@ def _table(first: str, columns: Sequence[str]) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _plain(value: float | None) -> str:

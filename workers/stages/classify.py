@@ -7,7 +7,7 @@ own neutral face is learnt (``workers.stages.neutral_face_cache``, ``models.emot
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import NamedTuple
@@ -153,15 +153,19 @@ class EventMaker:
         self._model = Model(classifier.name, classifier.version, classifier.landmark_set.id)
         self._index_and_region = [(i, REGION[i]) for i in classifier.landmark_set.indices.tolist()]
         self._top = settings.explanation_landmarks
-        point = _operating_point(classifier, settings.operating_point)
-        self._bias = point.bias
-        threshold = settings.min_confidence
-        self._limits = abstention.Limits(
-            min_confidence=point.min_confidence if threshold is None else threshold,
-            min_inter_ocular_px=settings.min_inter_ocular_px,
-            max_yaw_deg=settings.max_yaw_deg,
-            max_pitch_deg=settings.max_pitch_deg,
-            min_sharpness=settings.min_sharpness,
+        population, own = _operating_points(classifier, settings)
+        self._bias, self._own_bias = population.bias, own.bias
+        self._limits, self._own_limits = (
+            abstention.Limits(
+                min_confidence=point.min_confidence
+                if settings.min_confidence is None
+                else settings.min_confidence,
+                min_inter_ocular_px=settings.min_inter_ocular_px,
+                max_yaw_deg=settings.max_yaw_deg,
+                max_pitch_deg=settings.max_pitch_deg,
+                min_sharpness=settings.min_sharpness,
+            )
+            for point in (population, own)
         )
 
     def check(self, message: Landmarks) -> Face:
@@ -196,7 +200,13 @@ class EventMaker:
             [population if mine is None else mine for mine in own] + [population] * len(again)
         )
         with metrics.stage_duration_seconds.labels(NAME, "classify").time():
-            classified = self._classifier.classify(points, neutral_faces, self._bias)
+            classified = self._classifier.classify(
+                points,
+                neutral_faces,
+                self._bias,
+                own=np.array([mine is not None for mine in own] + [False] * len(again)),
+                own_bias=self._own_bias,
+            )
         with metrics.stage_duration_seconds.labels(NAME, "explain").time():
             answers = self._answers(
                 points[:b], neutral_faces[:b], [mine is not None for mine in own], classified
@@ -210,12 +220,14 @@ class EventMaker:
 
     def usable(self, face: Face) -> bool:
         """Whether the picture is good enough, whatever the model thinks of it."""
-        return self._abstention(face, confidence=1.0) is None
+        return self._abstention(face, self._limits, confidence=1.0) is None
 
-    def _abstention(self, face: Face, confidence: float) -> abstention.Reason | None:
+    def _abstention(
+        self, face: Face, limits: abstention.Limits, confidence: float
+    ) -> abstention.Reason | None:
         message = face.landmarks
         return abstention.reason(
-            self._limits,
+            limits,
             confidence=confidence,
             inter_ocular_px=message.quality.inter_ocular_px,
             yaw_deg=message.pose.yaw,
@@ -258,7 +270,8 @@ class EventMaker:
         message, why = face.landmarks, answer.why
         probabilities = Probabilities(*answer.probabilities)
         confidence: float = getattr(probabilities, answer.target)
-        abstained = self._abstention(face, confidence)
+        limits = self._own_limits if answer.own_neutral_face else self._limits
+        abstained = self._abstention(face, limits, confidence)
         return EmotionEvent(
             event_id=emotion_event.event_id(message.camera_id, message.frame_seq, message.subject_id),
             camera_id=message.camera_id,
@@ -311,13 +324,33 @@ def _rounded(values: NDArray[np.float32]) -> list[list[float]]:
     return rounded
 
 
-def _operating_point(classifier: Classifier, name: str) -> OperatingPoint:
-    if name not in classifier.operating_points:
+def _operating_points(classifier: Classifier, settings: Settings) -> tuple[OperatingPoint, OperatingPoint]:
+    """Those of faces compared with the population's neutral face, and with the subject's own.
+
+    One network does both where the model has no other, and then has one point for both.
+    """
+    population = _operating_point(
+        classifier, "MIEN_OPERATING_POINT", settings.operating_point, classifier.operating_points
+    )
+    if not classifier.knows_own_neutral_faces:
+        return population, population
+    return population, _operating_point(
+        classifier,
+        "MIEN_OWN_OPERATING_POINT",
+        settings.own_operating_point,
+        classifier.own_operating_points,
+    )
+
+
+def _operating_point(
+    classifier: Classifier, setting: str, name: str, points: Mapping[str, OperatingPoint]
+) -> OperatingPoint:
+    if name not in points:
         raise SettingsInvalid(
-            f"MIEN_OPERATING_POINT={name}: the model {classifier.name} ({classifier.version}) has no such "
-            f"operating point; it has {', '.join(classifier.operating_points)}."
+            f"{setting}={name}: the model {classifier.name} ({classifier.version}) has no such "
+            f"operating point; it has {', '.join(points)}."
         )
-    return classifier.operating_points[name]
+    return points[name]
 
 
 def observe(event: EmotionEvent) -> None:

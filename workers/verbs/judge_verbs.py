@@ -94,7 +94,7 @@ def evaluate(
         print_json(report)
     else:
         for evaluation in report.data_sets:
-            evaluation_tables.show(evaluation, operating_point, Console())
+            evaluation_tables.show(evaluation, Console())
 
 
 @verbs.command(

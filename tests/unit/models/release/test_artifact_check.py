@@ -19,7 +19,7 @@ from models.release import artifact_check, model_card
 from models.release.onnx_export import export, read_network
 from models.samples.dataset import EMOTIONS
 from models.training.network import Network, with_twins
-from models.training.trained_model import TrainedModel
+from models.training.trained_model import OwnHead, TrainedModel
 from streams.errors import InputRefused, SourceNotFound
 from streams.settings import Settings
 from workers.cli import app
@@ -46,6 +46,16 @@ The version 000000000000 is another one.
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
     """A small model with its landmark set and a card that a person has completed."""
+    return made(tmp_path, own=False)
+
+
+@pytest.fixture
+def artifact_of_two(tmp_path: Path) -> Path:
+    """The same with a second network."""
+    return made(tmp_path, own=True)
+
+
+def made(tmp_path: Path, *, own: bool) -> Path:
     rng = np.random.default_rng(0)
     shapes = [(15, 5), (5,), (5, 8), (8,)]
     w1, b1, w2, b2 = (rng.normal(0, 0.4, shape).astype(np.float32) for shape in shapes)
@@ -56,10 +66,14 @@ def artifact(tmp_path: Path) -> Path:
     }
     neutral = rng.normal(0, 0.3, (5, 3)).astype(np.float32)
     net = with_twins(Network(w1, b1, w2, b2, radius=3.0, reach=5.0), points.mirror)
-    model = TrainedModel("tiny", net, points, EMOTIONS, neutral, at, ("a", "b"), 3)
+    second = OwnHead(
+        net._replace(w2=-net.w2, b2=-net.b2), {"own": at["balanced"], "watchful": at["accurate"]}
+    )
+    model = TrainedModel("tiny", net, points, EMOTIONS, neutral, at, ("a", "b"), 3, second if own else None)
     path = export(model, tmp_path)
     loaded = Classifier.load(path)
-    card = f"# Tiny\n{FIGURES.format(version=loaded.version)}"
+    figures = FIGURES.replace("\n\n## Limits", "\n| own, watchful | 0.6 |\n\n## Limits") if own else FIGURES
+    card = f"# Tiny\n{figures.format(version=loaded.version)}"
     (tmp_path / "MODEL_CARD.md").write_text(model_card.refresh(card, loaded))
     return path
 
@@ -262,3 +276,20 @@ def test_a_face_of_each_kind_is_looked_at(artifact: Path) -> None:
     assert length.max() > 1e5
     seen = np.linalg.norm(difference.reshape(len(difference), -1) @ w1, axis=1)
     assert ((length > 100) & (seen < 1e-4 * length)).any()
+
+
+def test_a_second_network_is_checked_too(artifact_of_two: Path) -> None:
+    failed, printed = checked(artifact_of_two)
+    assert failed == []
+    assert "of this version, for accurate, balanced, own, watchful" in printed
+    assert "the networks of its weights" in printed
+    changed_graph(artifact_of_two, weights("own.w2_by_class", 1.01))
+    assert checked(artifact_of_two)[0] == ["graph", "completeness"]
+
+
+def test_figures_that_leave_the_second_network_out(artifact_of_two: Path) -> None:
+    card = artifact_of_two.with_name("MODEL_CARD.md")
+    card.write_text(card.read_text().replace("| own, watchful | 0.6 |\n", ""))
+    failed, printed = checked(artifact_of_two)
+    assert failed == ["figures"]
+    assert "names own, watchful" in printed

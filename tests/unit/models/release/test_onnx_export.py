@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from models.emotion.classifier import Classifier
 from models.emotion.operating_points import OperatingPoint, to_json
+from models.emotion.probabilities import softmax
 from models.faces.landmark_set import LandmarkSet
 from models.release.onnx_export import export, read_network, to_onnx
 from models.samples.dataset import EMOTIONS
 from models.training import network
 from models.training.network import Network
-from models.training.trained_model import TrainedModel
+from models.training.trained_model import OwnHead, TrainedModel
 
 POINTS = LandmarkSet("tiny", np.array([1, 33, 61, 263, 291], dtype=np.int32))
 
@@ -33,6 +34,15 @@ def a_model(seed: int = 0) -> TrainedModel:
         "balanced": OperatingPoint(weights(8), 0.3),
     }
     return TrainedModel("mien-tiny", net, POINTS, EMOTIONS, weights(5, 3), at, ("some", "data"), 11)
+
+
+def with_own_head(model: TrainedModel, seed: int = 7) -> TrainedModel:
+    """The model, and another's network for own neutral faces."""
+    at = {
+        "own": OperatingPoint(np.eye(8, dtype=np.float32)[0], 0.2),
+        "watchful": OperatingPoint(np.zeros(8, np.float32), 0.1),
+    }
+    return replace(model, own=OwnHead(a_model(seed).network, at))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -151,3 +161,61 @@ def test_read_only_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(PermissionError, match=r"cannot write the model into .*: Permission denied; choose"):
         export(a_model(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_file_holds_two_networks_and_the_rows_own_baselines_choose(tmp_path: Path) -> None:
+    model = with_own_head(a_model())
+    (tmp_path / "one").mkdir()
+    alone, both = (
+        Classifier.load(export(one, folder))
+        for one, folder in ((a_model(), tmp_path / "one"), (model, tmp_path))
+    )
+    assert not alone.knows_own_neutral_faces
+    assert both.knows_own_neutral_faces
+    assert model.own is not None
+    assert to_json(both.own_operating_points) == to_json(model.own.operating_points)
+    rng = np.random.default_rng(3)
+    points, baseline = rng.normal(0, 1, (2, 6, 5, 3)).astype(np.float32)
+    bias, own_bias = rng.normal(0, 1, (2, 8)).astype(np.float32)
+
+    nobodys = both.classify(points, baseline, bias)
+    for one, other in zip(alone.classify(points, baseline, bias), nobodys, strict=True):
+        np.testing.assert_array_equal(one, other)  # bit for bit
+    own = np.array([True, False, True, True, False, False])
+    mixed = both.classify(points, baseline, bias, own=own, own_bias=own_bias)
+    for rows, net, at in ((own, model.own.network, own_bias), (~own, model.network, bias)):
+        difference = points[rows] - baseline[rows]
+        logits = network.logits(net, difference) + at
+        expected = network.integrated_gradients(net, difference, logits.argmax(axis=1))
+        np.testing.assert_array_equal(mixed.target[rows], logits.argmax(axis=1))
+        np.testing.assert_allclose(mixed.probabilities[rows], softmax(logits), atol=1e-5)
+        np.testing.assert_allclose(mixed.attributions[rows], expected.attributions, atol=1e-5, rtol=1e-4)
+        np.testing.assert_allclose(mixed.score_change[rows], expected.score_change, atol=1e-5)
+    assert mixed.completeness_error.max() < 1e-5
+    all_own = both.classify(points, baseline, bias, own=np.ones(6, np.bool_), own_bias=own_bias)
+    np.testing.assert_allclose(all_own.probabilities[own], mixed.probabilities[own], atol=1e-6)
+    one_network = alone.classify(points, baseline, bias, own=own, own_bias=own_bias)
+    np.testing.assert_array_equal(one_network.probabilities, nobodys.probabilities)
+    with pytest.raises(ValueError, match=r"own must have shape \[6\], not \[5\]"):
+        both.classify(points, baseline, own=own[:5] | True)
+
+
+def test_both_networks_come_back_from_the_file(tmp_path: Path) -> None:
+    model = with_own_head(a_model())
+    assert model.own is not None
+    path = export(model, tmp_path)
+    for own, expected in ((False, model.network), (True, model.own.network)):
+        again = read_network(path, own=own)
+        for name, weights in expected._asdict().items():
+            np.testing.assert_allclose(getattr(again, name), weights, atol=1e-6, rtol=1e-6)
+    assert to_onnx(model) == to_onnx(with_own_head(a_model()))
+    with pytest.raises(ValueError, match="no network for own neutral faces"):
+        read_network(export(a_model(), tmp_path), own=True)
+
+
+def test_a_second_network_without_twins_is_refused(tmp_path: Path) -> None:
+    model = with_own_head(a_model())
+    assert model.own is not None
+    net = model.own.network._replace(b1=np.arange(18, dtype=np.float32))
+    with pytest.raises(ValueError, match="lack their mirror twins"):
+        export(replace(model, own=replace(model.own, network=net)), tmp_path)

@@ -3,11 +3,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up import warped_file
 from numpy.typing import NDArray
 
 from models.faces.canonical import CANONICAL
 from models.faces.landmark_set import ALL, LandmarkSet
 from models.samples.dataset import EMOTIONS, NO_MAJORITY, join, load, synthetic_people
+from models.samples.expression_sampler import SHAPES
 from models.samples.landmark_files import read
 from models.samples.own_neutral import means_of_others
 from models.samples.synthetic_faces import RECIPES
@@ -237,3 +239,34 @@ def test_inconsistent_files(tmp_path: Path, arrays: dict[str, Any], message: str
 def test_synthetic_share_must_be_a_share(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\[0, 1\)"):
         load([tmp_path / "none.npz"], synthetic_share=1.0)
+
+
+def test_warped_photos_are_a_kind_of_their_own_and_none_is_held_out(tmp_path: Path) -> None:
+    labels = save_labels(tmp_path / "labels.npz", ["neutral", "anger"] * 20, list(range(40)))
+    paths = [warped_file(tmp_path / "warped.npz", 5), labels, save_shapes(tmp_path / "shapes.npz")]
+    samples = load(paths, synthetic_share=0.5)
+    assert samples.sources == ("warped", "labels", "shapes")
+    assert samples.kinds == ("warped", "real", "synthetic")
+    warped = samples.only(samples.of_kind("warped"))
+    assert len(warped) == 5 * 22
+    assert not warped.validation.any()
+    assert warped.tag[:8].tolist() == ["", "", "", "", "speech", "speech", "speech", "blink"]
+    jaw = warped.shape_weights[:, SHAPES.index("jawOpen")]
+    assert (jaw[warped.tag == "speech"] >= 0.09).all()  # whatever the order in the file
+    others = samples.only(samples.of_kind("real", "synthetic"))
+    assert (others.tag == "").all()
+    assert not others.shape_weights.any()
+    assert len(samples.only(samples.of_kind("synthetic"))) == 36  # as many as real training faces
+
+
+def test_a_file_of_warped_photos_names_its_shapes(tmp_path: Path) -> None:
+    arrays = dict(np.load(warped_file(tmp_path / "warped.npz", 2)))
+    np.savez(tmp_path / "few.npz", **arrays | {"weights": arrays["weights"][:, 1:]})
+    with pytest.raises(ValueError, match=r"few\.npz: expected weights \[44, 57\], not \[44, 56\]"):
+        load([tmp_path / "few.npz"])
+    np.savez(
+        tmp_path / "other.npz",
+        **arrays | {"weights": arrays["weights"][:, 1:], "weight_names": arrays["weight_names"][1:]},
+    )
+    with pytest.raises(ValueError, match=r"other\.npz: the weights lack the shape 'noseSneer_R'"):
+        load([tmp_path / "other.npz"])

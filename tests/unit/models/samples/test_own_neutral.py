@@ -10,8 +10,8 @@ from made_up import samples_of
 from numpy.typing import NDArray
 
 from models.faces.landmark_set import LandmarkSet
-from models.samples.dataset import Samples
-from models.samples.own_neutral import Spread, drawn, own_neutral_faces, spread
+from models.samples.dataset import Samples, join
+from models.samples.own_neutral import Spread, drawn, of_one_sitting, own_neutral_faces, spread
 
 POPULATION = np.zeros((2, 3), np.float32)
 
@@ -106,16 +106,7 @@ def test_a_file_without_two_faces_of_anybody_is_believed() -> None:
 def test_each_file_is_believed_by_itself() -> None:
     rough, _ = people(0.03, 0.02, count=500)
     fine, _ = people(0.0003, 0.02, count=500)
-    both = replace(
-        rough,
-        points=np.concatenate([rough.points, fine.points]),
-        probabilities=np.concatenate([rough.probabilities, fine.probabilities]),
-        label=np.concatenate([rough.label, fine.label]),
-        validation=np.concatenate([rough.validation, fine.validation]),
-        subject=np.concatenate([rough.subject, fine.subject + 500]),
-        source=np.repeat([0, 1], len(rough)).astype(np.int32),
-        sources=("rough", "fine"),
-    )
+    both = join([rough, fine])
     faces, _ = own_neutral_faces(both, POPULATION)
     for part, rows in ((rough, slice(None, 1500)), (fine, slice(1500, None))):
         np.testing.assert_allclose(faces[rows], own_neutral_faces(part, POPULATION)[0], rtol=1e-6)
@@ -136,3 +127,24 @@ def test_a_drawn_mean_lies_between_the_mean_and_the_population(
     assert (np.abs(found) <= np.abs(means) * (1 + 1e-6)).all()
     assert (np.abs(more) >= np.abs(found) * (1 - 1e-6)).all()
     assert (found * means >= 0).all()
+
+
+def test_who_speaks_or_blinks_is_compared_but_nobodys_baseline() -> None:
+    samples = some_samples([0, 0, 0, 0, 1], [4, 4, 4, 4, 4])
+    tagged = replace(samples, tag=np.array(["", "", "speech", "blink", ""]))
+    faces, known = own_neutral_faces(tagged)
+    p = samples.points
+    assert known.all()
+    np.testing.assert_allclose(faces[0], p[1], rtol=1e-5)
+    for row in (2, 3, 4):
+        np.testing.assert_allclose(faces[row], (p[0] + p[1]) / 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("within", "alike"), [(0.004, True), (0.016, False)])
+def test_faces_of_one_sitting_are_told_from_those_of_years(within: float, alike: bool) -> None:
+    assert of_one_sitting(people(within, 0.03, count=200)[0]) is alike
+
+
+def test_without_two_neutral_faces_of_anybody_nothing_says_that_they_are_of_one_sitting() -> None:
+    assert not of_one_sitting(some_samples([0, 0, 1], [1, 2, 2]))
+    assert not of_one_sitting(some_samples([], []))

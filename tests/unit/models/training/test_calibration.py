@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.training.calibration import expected_calibration_error, min_confidence, vector_scaling
+from models.training.calibration import (
+    even_temperature,
+    expected_calibration_error,
+    min_confidence,
+    vector_scaling,
+)
 
 
 def drawn(logits: NDArray[np.float64], seed: int = 0) -> NDArray[np.int32]:
@@ -57,3 +62,16 @@ def test_min_confidence(min_precision: float, threshold: float) -> None:
 def test_min_confidence_without_a_good_threshold() -> None:
     probabilities = np.array([[0.7, 0.3], [0.9, 0.1]])
     assert min_confidence(probabilities, np.array([1, 1], dtype=np.int32), 0.9) == 0.99
+
+
+@pytest.mark.parametrize("factor", [3.0, 1.0, 0.5])
+def test_a_temperature_does_not_care_how_frequent_a_class_is(factor: float) -> None:
+    honest = np.random.default_rng(1).normal(0, 1.5, (60_000, 4))
+    label = drawn(honest)
+    many = np.concatenate([np.arange(len(label)), *[np.flatnonzero(label == 0)] * 5])
+    scales = [
+        even_temperature((factor * honest[rows]).astype(np.float32), label[rows])
+        for rows in (slice(None), many)
+    ]
+    assert scales[0] == pytest.approx(1 / factor, rel=0.05)
+    assert scales[1] == pytest.approx(scales[0], rel=0.01)

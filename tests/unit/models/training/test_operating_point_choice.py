@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.training.operating_point_choice import choose
+from models.emotion.operating_points import OperatingPoint
+from models.emotion.probabilities import softmax
+from models.training.operating_point_choice import FalseAlarms, choose, choose_own
 
 PRIOR = np.array([0.8, 0.15, 0.05], np.float32)
 
@@ -62,3 +64,40 @@ def test_each_has_its_own_least_confidence() -> None:
         given = p.max(axis=1) >= point.min_confidence
         assert 0 < point.min_confidence < 0.99
         assert (p.argmax(axis=1) == label)[given].mean() >= 0.95
+
+
+def at_rest_and_moved(people: int = 2000) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.str_]]:
+    """Logits of eight classes, speaking ones less sure than quiet ones."""
+    rng = np.random.default_rng(1)
+    label = np.tile(np.arange(8, dtype=np.int32), people)
+    tag = np.where((label == 0) & (rng.uniform(size=len(label)) < 0.4), "speech", "")
+    logits = rng.normal(0, 1, (len(label), 8)) + 3 * np.eye(8)[label]
+    logits[tag == "speech"] /= 2
+    return logits.astype(np.float32), label, tag
+
+
+def alarms(points: dict[str, OperatingPoint], name: str, tag: str) -> float:
+    logits, label, tags = at_rest_and_moved()
+    chosen = (label == 0) & (tags == tag)
+    return float(((logits + points[name].bias)[chosen].argmax(axis=1) != 0).mean())
+
+
+def test_the_smallest_bias_on_neutral_that_keeps_the_limits() -> None:
+    logits, label, tag = at_rest_and_moved()
+    points = choose_own(logits, label, tag, FalseAlarms(0.003, 0.5, 0.5, 0.02), 0.9)
+    assert list(points) == ["own", "watchful"]
+    for name, most in (("own", 0.003), ("watchful", 0.02)):
+        bias = points[name].bias
+        assert not bias[1:].any()
+        assert 0.7 * most < alarms(points, name, "") <= most
+        answer = (logits + bias).argmax(axis=1)
+        named = softmax(logits + bias)[answer != 0].max(axis=1) >= points[name].min_confidence
+        assert (answer == label)[answer != 0][named].mean() >= 0.9
+    assert points["own"].bias[0] > points["watchful"].bias[0] > 0
+
+
+def test_speech_can_ask_for_more_and_a_bias_is_never_negative() -> None:
+    logits, label, tag = at_rest_and_moved()
+    points = choose_own(logits, label, tag, FalseAlarms(0.5, 0.01, 0.5, 1 - 1e-9), 0.9)
+    assert alarms(points, "own", "speech") <= 0.01
+    assert points["watchful"].bias[0] == 0

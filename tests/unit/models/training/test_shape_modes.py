@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.faces.landmark_set import LandmarkSet
-from models.training.shape_modes import features, noise_of_features, seen_through, shape_modes, spread
+from models.training.shape_modes import (
+    features,
+    noise_of_features,
+    second_moments,
+    seen_through,
+    shape_modes,
+    spread,
+    telling_modes,
+)
 
 SET = LandmarkSet("few", np.array([1, 33, 61, 152, 263, 291], dtype=np.int32))
 PART = LandmarkSet("part", np.array([1, 33, 263], dtype=np.int32))
@@ -104,3 +112,24 @@ def test_noise_of_features_is_what_noisy_points_give() -> None:
     expected = np.cov((features(modes, noise) - modes.offset).T)
     factor = noise_of_features(modes, root @ root.T)
     np.testing.assert_allclose(factor.T @ factor, expected, atol=0.03 * np.abs(expected).max())
+
+
+def test_telling_modes_are_those_that_move_most_for_what_they_do_at_rest() -> None:
+    moves = second_moments(differences(2), SET.mirror)
+    rest = second_moments(differences(3), SET.mirror) + 1e-3 * np.eye(18)
+    modes = telling_modes(moves, rest, SET.mirror, 4, 3, 0.0)
+    assert modes.sign.tolist() == [1.0] * 4 + [-1.0] * 3
+    ratio = np.diag(modes.basis.T @ moves @ modes.basis) / np.diag(modes.basis.T @ rest @ modes.basis)
+    assert (np.diff(ratio[:4]) <= 1e-4 * ratio[0]).all()
+    assert (np.diff(ratio[4:]) <= 1e-4 * ratio[0]).all()
+    greatest = np.linalg.eigvals(np.linalg.solve(rest, moves)).real.max()
+    assert ratio.max() == pytest.approx(greatest, rel=1e-3)
+    faces = differences(2)
+    mirrored = faces[:, SET.mirror] * MIRRORING
+    np.testing.assert_allclose(features(modes, mirrored), features(modes, faces) * modes.sign, atol=1e-2)
+
+
+def test_second_moments_are_about_zero() -> None:
+    faces = differences(4, 50)
+    flat = with_mirror_images(faces).reshape(-1, 18)
+    np.testing.assert_allclose(second_moments(faces, SET.mirror), flat.T @ flat / len(flat), atol=1e-4)

@@ -141,7 +141,7 @@ def test_one_file_can_calibrate() -> None:
     source = (np.arange(len(FEW)) % 2).astype(np.int32)
     wrong = FEW.validation & (source == 1)  # the other file's held-out labels: to believe them is to doubt
     label = np.where(wrong, 3, FEW.label).astype(np.int32)
-    both = replace(FEW, source=source, sources=("one", "other"), label=label)
+    both = replace(FEW, source=source, sources=("one", "other"), kinds=("real", "real"), label=label)
     everyone, one = (train(with_fields(QUICK, calibrate_on=name), both) for name in ("", "one"))
     assert (everyone.network.w1 == one.network.w1).all()
     assert np.abs(everyone.network.w2).max() < 0.9 * np.abs(one.network.w2).max()
@@ -215,6 +215,7 @@ def test_source_weights_decide_what_is_learnt() -> None:
         probabilities=np.eye(8, dtype=np.float32)[lies],
         source=source,
         sources=("true", "false"),
+        kinds=("real", "real"),
     )
     model = train(with_fields(QUICK, source_weights={"false": 0.0}, calibrate_on="true"), both)
     assert accuracy(model, SAMPLES) > 0.97

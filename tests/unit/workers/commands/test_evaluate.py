@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from made_up import warped_file
+from msgspec.structs import replace as with_fields
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
@@ -23,7 +25,7 @@ from models.release.onnx_export import export
 from models.samples.dataset import load
 from models.samples.synthetic_faces import RECIPES
 from models.staged.portrait import Head
-from models.training.training_recipe import TrainConfig, train
+from models.training.training_recipe import OwnHeadConfig, TrainConfig, train
 from streams.errors import InputRefused, ModelUnusable, OutputFailed, SourceNotFound
 from streams.settings import Settings
 from workers.cli import app
@@ -270,7 +272,7 @@ def test_report_and_pictures_are_written(folder: Path, tmp_path: Path) -> None:
 def test_tables_show_every_figure_that_matters(folder: Path) -> None:
     shown = io.StringIO()
     (evaluation,) = run(folder, "once", neutral="own").data_sets
-    evaluation_tables.show(evaluation, "accurate", Console(file=shown, width=160))
+    evaluation_tables.show(evaluation, Console(file=shown, width=160))
 
     text = shown.getvalue()
     for words in ("once: 60 faces", "Left out: 30 faces of persons without another neutral face"):
@@ -389,3 +391,74 @@ def test_the_command_prints_json(folder: Path) -> None:
     assert data_set["attribution"] is None
     assert [row["change"] for row in data_set["robustness"]] == ["noise 0.01", "float16"]
     assert data_set["operating_points"]["accurate"]["by_class"]["contempt"]["recall"] is None
+
+
+@pytest.fixture(scope="module")
+def with_own_head(folder: Path) -> Path:
+    """A model of two networks, and warped people that it has not seen."""
+    own = OwnHeadConfig(rows=200, even_modes=12, odd_modes=6, hidden=24, steps=200, batch=128, folds=2)
+    warped = warped_file(folder / "warped.npz", 20)
+    trained = train(
+        with_fields(CONFIG, own_head=own, name="mien-two"), load([folder / "known.npz", warped], EIGHT)
+    )
+    export(trained, folder)
+    warped_file(folder / "warped-others.npz", 12, seed=3)
+    return folder
+
+
+def test_warped_faces_are_told_by_tag_and_answered_by_the_network_for_own_faces(with_own_head: Path) -> None:
+    def judged(name: str, **options: Any) -> evaluation_report.Evaluation:
+        return evaluate.run(
+            Settings(),
+            [with_own_head / f"{name}.npz"],
+            QUICK._replace(**options),
+            model=with_own_head / "mien-two.onnx",
+            out=None,
+            console=QUIET,
+        ).data_sets[0]
+
+    evaluation = judged("warped-others", neutral="own")
+    assert evaluation.own_network
+    assert evaluation.operating_point == "own"
+    assert {"own", "watchful", "unbiased"} <= set(evaluation.operating_points)
+    assert set(evaluation.mean_recall_of_seven) == {"own", "watchful", "unbiased"}
+    rows = {(row.operating_point, row.tag): row for row in evaluation.by_tag}
+    assert {tag for _, tag in rows} == {"", "speech", "blink"}
+    quiet, speech = rows["own", ""], rows["own", "speech"]
+    assert (quiet.faces, quiet.neutral_faces) == (12 * 18, 12 * 4)
+    assert (speech.faces, speech.neutral_faces, list(speech.recall)) == (36, 36, ["neutral"])
+    assert quiet.neutral_named_otherwise is not None
+    assert quiet.neutral_named_otherwise == pytest.approx(1 - quiet.recall["neutral"])
+    assert set(quiet.auc) == set(quiet.recall) == set(evaluation_report.EMOTIONS)
+    assert evaluation.completeness_error_max < 1e-4
+    assert evaluation.attribution is not None
+    assert evaluation.attribution.deletion_better_than_random > 0.5
+    shown = io.StringIO()
+    evaluation_tables.show(evaluation, Console(file=shown, width=160))
+    assert "own, by tag" in shown.getvalue()
+    assert "speech" in shown.getvalue()
+
+    watchful = judged("warped-others", neutral="own", operating_point="watchful")
+    assert watchful.operating_point == "watchful"
+    population = judged("warped-others")
+    assert (population.own_network, population.operating_point) == (False, "accurate")
+    assert not judged("warped-others", neutral="own-mean").own_network
+    rough = judged("strangers", neutral="own")  # made to differ as within a recording
+    assert rough.own_network
+
+
+def test_photos_of_different_days_are_answered_by_the_populations_network(with_own_head: Path) -> None:
+    arrays = dict(np.load(with_own_head / "strangers.npz"))
+    noise = np.random.default_rng(0).normal(0, 0.016, arrays["q"].shape)
+    np.savez(with_own_head / "years.npz", **arrays | {"q": (arrays["q"] + noise).astype(np.float32)})
+    report = evaluate.run(
+        Settings(),
+        [with_own_head / "years.npz", with_own_head / "warped-others.npz", with_own_head / "strangers.npz"],
+        QUICK._replace(neutral="own"),
+        model=with_own_head / "mien-two.onnx",
+        out=None,
+        console=QUIET,
+    )
+    assert [evaluation.own_network for evaluation in report.data_sets] == [False, True, True, True]
+    assert [evaluation.part for evaluation in report.data_sets] == ["all", "all", "all", "pooled"]
+    assert "accurate" in report.data_sets[0].operating_points

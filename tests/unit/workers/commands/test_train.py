@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ from models.release import weights_file
 from models.samples.dataset import EMOTIONS, Samples
 from models.staged.portrait import Head
 from models.training.network import Network, with_twins
+from models.training.trained_model import OwnHead
 from models.training.training_recipe import Progress, TrainConfig, TrainedModel
 from streams.errors import InputRefused, ModelUnusable, OutputFailed, SourceNotFound
 from streams.settings import Settings
@@ -110,6 +112,20 @@ def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
     assert (again.min_confidence, again.trained_on, again.split_seed) == (0.5, ("faces",), 7)
     assert to_json(again.operating_points) == to_json(model.operating_points)
     np.testing.assert_array_equal(again.population_baseline, model.population_baseline)
+
+
+def test_a_second_network_comes_back_too(tmp_path: Path) -> None:
+    model = a_model()
+    at = {"own": OperatingPoint(np.eye(8, dtype=np.float32)[0], 0.3)}
+    own = OwnHead(model.network._replace(w2=-model.network.w2, b2=-model.network.b2), at)
+    weights_file.save(replace(model, own=own), tmp_path / "model.npz")
+
+    again = weights_file.load(tmp_path / "model.npz").own
+
+    assert again is not None
+    for was, now in zip(own.network, again.network, strict=True):
+        np.testing.assert_array_equal(was, now)
+    assert to_json(again.operating_points) == to_json(own.operating_points)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 a broken one"])

@@ -309,6 +309,43 @@ async def test_an_operating_point_that_the_model_has_not_is_told_at_the_start(ou
             pass
 
 
+async def test_an_own_operating_point_that_the_model_has_not_is_told_likewise(outlet: Any) -> None:
+    with pytest.raises(SettingsInvalid, match=r"MIEN_OWN_OPERATING_POINT=brave: .* has own, watchful\."):
+        async with open_handler(Settings(own_operating_point="brave", own_neutral=False), outlet):
+            pass
+
+
+def test_each_network_has_its_operating_point_and_its_threshold(face: Make) -> None:
+    """Whether a face is compared with its own neutral face decides, face by face."""
+    points = CLASSIFIER.own_operating_points | {"watchful": OperatingPoint(BIAS, 0.95)}
+    maker = EventMaker(replace(BIASED, own_operating_points=points), Settings(own_operating_point="watchful"))
+    faces = [maker.check(face(seed=seed)) for seed in range(40)]
+    own = [OWN if seed % 2 else None for seed in range(40)]
+    events = maker.against(faces, own, due=()).events
+    expected = CLASSIFIER.classify(
+        np.stack([moved(seed) for seed in range(40)]),
+        np.stack([BASELINE if mine is None else mine for mine in own]),
+        own=np.arange(40) % 2 == 1,
+        own_bias=BIAS,
+    )
+    for row, event in enumerate(events):
+        shares = [getattr(event.probabilities, name) for name in EMOTIONS]
+        assert shares == pytest.approx(expected.probabilities[row].tolist(), abs=1e-5)
+        least = 0.95 if row % 2 else CLASSIFIER.min_confidence
+        assert (event.abstained is None) is (event.confidence >= least)
+
+
+def test_a_model_of_one_network_has_one_operating_point_for_all(face: Make) -> None:
+    maker = EventMaker(
+        replace(BIASED, own_operating_points={}), Settings(operating_point="balanced", min_confidence=0)
+    )
+    (event,) = maker.against([maker.check(face())], [OWN], due=()).events
+    expected = CLASSIFIER.classify(moved(0)[None], OWN[None], BIAS)
+    shares = [getattr(event.probabilities, name) for name in EMOTIONS]
+    assert shares == pytest.approx(expected.probabilities[0].tolist(), abs=1e-5)
+    assert event.explanation.baseline == "subject"
+
+
 async def test_events_are_counted(worker: ClassifyWorker, outlet: Any, face: Make) -> None:
     small = Quality(1.0, 1.0, 1.0)
     faces = [face(camera_id="counted"), face(camera_id="counted", quality=small)]
@@ -363,7 +400,10 @@ async def test_each_subject_is_compared_with_its_own_neutral_face_if_it_is_known
 
     assert [event.explanation.baseline for event in events] == ["population", "subject", "population"]
     expected = CLASSIFIER.classify(
-        np.stack([moved(seed) for seed in range(3)]), np.stack([BASELINE, OWN, BASELINE])
+        np.stack([moved(seed) for seed in range(3)]),
+        np.stack([BASELINE, OWN, BASELINE]),
+        own=np.array([False, True, False]),
+        own_bias=CLASSIFIER.own_operating_points["own"].bias,
     )
     for row, event in enumerate(events):
         shares = [getattr(event.probabilities, name) for name in EMOTIONS]
