@@ -9,7 +9,9 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from models.arrays import F32
+from models.emotion.classifier import Classifier
 from models.emotion.evidence import EvidenceRule
+from models.emotion.operating_points import OperatingPoint
 from models.judging import sequence_figures
 from models.judging.evaluation_report import bias_of
 from models.judging.expression_sequences import TurnLimits, read_source
@@ -44,14 +46,16 @@ def run(
     if file.stem in classifier.trained_on:
         raise InputRefused(f"{file}: the model was trained on these people", reason="bad-data")
     with labelled_data.input_errors(), naming(file):
-        bias = bias_of(classifier, settings.operating_point)
+        point = _operating_point(classifier, settings)
         source = read_source(read(file), classifier.landmark_set)
 
     def answer(points: F32, baseline: F32) -> F32:
-        return classifier.classify(points, np.ascontiguousarray(baseline), bias).probabilities
+        own = np.ones(len(points), np.bool_)
+        baseline = np.ascontiguousarray(baseline)
+        answered = classifier.classify(points, baseline, point.bias, own=own, own_bias=point.bias)
+        return answered.probabilities
 
     threshold = settings.min_confidence
-    point = classifier.operating_points[settings.operating_point]
     options = sequence_figures.SequenceOptions(
         rule=EvidenceRule(
             settings.smoothing_s, settings.usual_s, settings.turn_discount, settings.sustained_odds
@@ -67,6 +71,17 @@ def run(
             bar.update(task, description=what, completed=done, total=total)
 
         return sequence_figures.judge(answer, source, options, show_progress)
+
+
+def _operating_point(classifier: Classifier, settings: Settings) -> OperatingPoint:
+    """That of faces compared with the subject's own neutral face."""
+    if not classifier.knows_own_neutral_faces:
+        bias_of(classifier, settings.operating_point)  # tells a wrong name
+        return classifier.operating_points[settings.operating_point]
+    own, name = classifier.own_operating_points, settings.own_operating_point
+    if name not in own:
+        raise ValueError(f"the model has no operating point {name!r}; it has {', '.join(own)}")
+    return own[name]
 
 
 def show(judgement: Judgement, console: Console) -> None:
