@@ -33,7 +33,8 @@ test: setup servers ## Run all checks and tests, those against real Kafka and Re
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(PYTEST)
+	$(PYTEST) -m "not alone and not image"
+	$(BIN)/pytest tests/integration -m alone
 
 test-unit: setup ## Run the unit tests only: no Java, no Debian packages
 	$(PYTEST) tests/unit

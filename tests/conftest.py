@@ -33,6 +33,11 @@ PROCESSES_MAX = 6
 """More would wait for the longest file, each with servers of its own."""
 
 
+def pytest_configure() -> None:
+    """jax: the tests train so little that compiling well takes longer than what it saves."""
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """For `pytest -n auto`: one more than cores, since tests on real servers wait half of their time."""

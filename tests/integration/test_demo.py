@@ -48,6 +48,7 @@ def assert_whole(summary: dict[str, Any]) -> None:
     assert 0 <= summary["max_completeness_error"] < 1e-3
 
 
+@pytest.mark.alone
 def test_the_summary_tells_what_happened_and_the_expressions_are_recognised(
     demo: Callable[..., Process],
 ) -> None:
@@ -66,6 +67,7 @@ def test_the_summary_tells_what_happened_and_the_expressions_are_recognised(
     assert not living(started)
 
 
+@pytest.mark.alone
 def test_on_the_users_own_servers_ctrl_c_ends_it_with_the_summary(
     chain: Chain, demo: Callable[..., Process]
 ) -> None:
