@@ -15,7 +15,7 @@ from msgspec.structs import replace as with_fields
 from numpy.typing import NDArray
 
 from models.faces.canonical import POINTS
-from models.faces.landmark_set import ALL, select
+from models.faces.landmark_set import select
 from models.judging.accuracy_figures import ClassFigures, figures
 from models.samples.dataset import EMOTIONS, Samples
 from models.training import network
@@ -110,16 +110,7 @@ def reproduce(
 
 def _part(samples: Samples, chosen: NDArray[np.bool_], calibration: NDArray[np.bool_]) -> Samples:
     """The chosen faces, those of `calibration` held out."""
-    return replace(
-        samples,
-        points=samples.points[chosen],
-        probabilities=samples.probabilities[chosen],
-        label=samples.label[chosen],
-        validation=calibration[chosen],
-        subject=samples.subject[chosen],
-        source=samples.source[chosen],
-        landmark_set=ALL,
-    )
+    return replace(samples, validation=calibration).only(chosen)
 
 
 def _arm(

@@ -64,8 +64,8 @@ _WARPED: Final = (0.5, 1.5)  # of expressions; warps are weaker than posed ones
 _RESTLESS: Final = (0.7, 1.5)  # of warped neutral faces
 _PHOTO_REST: Final = (0.1, 0.5)  # of neutral photos: years lie between them, seconds between frames
 _REST: Final = (0.05, 0.3)  # of such restlessness added to an expression
-_NEUTRAL_REST: Final = (0.05, 0.5)  # and to a neutral face
-_ANOTHERS_REST: Final = (0.0, 0.8)  # of another person's restlessness in a recording
+_NEUTRAL_REST: Final = (0.05, 0.35)  # and to a neutral face
+_ANOTHERS_REST: Final = (0.0, 0.6)  # of another person's restlessness in a recording
 _RECIPE: Final = (0.4, 1.5)
 
 
@@ -91,7 +91,7 @@ class OwnHeadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blends: float = 2.0
     responses: float = 0.5
     recipes: float = 0.5
-    speech_share: float = 0.4  # of the warped neutral rows
+    speech_share: float = 0.3  # of the warped neutral rows
     blink_share: float = 0.1
     false_alarms: float = 0.003  # neutral faces at rest that the point `own` may name otherwise
     false_alarms_in_speech: float = 0.05

@@ -92,12 +92,12 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calibrate_on: str = ""  # the file whose held-out faces calibrate; all files' unless given
     min_precision: float = 0.85  # of the answers the model does not abstain from, on validation
     balanced_min_accuracy: float = 0.8  # what the operating point "balanced" keeps of it, on validation
-    own_head: OwnHeadConfig = OwnHeadConfig()
+    own_head: OwnHeadConfig | None = OwnHeadConfig()  # none: one network for both baselines
     seed: int = 0
 
     def alone(self) -> "TrainConfig":
-        """The same without teachers: quick, for comparing landmark sets."""
-        return replace(self, teaching=Teaching())
+        """The same without teachers and a second network: quick, for comparing landmark sets."""
+        return replace(self, teaching=Teaching(), own_head=None)
 
     def for_sources(self, sources: Sequence[str]) -> "TrainConfig":
         """The same for other data: what it says of files that are not there is left out."""
@@ -163,15 +163,15 @@ def train(config: TrainConfig, samples: Samples, progress: Progress | None = Non
     """
     everyone, samples = samples, samples.only(~samples.of_kind("warped"))
     _check(config, samples)
-    with_own = can_train(everyone)
-    steps = config.own_head.steps * (config.own_head.folds + 1) if with_own else 0
+    own_head = config.own_head if can_train(everyone) else None
+    steps = own_head.steps * (own_head.folds + 1) if own_head else 0
     clock = _Clock(config, len(samples.landmark_set), steps, progress or (lambda *_: None))
     trained = _train_population(config, samples, clock)
-    if not with_own:
+    if own_head is None:
         return trained
     points = np.searchsorted(everyone.landmark_set.indices, trained.landmark_set.indices)
     seen = replace_fields(everyone, points=everyone.points[:, points], landmark_set=trained.landmark_set)
-    own = train_own_head(config.own_head, seen, config.min_precision, config.seed, clock.progress)
+    own = train_own_head(own_head, seen, config.min_precision, config.seed, clock.progress)
     return replace_fields(trained, own=own)
 
 
