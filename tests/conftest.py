@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from streams.errors import InputRefused
-from streams.local import embedded_servers
+from streams.local import child_process, embedded_servers
 from streams.messages import emotion_event, landmarks_message
 from streams.messages.emotion_event import EmotionEvent, Explanation, Model, Probabilities
 from streams.messages.frame_message import Headers
@@ -27,6 +27,10 @@ hypothesis.settings.register_profile(
     "mien", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("mien")
+
+# Each process of pytest-xdist has ports of its own, or a server could find its port taken by another's.
+_process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+child_process.PORTS = child_process.PORTS[_process * 2000 :][:2000]
 
 UNIT = Path(__file__).with_name("unit")
 PROCESSES_MAX = 6

@@ -11,19 +11,24 @@ from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
+PORTS = range(20_000, 32_000)
+"""Outside Linux's range for outgoing connections (32768 and up).
+
+Inside that range a client that keeps calling a dead broker can be given the broker's own port as its source,
+connect to itself, and so keep the broker from coming back.
+"""
+_given: set[int] = set()
+
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, outside Linux's range for outgoing connections (32768 and up).
-
-    Inside that range a client that keeps calling a dead broker can be given the broker's own port as its
-    source, connect to itself, and so keep the broker from coming back.
-    """
-    ports: set[int] = set()
+    """Ports of `PORTS` that nobody listens on, nor was given before: who got one may be slow to listen."""
+    ports: list[int] = []
     while len(ports) < count:
-        port = 20_000 + secrets.randbelow(12_000)
-        if can_listen(port):
-            ports.add(port)
-    return list(ports)
+        port = secrets.choice(PORTS)
+        if port not in _given and can_listen(port):
+            _given.add(port)
+            ports.append(port)
+    return ports
 
 
 def can_listen(port: int) -> bool:

@@ -8,3 +8,9 @@ def test_free_ports_are_distinct_and_outside_the_range_of_outgoing_connections()
 
     assert len(set(ports)) == 20
     assert all(20_000 <= port < 32_000 for port in ports)
+
+
+def test_no_port_is_given_twice() -> None:
+    ports = [port for _ in range(400) for port in free_ports(2)]
+
+    assert len(set(ports)) == 800
