@@ -155,7 +155,7 @@ class Settings(BaseSettings):
         description="log-odds taken off all emotions in a face 20° away from where it usually looks",
     )
     sustained_odds: float = Field(
-        0.5,
+        1.0,
         description="log-odds added to every emotion in faces compared with their own neutral face, whose "
         "operating point is careful with single frames; less: fewer false alarms, later answers",
     )

@@ -36,6 +36,7 @@ def samples_of(
         ("real",),
         np.full(n, ""),
         np.zeros((n, len(SHAPES)), np.float32),
+        np.zeros((n, 2), np.float32),
         landmark_set,
     )
 

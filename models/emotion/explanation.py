@@ -17,6 +17,7 @@ _SLIGHT: Final = 0.5  # a strength below this is called slight
 _STRONG: Final = 1.5  # a strength above this claims no more of the attribution
 _TINY: Final = 1e-9
 _MOST_PHRASES: Final = 3
+_MOST_REGIONS: Final = 2
 _BROW_RAISERS: Final = {1, 2}  # inner and outer brow: together they raise the whole
 
 
@@ -73,7 +74,7 @@ def explain(
             strongest,
             regions,
             [Action(action.name, action.action.au, action.strength, share) for action, share in actions],
-            _sentence(actions, emotion, changed=bool(changed), own_neutral_face=own),
+            _sentence(actions, emotion, regions, changed=bool(changed), own_neutral_face=own),
         )
         for strongest, regions, actions, changed, emotion, own in zip(
             _strongest(strengths, top),
@@ -125,17 +126,20 @@ def _carrying(shown: list[ShownAction], shares: F64) -> list[tuple[ShownAction, 
 def _sentence(
     actions: list[tuple[ShownAction, float]],
     emotion: str,
+    regions: dict[str, float],
     *,
     changed: bool,
     own_neutral_face: bool,
 ) -> str:
     neutral_face = "the subject's neutral face" if own_neutral_face else "the neutral face"
-    if not changed:
-        return f"Little change from {neutral_face}."
     said = ", ".join(_phrases([action for action, _ in actions])[:_MOST_PHRASES])
+    if not changed and (emotion == "neutral" or not regions):
+        return f"Little change from {neutral_face}."
     if emotion == "neutral":
         return f"Close to {neutral_face}{', with ' if said else ''}{said}."
-    return f"{said[0].upper()}{said[1:]}." if said else "No facial action stands out."
+    if said:
+        return f"{said[0].upper()}{said[1:]}."
+    return f"No facial action stands out; most weight lies on the {' and '.join([*regions][:_MOST_REGIONS])}."
 
 
 def _phrases(actions: list[ShownAction]) -> list[str]:

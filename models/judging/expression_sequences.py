@@ -41,6 +41,7 @@ from models.faces.landmark_set import LandmarkSet
 from models.samples import landmark_noise
 from models.samples.dataset import EMOTIONS
 from models.samples.landmark_files import Arrays, unpack
+from models.samples.turned_mesh import mesh_of_turns, turn_terms
 
 SequenceKind: TypeAlias = Literal[
     "resting", "talking", "turning", "talking and turning", "expression", "expression while talking"
@@ -78,8 +79,6 @@ NOISE_LASTS_S: Final = 0.5
 
 _CHUNK: Final = 2048  # faces aligned at once
 _NOISE_WHITE: Final = 0.0  # beyond the white part that `landmark_noise` gives smooth noise
-_TURN_UNIT_DEG: Final = 20.0
-_TURN_RIDGE: Final = 2.0  # as much as eight faces turned by half a unit
 
 
 class Person(NamedTuple):
@@ -164,21 +163,6 @@ def read_source(arrays: Arrays, landmark_set: LandmarkSet) -> SequenceSource:
     return SequenceSource(tuple(people), turns, _noise_of(landmark_set))
 
 
-def mesh_of_turns(points: F32, yaw_pitch_deg: F32, landmark_set: LandmarkSet) -> F32:
-    """What turns of the head do to aligned faces [N, K, 3]: [5, K, 3], the factors of `_turn_terms`.
-
-    Ridge regression over the faces and their mirror twins, whose yaw is the opposite; the constant is
-    dropped. Where few photos are turned, little is claimed (`_TURN_RIDGE`). Alignment takes out the turn
-    itself; what is left is what the mesh network sees differently from the side.
-    """
-    twins = points[:, landmark_set.mirror] * np.array([-1, 1, 1], np.float32)
-    terms = np.concatenate([_turn_terms(yaw_pitch_deg), _turn_terms(yaw_pitch_deg * [-1, 1])])
-    both = np.concatenate([points, twins]).reshape(len(terms), -1).astype(np.float64)
-    terms, both = terms - terms.mean(axis=0), both - both.mean(axis=0)
-    factors = np.linalg.solve(terms.T @ terms + _TURN_RIDGE * np.eye(terms.shape[1]), terms.T @ both)
-    return np.asarray(factors.reshape(-1, *points.shape[1:]), np.float32)
-
-
 def make(
     source: SequenceSource,
     kind: SequenceKind,
@@ -231,7 +215,7 @@ def make(
         shut = person.blink[rng.integers(len(person.blink))]
         points += _blinks(at_s, rng)[:, None, None] * (shut - rest)
         pose_deg = _poses(at_s - REST_S, person.yaw_pitch_deg, limits if "turning" in kind else None, rng)
-        turn = _turn_terms(pose_deg) - _turn_terms(person.yaw_pitch_deg[None])
+        turn = turn_terms(pose_deg) - turn_terms(person.yaw_pitch_deg[None])
         points += np.einsum("tc,ckx->tkx", turn, source.turns)
         moved = np.square(np.diff(points, axis=0)).mean() * (frames_per_s / FRAMES_PER_S) ** 2
         noise = max(rng.uniform(*change) ** 2 - moved, NOISE_LEAST**2 if change[1] else 0.0)
@@ -296,12 +280,6 @@ def _noise_of(landmark_set: LandmarkSet) -> F32:
     values, directions = np.linalg.eigh(covariance)
     root = directions * np.sqrt(np.maximum(values, 0))
     return np.asarray(root / np.sqrt(np.trace(covariance) / len(covariance)), np.float32)
-
-
-def _turn_terms(yaw_pitch_deg: F32 | F64) -> F64:
-    """[N, 5]: yaw, pitch, yaw², pitch², yaw · pitch, in units of 20°."""
-    yaw, pitch = (np.asarray(yaw_pitch_deg, np.float64) / _TURN_UNIT_DEG).T
-    return np.stack([yaw, pitch, yaw**2, pitch**2, yaw * pitch], axis=1)
 
 
 def _within(person: Person, limits: TurnLimits) -> bool:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from models.arrays import F32
 from models.faces.align import align
+from models.faces.head_pose import pose_deg
 from models.faces.landmark_set import ALL, LandmarkSet
 from models.samples.expression_sampler import SHAPES
 from models.samples.landmark_files import Arrays, read, unpack
@@ -38,6 +39,10 @@ RESTLESS: Final = ("speech", "blink")
 
 _ONE_JUDGE: Final = 0.9  # what one person's label is worth; the rest is spread over all emotions
 _VALIDATION_SHARE: Final = 0.1
+_OF_A_FACE: Final = (
+    *("points", "probabilities", "label", "validation", "subject"),
+    *("source", "tag", "shape_weights", "yaw_pitch_deg"),
+)
 _CHUNK: Final = 2048  # faces aligned at a time, to bound memory
 
 
@@ -55,6 +60,7 @@ class Samples:
     kinds: tuple[Kind, ...]  # of the sources
     tag: NDArray[np.str_]  # [N]: "speech", "blink", "recipe" or "", see the data's README
     shape_weights: F32  # [N, 57]: what the photo was warped by (`expression_sampler.SHAPES`), else 0
+    yaw_pitch_deg: F32  # [N, 2]: of the head in the photo; 0 for synthetic faces
     landmark_set: LandmarkSet
 
     def __post_init__(self) -> None:
@@ -68,6 +74,7 @@ class Samples:
             "source": (n,),
             "tag": (n,),
             "shape_weights": (n, len(SHAPES)),
+            "yaw_pitch_deg": (n, 2),
             "kinds": (len(self.sources),),
         }
         for name, shape in expected.items():
@@ -91,8 +98,7 @@ class Samples:
 
     def only(self, chosen: NDArray[np.bool_]) -> "Samples":
         """The chosen [N] faces; the sources stay as they are numbered."""
-        rows = ("points", "probabilities", "label", "validation", "subject", "source", "tag", "shape_weights")
-        return replace(self, **{name: getattr(self, name)[chosen] for name in rows})
+        return replace(self, **{name: getattr(self, name)[chosen] for name in _OF_A_FACE})
 
 
 def load(
@@ -161,6 +167,7 @@ def join(parts: Sequence[Samples]) -> Samples:
         tuple(kind for part in parts for kind in part.kinds),
         np.concatenate([part.tag for part in parts]),
         np.concatenate([part.shape_weights for part in parts]),
+        np.concatenate([part.yaw_pitch_deg for part in parts]),
         parts[0].landmark_set,
     )
 
@@ -204,6 +211,7 @@ def synthetic_people(
         ("synthetic",),
         np.full(count, ""),
         np.zeros((count, len(SHAPES)), np.float32),
+        np.zeros((count, 2), np.float32),
         ALL,
     )
 
@@ -223,9 +231,7 @@ def _labelled(name: str, arrays: Arrays, seed: int) -> Samples:
         raise ValueError("neither votes nor labels nor expression shapes: no known kind of training data")
     warped = "tag" in arrays and "votes" not in arrays
     landmarks = unpack(arrays)
-    points = np.concatenate(
-        [align(landmarks[i : i + _CHUNK]).points for i in range(0, len(landmarks), _CHUNK)] or [landmarks]
-    )
+    points, yaw_pitch_deg = _aligned(landmarks)
     if "votes" in arrays:
         probabilities, label, usable = _from_votes(arrays["votes"], arrays["vote_classes"])
         validation = arrays["split"] == "validation"
@@ -250,8 +256,19 @@ def _labelled(name: str, arrays: Arrays, seed: int) -> Samples:
         ("warped" if warped else "real",),
         tag[usable],
         shape_weights[usable],
+        yaw_pitch_deg[usable],
         ALL,
     )
+
+
+def _aligned(landmarks_px: F32) -> tuple[F32, F32]:
+    """Points [N, 468, 3] in the canonical face frame, and the heads' yaw and pitch [N, 2] in degrees."""
+    points, poses_deg = [landmarks_px[:0]], [np.empty((0, 2), np.float32)]
+    for start in range(0, len(landmarks_px), _CHUNK):
+        alignment = align(landmarks_px[start : start + _CHUNK])
+        points.append(alignment.points)
+        poses_deg.append(pose_deg(alignment.rotation)[:, :2].astype(np.float32))
+    return np.concatenate(points), np.concatenate(poses_deg)
 
 
 def _from_votes(

@@ -36,6 +36,7 @@ from models.samples.dataset import EMOTIONS, NO_MAJORITY, RESTLESS, UNKNOWN_SUBJ
 from models.samples.expression_sampler import SHAPES, sample_weights
 from models.samples.own_neutral import of_one_sitting, own_neutral_faces
 from models.samples.synthetic_faces import recipe_weights
+from models.samples.turned_mesh import mesh_of_turns, turn_covariance
 from models.training import network, network_fitting
 from models.training.calibration import even_temperature
 from models.training.folds import subject_folds
@@ -77,7 +78,8 @@ class OwnHeadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     odd_modes: int = 40
     whitening: float = 0.5
     white_noise: float = 0.0015  # added to the landmarks in training, in inter-ocular distances
-    smooth_noise: float = 0.0012
+    smooth_noise: float = 0.003  # about that of video, see `models.judging.expression_sequences`
+    turn_noise_deg: float = 4.0  # turns of the head whose traces in the mesh tell nothing
     hidden: int = 256  # units, each with a mirror twin
     steps: int = 2000
     batch: int = 512
@@ -91,11 +93,11 @@ class OwnHeadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blends: float = 2.0
     responses: float = 0.5
     recipes: float = 0.5
-    speech_share: float = 0.3  # of the warped neutral rows
-    blink_share: float = 0.1
+    speech_share: float = 0.35  # of the warped neutral rows
+    blink_share: float = 0.25
     false_alarms: float = 0.003  # neutral faces at rest that the point `own` may name otherwise
     false_alarms_in_speech: float = 0.05
-    false_alarms_in_blinks: float = 0.02
+    false_alarms_in_blinks: float = 0.016
     watchful_false_alarms: float = 0.02
 
     def __post_init__(self) -> None:
@@ -112,6 +114,8 @@ class OwnHeadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
         if not 0 <= min(shares) <= max(shares) < 1 or self.speech_share + self.blink_share > 1:
             raise ValueError("own_head: shares must lie in [0, 1), and those of speech and blinks add up")
+        if not 0 <= self.turn_noise_deg < 90:
+            raise ValueError("own_head: turn_noise_deg must lie in [0, 90)")
         if min(self.white_noise, self.smooth_noise) <= 0:
             raise ValueError("own_head: noise must be positive: points without noise tell too much")
 
@@ -161,6 +165,7 @@ def _fit(config: OwnHeadConfig, samples: Samples, seed: int, progress: Progress)
     known = _Known.of(samples)
     mirror = samples.landmark_set.mirror
     noise = landmark_noise.covariance(samples.landmark_set, config.white_noise, config.smooth_noise)
+    noise += turn_covariance(known.turns, config.turn_noise_deg)
     modes = telling_modes(
         known.moves, known.rest + noise, mirror, config.even_modes, config.odd_modes, config.whitening
     )
@@ -209,6 +214,7 @@ class _Known(NamedTuple):
     everyday: dict[int, tuple[F64, F64]]  # emotion → mean [3K] and root of the covariance [D, 3K]
     responses: F32  # [57, K, 3]: what the mesh shows of a shape at weight 1
     unexplained: F32  # [N, K, 3]: what the responses leave of the warped rows
+    turns: F32  # [5, K, 3]: what turns of the head do to the mesh (`models.samples.turned_mesh`)
     moves: F64  # [3K, 3K]: second moments of real faces' expressions
     rest: F64  # [3K, 3K]: of neutral ones'
 
@@ -234,6 +240,7 @@ class _Known(NamedTuple):
             _everyday(strangers),
             responses.reshape(len(responses), -1, 3),
             unexplained.reshape(warped.difference.shape),
+            _turns(samples.only(samples.of_kind("warped"))),
             _moves(strangers, photos, warped, mirror),
             _rest(quiet, warped.of(_NEUTRAL, _SPEECH), restlessness, mirror),
         )
@@ -247,6 +254,11 @@ def _against_own(samples: Samples) -> _Labelled:
         samples.tag[known],
         samples.shape_weights[known],
     )
+
+
+def _turns(warped: Samples) -> F32:
+    quiet = warped.only((warped.label == _NEUTRAL) & ~np.isin(warped.tag, RESTLESS))
+    return mesh_of_turns(quiet.points, quiet.yaw_pitch_deg, quiet.landmark_set)
 
 
 def _everyday(strangers: Samples) -> dict[int, tuple[F64, F64]]:

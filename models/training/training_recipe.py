@@ -73,6 +73,7 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = "mien-128"
     landmarks: int = 128  # how many of the 468 points to keep
     selection: Literal["ig", "informed"] = "ig"  # `landmark_importance` or `informed_importance`
+    points: tuple[int, ...] = ()  # as they were chosen once, by `selection`; none: choose them
     even_modes: int = 160
     odd_modes: int = 100
     whitening: float = 0.8
@@ -96,8 +97,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
 
     def alone(self) -> "TrainConfig":
-        """The same without teachers and a second network: quick, for comparing landmark sets."""
-        return replace(self, teaching=Teaching(), own_head=None)
+        """The same without teachers, a second network and points: quick, for comparing landmark sets."""
+        return replace(self, teaching=Teaching(), own_head=None, points=())
 
     def for_sources(self, sources: Sequence[str]) -> "TrainConfig":
         """The same for other data: what it says of files that are not there is left out."""
@@ -114,6 +115,8 @@ class TrainConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("steps, batch, hidden units and modes must be at least 1")
         if not 1 <= self.landmarks <= POINTS:
             raise ValueError(f"landmarks must lie in 1 to {POINTS}, not {self.landmarks}")
+        if self.points and len(self.points) != self.landmarks:
+            raise ValueError(f"points names {len(self.points)} points, landmarks asks for {self.landmarks}")
         if not 0 <= self.synthetic_share < 1 or not 0 <= teaching.share <= 1:
             raise ValueError("synthetic_share must lie in [0, 1), the teachers' share in [0, 1]")
         if not 0 <= self.min_precision <= 1 or not 0 <= self.balanced_min_accuracy <= 1:
@@ -187,6 +190,9 @@ def _train_population(config: TrainConfig, samples: Samples, clock: "_Clock") ->
     staff = _teachers(config, space, rows, clock)
     if len(samples.landmark_set) == min(config.landmarks, POINTS):
         return _student(config, samples, baseline, space, rows, staff, samples.landmark_set, clock)
+    if config.points:
+        chosen = LandmarkSet(f"{config.selection}{config.landmarks}", np.array(config.points))
+        return _student(config, samples, baseline, space, rows, staff, chosen, clock)
     every = _student(config, samples, baseline, space, rows, staff, ALL, clock)
     if config.selection == "ig":
         importance = landmark_importance(every, samples)
@@ -229,7 +235,7 @@ class _Clock:
     """One count of the steps of all networks of a training."""
 
     def __init__(self, config: TrainConfig, points: int, more_steps: int, report: Progress) -> None:
-        students = 2 if points > config.landmarks else 1
+        students = 2 if points > config.landmarks and not config.points else 1
         self._steps = config.teaching.count * config.teaching.steps + students * config.steps + more_steps
         self._done = 0
         self._report = report
