@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.arrays import F32, F64, Picture
 from models.emotion.classifier import Classifier
+from models.emotion.operating_points import OWN
 from models.faces import align
 from models.faces.engine import DetectedFace, FaceEngine, find_faces, iou
 from models.faces.head_pose import pose_deg
@@ -57,6 +58,7 @@ class Subject(NamedTuple):
     landmarks_px: F32  # [468, 3]
     box_xyxy_px: F32
     reading: Reading
+    own_neutral: F32 | None = None  # [K, 3] that it is compared with; None: everybody's
 
 
 class Degradation(NamedTuple):
@@ -184,16 +186,28 @@ DEGRADATIONS: Final = (
 
 
 def read(
-    engine: FaceEngine, classifier: Classifier, picture_rgb: Picture, box_xyxy_px: F32
+    engine: FaceEngine,
+    classifier: Classifier,
+    picture_rgb: Picture,
+    box_xyxy_px: F32,
+    own_neutral: F32 | None = None,
 ) -> tuple[DetectedFace, Reading] | None:
-    """The face of a picture that lies where ``box_xyxy_px`` [4] is; None if none does."""
+    """The face of a picture that lies where ``box_xyxy_px`` [4] is; None if none does.
+
+    With ``own_neutral`` [K, 3] the network for own neutral faces answers, at the point ``own``.
+    """
     found = find_faces(engine, picture_rgb)
     face = max(found, key=lambda f: iou(f.box_xyxy_px, box_xyxy_px), default=None)
     if face is None or iou(face.box_xyxy_px, box_xyxy_px) < _SAME_PLACE_IOU:
         return None
     aligned = align.align(face.landmarks_px[None])
     yaw, pitch, _ = pose_deg(aligned.rotation)[0].tolist()
-    answer = classifier.classify(classifier.landmark_set.take(aligned.points))
+    points = classifier.landmark_set.take(aligned.points)
+    if own_neutral is None:
+        answer = classifier.classify(points)
+    else:
+        own_bias = classifier.own_operating_points[OWN].bias
+        answer = classifier.classify(points, own_neutral[None], own=np.array([True]), own_bias=own_bias)
     return face, Reading(
         emotion=int(answer.target[0]),
         confidence=float(answer.probabilities[0].max()),
@@ -206,10 +220,17 @@ def read(
     )
 
 
-def subjects(engine: FaceEngine, classifier: Classifier, picture_rgb: Picture, name: str) -> list[Subject]:
-    """The faces of a picture that can serve as references, each cut out with its surroundings."""
+def subjects(
+    engine: FaceEngine,
+    classifier: Classifier,
+    picture_rgb: Picture,
+    name: str,
+    own_neutral: F32 | None = None,
+) -> list[Subject]:
+    """The faces of a picture that can serve as references, each cut out with its surroundings;
+    ``own_neutral`` as for `read`, of all of them."""
     cut = (
-        _cut_out(engine, classifier, picture_rgb, face, name)
+        _cut_out(engine, classifier, picture_rgb, face, name, own_neutral)
         for face in find_faces(engine, picture_rgb)
         if inter_ocular_px(face.landmarks_px) >= MIN_REFERENCE_PX
     )
@@ -217,7 +238,12 @@ def subjects(engine: FaceEngine, classifier: Classifier, picture_rgb: Picture, n
 
 
 def _cut_out(
-    engine: FaceEngine, classifier: Classifier, picture_rgb: Picture, face: DetectedFace, name: str
+    engine: FaceEngine,
+    classifier: Classifier,
+    picture_rgb: Picture,
+    face: DetectedFace,
+    name: str,
+    own_neutral: F32 | None,
 ) -> Subject | None:
     x0, y0, x1, y1 = face.box_xyxy_px.tolist()
     margin = _MARGIN * max(x1 - x0, y1 - y0)
@@ -226,8 +252,8 @@ def _cut_out(
     scale = min(1.0, REFERENCE_PX / inter_ocular_px(face.landmarks_px))
     part = degrade.shrunk(part, scale)
     there = (face.box_xyxy_px - np.array([left, top, left, top])) * scale
-    again = read(engine, classifier, part, there.astype(np.float32))
-    return again and Subject(name, part, again[0].landmarks_px, again[0].box_xyxy_px, again[1])
+    again = read(engine, classifier, part, there.astype(np.float32), own_neutral)
+    return again and Subject(name, part, again[0].landmarks_px, again[0].box_xyxy_px, again[1], own_neutral)
 
 
 def trials(
@@ -245,7 +271,7 @@ def trials(
                 picture = degradation.apply(subject, level, number)
                 scale = picture.shape[1] / subject.picture.shape[1]
                 there = (subject.box_xyxy_px * scale).astype(np.float32)
-                again = read(engine, classifier, picture, there)
+                again = read(engine, classifier, picture, there, subject.own_neutral)
                 yield Trial(number, degradation.name, level, again and again[1])
 
 
@@ -395,6 +421,7 @@ def compare_jpeg(
     classifier: Classifier,
     chosen: Sequence[Subject],
     at_px: float | None,
+    min_confidence: float,
     qualities: tuple[int, int] = (95, 60),
 ) -> JpegAgreement:
     """Both JPEG qualities of every subject, shrunk to ``at_px`` between the eyes if that is smaller.
@@ -411,12 +438,15 @@ def compare_jpeg(
         for left, top in _BLOCK_OFFSETS_PX:
             picture = np.ascontiguousarray(whole[top:, left:])
             there = (subject.box_xyxy_px * scale - [left, top, left, top]).astype(np.float32)
-            a, b = (read(engine, classifier, degrade.compressed(picture, q), there) for q in qualities)
+            a, b = (
+                read(engine, classifier, degrade.compressed(picture, q), there, subject.own_neutral)
+                for q in qualities
+            )
             if a and b:
                 pairs.append((a[1], b[1]))
         faces += len(pairs) > before
     same = [(a, b) for a, b in pairs if a.emotion == b.emotion]
-    sure = [p for p in pairs if min(p[0].confidence, p[1].confidence) >= classifier.min_confidence]
+    sure = [p for p in pairs if min(p[0].confidence, p[1].confidence) >= min_confidence]
     return JpegAgreement(
         f"{at_px:.0f} px" if at_px else "as they are",
         faces,

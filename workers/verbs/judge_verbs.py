@@ -166,6 +166,13 @@ def limits(
     share: Annotated[
         float, typer.Option(min=0.5, max=1, help="Share of same answers that a limit must keep.")
     ] = 0.9,
+    neutral: Annotated[
+        Literal["population", "own"],
+        typer.Option(
+            help="The baseline: everybody's mean neutral face, or the person's own. Then each folder holds "
+            "one person's pictures, those of the neutral face named neutral.jpg, neutral-2.jpg …"
+        ),
+    ] = "population",
     out: Annotated[Path | None, typer.Option(help="Folder for limits.json and limits.png.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -179,7 +186,7 @@ def limits(
     loaded = start()
     if model is not None:
         loaded = loaded.model_copy(update={"model_path": model})
-    report = limits_.run(loaded, pictures or [], share, out, Console(stderr=True))
+    report = limits_.run(loaded, pictures or [], share, out, Console(stderr=True), neutral=neutral)
     if as_json:
         print_json(report)
     else:

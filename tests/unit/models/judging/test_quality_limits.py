@@ -230,12 +230,12 @@ def test_a_turned_reference_is_not_turned_again(
 
 
 def test_jpeg_against_jpeg(engine: LiteRtEngine, classifier: Classifier, portrait: Subject) -> None:
-    alike = quality_limits.compare_jpeg(engine, classifier, [portrait], None, (90, 90))
+    alike = quality_limits.compare_jpeg(engine, classifier, [portrait], None, 0.5, (90, 90))
     assert astuple(alike)[:5] == ("as they are", 1, 4, 1.0, 1.0)
     assert alike.attribution_pearson == pytest.approx(1)
     assert alike.displacement == 0
 
-    apart = quality_limits.compare_jpeg(engine, classifier, [portrait], 40)
+    apart = quality_limits.compare_jpeg(engine, classifier, [portrait], 40, 0.5)
     assert apart.faces_at == "40 px"
     assert apart.same == 1.0
     assert apart.attribution_pearson is not None

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ from PIL import Image
 from rich.console import Console
 from skimage import data
 
-from models.arrays import Picture
 from models.judging.quality_limits import DEGRADATIONS
 from streams.errors import InputRefused, OutputFailed, SourceNotFound
 from streams.settings import Settings
@@ -29,7 +29,7 @@ QUIET = Console(file=io.StringIO())
 def three_frames_of_the_portrait(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = limits._portrait
 
-    def few() -> Iterator[tuple[str, Picture]]:
+    def few() -> Iterator[limits._Shown]:
         return (frame for number, frame in enumerate(whole()) if number in (0, 5, 9))
 
     monkeypatch.setattr(limits, "_portrait", few)
@@ -71,9 +71,25 @@ def test_the_report_says_what_was_measured_and_on_what(folder: Path, tmp_path: P
         assert words in shown.getvalue()
 
 
+def test_against_the_own_neutral_face_weak_expressions_are_references_too(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "Neutral-1.png")
+    population, own = (
+        limits.run(Settings(), [folder], 0.9, None, QUIET, FEW[:1], neutral=neutral)
+        for neutral in get_args(limits.Neutral)
+    )
+    assert (population.neutral, own.neutral) == ("population", "own")
+    assert own.sure == own.faces == population.faces == 4  # its operating point holds nothing back
+    assert own.levels != population.levels
+
+
+def test_a_folder_without_a_neutral_face_is_named(folder: Path) -> None:
+    with pytest.raises(InputRefused, match=r"pictures has no picture of a neutral face\..* neutral\.jpg"):
+        limits.run(Settings(), [folder], 0.9, None, QUIET, FEW[:1], neutral="own")
+
+
 def test_without_a_sure_answer_there_is_nothing_to_hold_on_to(monkeypatch: pytest.MonkeyPatch) -> None:
     grey = np.full((240, 320, 3), 128, np.uint8)
-    monkeypatch.setattr(limits, "_portrait", lambda: iter([("grey", grey)]))
+    monkeypatch.setattr(limits, "_portrait", lambda: iter([limits._Shown("grey", grey, neutral=True)]))
     with pytest.raises(InputRefused, match="No face of 48 px or more"):
         limits.run(Settings(), [], 0.9, None, QUIET, FEW)
 
@@ -88,6 +104,6 @@ def test_folders_that_cannot_be_used_are_told_before_the_work(tmp_path: Path) ->
 
 def test_the_whole_portrait_shows_all_expressions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    names = [name for name, _ in limits._portrait()]
+    names = [shown.name for shown in limits._portrait()]
     assert set(names) == {f"portrait, {e}" for e in ("neutral", "happiness", "surprise", "sadness", "anger")}
     assert 20 <= len(names) <= 40
