@@ -129,6 +129,22 @@ def group_taken(settings: Settings, group: str) -> GroupTaken:
     )
 
 
+async def group_protocol(settings: Settings, group: str) -> str:
+    """How the members of a consumer group share its partitions: ``sticky``, ``range`` …; empty without any.
+
+    Raises:
+        KafkaError: if Kafka does not tell, as the embedded broker, which does not know the question.
+    """
+    admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=5_000)
+    try:
+        await admin.start()
+        (answer,) = await admin.describe_consumer_groups([group])
+    finally:
+        await admin.close()
+    described = answer.to_object()["groups"][0]
+    return str(described["protocol"]) if described["members"] else ""
+
+
 async def wait_until_ready(settings: Settings, timeout_s: float, *topics: Topic) -> None:
     """Returns when Kafka answers and has the topics; tries for ``timeout_s`` (0: once).
 
