@@ -123,7 +123,7 @@ class _Reader:
         # The agent first: a stopping app cancels its agents before it tells them to stop, which they take for
         # a crash.
         await self._agent.stop()
-        # Told to stop while Kafka is away, Faust's thread dies with a traceback, and the app waits for its end
+        # Told to stop while Kafka is away, Faust's thread dies with a traceback, and the app waits for it
         # for ever. Then the stage ends the process with the thread in it.
         await broker.wait_until_ready(self._reading.settings, 0)
         await self._app.stop()
