@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     )
 
     # Frames
+    frames: Literal["publish", "none"] = Field(
+        "publish",
+        description="none: `mien camera` finds the faces itself and publishes landmarks alone; no picture "
+        "leaves its process, and no `mien landmarks` is needed for it",
+    )
     max_frame_age_ms: int = Field(2_000, ge=1, description="older live frames are dropped before decoding")
     max_frame_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="larger JPEGs are refused")
     max_frame_pixels: int = Field(
