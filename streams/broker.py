@@ -157,8 +157,7 @@ async def create_topics(settings: Settings) -> dict[str, str]:
     try:
         await admin.start()
         wanted = [
-            NewTopic(t.name, t.partitions, settings.topic_replication, topic_configs=t.config())
-            for t in settings.topics
+            NewTopic(t.name, t.partitions, t.replication, topic_configs=t.config()) for t in settings.topics
         ]
         try:
             response = await admin.create_topics(wanted)

@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(8, ge=1, description="the most workers that can share a stage")
     topic_replication: int = Field(1, ge=1, description="copies of each partition")
     frames_retention_ms: int = Field(60_000, ge=1_000, description="privacy: pictures are kept this long")
+    allow_longer_frames_retention: bool = Field(
+        False,
+        description="true: work even where the frames topic keeps pictures longer",
+    )
     events_retention_ms: int = Field(24 * 3600 * 1000, ge=1_000, description="landmarks, emotions, alerts")
     dead_letters_retention_ms: int = Field(
         3600 * 1000, ge=1_000, description="these may hold refused pictures"
@@ -215,6 +219,7 @@ class Settings(BaseSettings):
             events_retention_ms=self.events_retention_ms,
             dead_letters_retention_ms=self.dead_letters_retention_ms,
             max_frame_bytes=self.max_frame_bytes,
+            replication=self.topic_replication,
         )
 
     def group(self, stage: str) -> str:

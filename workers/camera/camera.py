@@ -17,7 +17,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from models.arrays import Picture
 from models.faces.jpeg_passthrough import Jpeg
 from models.faces.pictures import encode_jpeg, fit_width
-from streams import broker, logs, metrics
+from streams import broker, logs, metrics, topic_state
 from streams.backoff import backoff_s
 from streams.errors import BadMessage, SettingsInvalid
 from streams.health import Health, MetricsServer
@@ -53,6 +53,7 @@ def run(settings: Settings, options: CameraOptions) -> dict[str, int]:
         SourceNotFound: if there is no such source.
         SettingsInvalid: if the options do not fit the source.
         ServiceUnavailable: if Kafka is not there at the start.
+        TopicsDiffer: if Kafka would keep the pictures for longer than promised.
     """
     try:
         check_camera_id(options.camera_id)
@@ -92,6 +93,7 @@ class _Camera:
 
     async def run(self) -> None:
         await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s, self._topic)
+        await topic_state.check_at_start(self._settings, self._topic)
         loop = asyncio.get_running_loop()
         slot = Slot(loop)
         reader = Reader(self._settings, self._options, slot, self._health, self._outcomes)

@@ -24,7 +24,7 @@ import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from streams import broker, logs
+from streams import broker, logs, topic_state
 from streams.errors import MienError
 from streams.health import Health, MetricsServer
 from streams.settings import Settings
@@ -48,6 +48,7 @@ def run(settings: Settings, name: str, source: Topic, open_handler: OpenHandler,
 
     Raises:
         ServiceUnavailable: if Kafka with its topics (or what the handler needs) is not there at the start.
+        TopicsDiffer: if the frames' topic keeps pictures for longer than promised.
         ModelUnusable: if the handler cannot load its model.
         SettingsInvalid: if the handler cannot do what the settings ask.
     """
@@ -55,6 +56,7 @@ def run(settings: Settings, name: str, source: Topic, open_handler: OpenHandler,
     with MetricsServer(health, settings.metrics_host, settings.metrics_port) as server:
         log.info("stage starts", stage=name, reads=source.name, metrics=server.address)
         asyncio.run(broker.wait_until_ready(settings, settings.startup_timeout_s, *settings.topics))
+        asyncio.run(topic_state.check_at_start(settings, source))
         _Stage(settings, name, source, open_handler, batch_max, health).run()
     log.info("stage ended", stage=name)
 
