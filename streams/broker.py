@@ -12,6 +12,8 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     IllegalSaslStateError,
     KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
     SaslAuthenticationFailed,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
@@ -40,6 +42,9 @@ _DENIED = (
     TopicAuthorizationFailedError,
     UnsupportedSaslMechanismError,
 )
+
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""What is larger than the topic, one of its segments or the producer takes: trying again changes nothing."""
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:

@@ -132,7 +132,10 @@ def camera(
         str | None, typer.Option("--id", hidden=True, is_eager=True, callback=_take_id_as_camera)
     ] = None,
 ) -> None:
-    """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them."""
+    """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them.
+
+    With --lossless it ends with 65 if a frame could not be published.
+    """
     from workers.camera import camera as camera_
     from workers.camera.reading_thread import CameraOptions
 
@@ -152,6 +155,7 @@ def camera(
     outcomes = camera_.run(loaded, options)
     if as_json:
         print_json(outcomes)
+    camera_.refuse_lost(options, outcomes)
 
 
 @verbs.command(epilog="Example: MIEN_METRICS_PORT=9101 mien landmarks --processes 2", rich_help_panel=PANEL)
