@@ -56,7 +56,7 @@ def run(settings: Settings, name: str, source: Topic, open_handler: OpenHandler,
     with MetricsServer(health, settings.metrics_host, settings.metrics_port) as server:
         log.info("stage starts", stage=name, reads=source.name, metrics=server.address)
         asyncio.run(broker.wait_until_ready(settings, settings.startup_timeout_s, *settings.topics))
-        asyncio.run(topic_state.check_at_start(settings, source))
+        asyncio.run(topic_state.check_at_start(settings, source, settings.topics.dead_letters))
         _Stage(settings, name, source, open_handler, batch_max, health).run()
     log.info("stage ended", stage=name)
 
