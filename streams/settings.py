@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://localhost:6379/0", repr=False, description="rediss:// for TLS; may hold a password"
     )
+    redis_sentinels: str | None = Field(
+        None, description="host:port, several with commas: they name the primary, instead of the URL's host"
+    )
+    redis_sentinel_primary: str = Field("mymaster", description="the name that the Sentinels know it by")
+    redis_sentinel_password: SecretStr | None = Field(None, description="of the Sentinels; never printed")
 
     # Frames
     max_frame_age_ms: int = Field(2_000, ge=1, description="older live frames are dropped before decoding")
@@ -176,10 +181,10 @@ class Settings(BaseSettings):
     )
     log_format: Literal["console", "json"] = Field("console", description="json: one object a line")
 
-    @field_validator("kafka_bootstrap_servers")
+    @field_validator("kafka_bootstrap_servers", "redis_sentinels")
     @classmethod
-    def _servers_have_ports(cls, servers: str) -> str:
-        for server in servers.split(","):
+    def _servers_have_ports(cls, servers: str | None) -> str | None:
+        for server in servers.split(",") if servers is not None else ():
             address = _SERVER.fullmatch(server.strip())
             if not address or not 1 <= int(address["port"]) <= 65535:
                 shown = server.strip().rpartition("@")[2]  # what is before may be a password

@@ -62,15 +62,20 @@ class StateWorker:
 
     async def handle(self, batch: Sequence[Message]) -> None:
         events: list[EmotionEvent] = []
+        of_events: list[Message] = []
         refused: list[tuple[Message, InputRefused]] = []
         for message in batch:
             try:
                 events.append(emotion_event.decode(message.value))
+                of_events.append(message)
             except InputRefused as exc:
                 refused.append((message, exc))
         with metrics.stage_duration_seconds.labels(NAME, "redis").time():
             applied = await self._store.apply(events)
-        for event, changed in zip(events, applied, strict=True):
+        for message, event, changed in zip(of_events, events, applied, strict=True):
+            if isinstance(changed, InputRefused):
+                refused.append((message, changed))
+                continue
             metrics.state_events_total.labels(event.camera_id, "applied" if changed else "fenced").inc()
             metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event))
             self._seen_at_s[event.camera_id, event.subject_id] = time.monotonic()
