@@ -86,9 +86,10 @@ class StateWorker:
         """Sets the gauge each second, so that it falls when nothing comes any more."""
         while True:
             oldest_s = time.monotonic() - ACTIVE_S
-            cameras = {camera for camera, _ in self._seen_at_s}
+            cameras = {metrics.camera_label(camera) for camera, _ in self._seen_at_s}
             self._seen_at_s = {who: at_s for who, at_s in self._seen_at_s.items() if at_s > oldest_s}
-            active = Counter(camera for camera, _ in self._seen_at_s)
+            # By label: many cameras may share one, and a gauge is set, not counted.
+            active = Counter(metrics.camera_label(camera) for camera, _ in self._seen_at_s)
             for camera in cameras:
                 metrics.active_subjects.labels(camera).set(active[camera])
             await asyncio.sleep(1)

@@ -74,7 +74,8 @@ async def test_an_event_whose_key_another_program_has_is_refused_and_the_others_
     with redis.Redis.from_url(redis_url) as client:
         client.set(state_key("odd:x"), "x")
     batch = [
-        message(make_event(camera_id="odd", subject_id=f"odd:{name}", frame_seq=1)) for name in ("a", "x", "b")
+        message(make_event(camera_id="odd", subject_id=f"odd:{name}", frame_seq=1))
+        for name in ("a", "x", "b")
     ]
     await StateWorker(store, outlet).handle([message(b"junk"), *batch])
 
@@ -150,3 +151,16 @@ async def test_active_subjects_rise_and_fall_by_camera(
         now_s += state.ACTIVE_S
         assert (await read("east"), await read("west")) == (0, 0)
         assert worker._seen_at_s == {}  # nobody is kept for ever
+
+
+async def test_active_subjects_of_further_cameras_are_added_up(
+    store: SubjectStore, outlet: Any, make_event: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "CAMERAS_MAX", 1)
+    monkeypatch.setattr(metrics, "_cameras", {"north"})
+    worker = StateWorker(store, outlet)
+    for camera in ("north", "made-up-1", "made-up-2"):
+        await worker.handle([message(make_event(camera_id=camera, subject_id=f"{camera}:a"))])
+
+    async with counting(worker) as read:
+        assert (await read("north"), await read("other")) == (1, 2)
