@@ -15,6 +15,8 @@ from aiokafka.errors import (
     InconsistentGroupProtocolError,
     InvalidSessionTimeoutError,
     KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
     SaslAuthenticationFailed,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
@@ -48,6 +50,9 @@ _DENIED = (
     TopicAuthorizationFailedError,
     UnsupportedSaslMechanismError,
 )
+
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""What is larger than the topic, one of its segments or the producer takes: trying again changes nothing."""
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
@@ -204,8 +209,7 @@ async def create_topics(settings: Settings) -> dict[str, str]:
     try:
         await admin.start()
         wanted = [
-            NewTopic(t.name, t.partitions, settings.topic_replication, topic_configs=t.config())
-            for t in settings.topics
+            NewTopic(t.name, t.partitions, t.replication, topic_configs=t.config()) for t in settings.topics
         ]
         try:
             response = await admin.create_topics(wanted)

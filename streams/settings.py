@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(8, ge=1, description="the most workers that can share a stage")
     topic_replication: int = Field(1, ge=1, description="copies of each partition")
     frames_retention_ms: int = Field(60_000, ge=1_000, description="privacy: pictures are kept this long")
+    allow_longer_frames_retention: bool = Field(
+        False,
+        description="true: work even where the frames topic keeps pictures longer",
+    )
     events_retention_ms: int = Field(24 * 3600 * 1000, ge=1_000, description="landmarks, emotions, alerts")
     dead_letters_retention_ms: int = Field(
         3600 * 1000, ge=1_000, description="these may hold refused pictures"
@@ -60,6 +64,11 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://localhost:6379/0", repr=False, description="rediss:// for TLS; may hold a password"
     )
+    redis_sentinels: str | None = Field(
+        None, description="host:port, several with commas: they name the primary, instead of the URL's host"
+    )
+    redis_sentinel_primary: str = Field("mymaster", description="the name that the Sentinels know it by")
+    redis_sentinel_password: SecretStr | None = Field(None, description="of the Sentinels; never printed")
 
     # Frames
     max_frame_age_ms: int = Field(2_000, ge=1, description="older live frames are dropped before decoding")
@@ -172,10 +181,10 @@ class Settings(BaseSettings):
     )
     log_format: Literal["console", "json"] = Field("console", description="json: one object a line")
 
-    @field_validator("kafka_bootstrap_servers")
+    @field_validator("kafka_bootstrap_servers", "redis_sentinels")
     @classmethod
-    def _servers_have_ports(cls, servers: str) -> str:
-        for server in servers.split(","):
+    def _servers_have_ports(cls, servers: str | None) -> str | None:
+        for server in servers.split(",") if servers is not None else ():
             address = _SERVER.fullmatch(server.strip())
             if not address or not 1 <= int(address["port"]) <= 65535:
                 shown = server.strip().rpartition("@")[2]  # what is before may be a password
@@ -215,6 +224,7 @@ class Settings(BaseSettings):
             events_retention_ms=self.events_retention_ms,
             dead_letters_retention_ms=self.dead_letters_retention_ms,
             max_frame_bytes=self.max_frame_bytes,
+            replication=self.topic_replication,
         )
 
     def group(self, stage: str) -> str:

@@ -52,9 +52,10 @@ class CameraTracksStore(QuickStore):
 
     async def read(self, camera_id: str) -> CameraTracks | None:
         """What the last worker left of a camera; None if nothing, or only what another release wrote."""
-        async with self._in_time():
-            value = await self._client.get(tracks_key(camera_id))
-        return _decoded(value) if isinstance(value, bytes) else None
+        async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
+            pipe.get(tracks_key(camera_id))
+            (value,) = await self._values(pipe)
+        return _decoded(value) if value is not None else None
 
     async def write(self, cameras: Mapping[str, CameraTracks]) -> None:
         """Writes the tracks of each camera, in one round trip."""

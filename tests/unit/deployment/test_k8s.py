@@ -135,7 +135,7 @@ def test_every_container_runs_a_verb_of_the_command_line(overlay: str) -> None:
     for name, deployment in of_kind(overlay, "Deployment").items():
         (main,) = pod(deployment)["containers"]
         assert main["args"][0] == name.partition("-")[0]
-        assert [c["args"] for c in pod(deployment)["initContainers"]] == [["topics"]]
+        assert [c["args"] for c in pod(deployment)["initContainers"]] == [["topics", "--only-create"]]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

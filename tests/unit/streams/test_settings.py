@@ -26,6 +26,7 @@ def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
         ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "localhost:abc"),
         ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "a:9092,"),
         ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "localhost:99999"),
+        ("MIEN_REDIS_SENTINELS", "localhost"),
         ("MIEN_WINDOW_S", "inf"),
         ("MIEN_KAFKA_SECURITY_PROTOCOL", "TLS"),
         ("MIEN_KAFKA_SASL_MECHANISM", "GSSAPI"),
