@@ -8,7 +8,7 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import msgspec
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -44,15 +44,11 @@ class Settings(BaseSettings):
         "SCRAM-SHA-512", description="used with SASL only"
     )
     kafka_sasl_username: str | None = Field(None, description="needed with SASL")
-    kafka_sasl_password: SecretStr | None = Field(
-        None, repr=False, description="needed with SASL; never printed"
-    )
+    kafka_sasl_password: SecretStr | None = Field(None, description="needed with SASL; never printed")
     kafka_ssl_ca_file: Path | None = Field(None, description="CA to trust; the system's CAs without it")
     kafka_ssl_cert_file: Path | None = Field(None, description="client certificate, for mutual TLS")
     kafka_ssl_key_file: Path | None = Field(None, description="its key")
-    kafka_ssl_key_password: SecretStr | None = Field(
-        None, repr=False, description="of that key, if it is encrypted"
-    )
+    kafka_ssl_key_password: SecretStr | None = Field(None, description="of that key, if it is encrypted")
     kafka_fetch_max_wait_ms: int = Field(500, ge=1, description="5 on the embedded broker, which never wakes")
     kafka_session_timeout_s: float = Field(
         10.0, ge=1, description="a dead worker's partitions move after this"
@@ -82,7 +78,6 @@ class Settings(BaseSettings):
     # Frames
     camera_source: SecretStr | None = Field(
         None,
-        repr=False,
         description="what `mien camera` reads where it has no --source, which every user of the machine can "
         "see in `ps`; may hold a password",
     )
@@ -287,8 +282,8 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         name, file_name = environment_name(field_name), file_variable(field_name)
-        path = "" if field.repr else os.environ.get(file_name, "")
-        if not path:
+        path = os.environ.get(file_name)
+        if not path or not _is_secret(field):
             return None, field_name, False
         if os.environ.get(name):
             raise SettingsInvalid(f"{name} and {file_name} are both set: which one is meant? Unset the other")
@@ -312,7 +307,11 @@ def file_variable(field: str) -> str:
 
 def secrets() -> list[str]:
     """The settings that are or may hold a secret: shown nowhere, and taken from files too."""
-    return [name for name, field in Settings.model_fields.items() if not field.repr]
+    return [name for name, field in Settings.model_fields.items() if _is_secret(field)]
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return not field.repr or SecretStr in get_args(field.annotation)
 
 
 def load() -> Settings:
@@ -366,7 +365,7 @@ def _shown(value: object, field: FieldInfo) -> str | None:
     if value is None:
         return None
     text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-    if field.repr:
+    if not _is_secret(field):
         return text
     return redact_url(text) if "://" in text else "***"  # no address: nobody can say where a password is
 
