@@ -6,10 +6,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import parse_url
+from redis.asyncio.connection import parse_url as redis_options
 from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import (
     AskError,
@@ -35,13 +34,15 @@ from streams.errors import (
     ServiceUnavailable,
     SettingsInvalid,
 )
+from streams.redact_url import parse_url
 from streams.settings import Settings
 
 log = logs.get("mien.redis")
 
 _NO_URL: Final = (
     "MIEN_REDIS_URL is not a Redis URL, like redis://user:password@host:6379/0 "
-    "(rediss:// for TLS, unix:// for a socket; special signs in the password as %XX)"
+    "(rediss:// for TLS, unix:// for a socket). Percent-encode special signs in user and password: "
+    "@ as %40, / as %2F, # as %23, ? as %3F"
 )
 
 _PASSING: Final = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError, TryAgainError)
@@ -69,7 +70,7 @@ async def client(settings: Settings, *, timeout_s: float, **options: Any) -> Asy
     Raises:
         SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
     """
-    if "://" not in settings.redis_url:  # of redis:/:password@host redis-py would make localhost
+    if not parse_url(settings.redis_url):  # redis-py would take a piece of the password for the host
         raise SettingsInvalid(_NO_URL)
     options |= {"socket_connect_timeout": timeout_s, "socket_timeout": timeout_s}
     try:
@@ -82,7 +83,7 @@ async def client(settings: Settings, *, timeout_s: float, **options: Any) -> Asy
         async with made:
             yield made
         return
-    about: dict[str, Any] = {**parse_url(settings.redis_url)}
+    about: dict[str, Any] = {**redis_options(settings.redis_url)}
     tls = about.pop("connection_class", None) is not None
     for name in ("host", "port"):
         about.pop(name, None)
@@ -156,8 +157,8 @@ def _is_denied(exc: RedisError) -> bool:
 
 def unavailable(settings: Settings, exc: RedisError) -> MienError:
     """The error that says in the user's terms why Redis cannot be used. Never shows the password."""
-    parts = urlsplit(settings.redis_url)
-    where = f"Redis at {f'{parts.hostname}:{parts.port or 6379}' if parts.hostname else parts.path}"
+    url = parse_url(settings.redis_url)
+    where = f"Redis at {f'{url.host}:{url.port or 6379}' if url and url.host else 'its socket'}"
     if settings.redis_sentinels:
         where = f"Redis, {settings.redis_sentinel_primary} of the Sentinels at {settings.redis_sentinels},"
     if isinstance(exc, _OF_A_CLUSTER):

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.messages.dead_letter import DeadLetter
+from streams.printable import printable
 from workers.upkeep.dead_letters import SentBack, WholeLetter
 
 HEX_BYTES = 256
@@ -32,7 +33,7 @@ def show_list(letters: Sequence[DeadLetter], console: Console) -> None:
             "yes" if letter.replayed else "",
             letter.error,
         )
-        rows.add_row(*(Text(escaped(cell)) for cell in cells))
+        rows.add_row(*(Text(printable(cell)) for cell in cells))
     console.print(rows)
     console.print(f"{len(letters)} dead letters", highlight=False)
 
@@ -47,7 +48,7 @@ def show_sent_back(done: Sequence[SentBack], console: Console) -> None:
     """Prints a row for each letter that was chosen."""
     rows = Table("letter", "to", "outcome")
     for one in done:
-        rows.add_row(one.place, Text(escaped(one.topic)), one.outcome)
+        rows.add_row(one.place, Text(printable(one.topic)), one.outcome)
     console.print(rows)
 
 
@@ -63,7 +64,7 @@ def as_plain(whole: WholeLetter) -> dict[str, object]:
 
 
 def lines(whole: WholeLetter) -> Iterator[str]:
-    """The lines of one letter, escaped."""
+    """The lines of one letter, printable."""
     letter = whole.letter
     about = {
         "letter": letter.place,
@@ -75,14 +76,14 @@ def lines(whole: WholeLetter) -> Iterator[str]:
         "replayed": "yes" if letter.replayed else "no",
         "key": _text(whole.key) if whole.key is not None else "none",
     } | {f"header {name}": _text(raw) for name, raw in whole.headers}
-    yield from (escaped(f"{name}: {text}") for name, text in about.items())
+    yield from (printable(f"{name}: {text}") for name, text in about.items())
     yield f"value: {value_type(whole)}, {letter.value_bytes} bytes"
     if whole.value:
         text = _pretty(whole.value)
         if text is None:
             yield from _hexdump(whole.value)
         else:
-            yield from map(escaped, text[:TEXT_CHARACTERS].split("\n"))
+            yield from map(printable, text[:TEXT_CHARACTERS].split("\n"))
             if len(text) > TEXT_CHARACTERS:
                 yield f"… and {len(text) - TEXT_CHARACTERS} characters more: --json has them all"
 
@@ -90,7 +91,7 @@ def lines(whole: WholeLetter) -> Iterator[str]:
 def value_type(whole: WholeLetter) -> str:
     """What the value seems to be."""
     if whole.letter.left_out:
-        return f"left out ({escaped(whole.letter.left_out)})"
+        return f"left out ({printable(whole.letter.left_out)})"
     value = whole.value
     if not value:
         return "empty" if value is not None else "none"
@@ -99,14 +100,6 @@ def value_type(whole: WholeLetter) -> str:
     if _pretty_json(value) is not None:
         return "JSON"
     return "MessagePack" if _pretty_msgpack(value) is not None else "bytes"
-
-
-def escaped(text: str) -> str:
-    """The text with all that could steer a terminal, or hide in it, written as ``\\x1b`` and the like."""
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape", "backslashreplace").decode("ascii")
-        for sign in text
-    )
 
 
 def _pretty(value: bytes) -> str | None:

@@ -5,9 +5,9 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from workers.json_output import print_json
+from workers.terminal import Terminal
 from workers.verbs.command_line import JsonOption, start
 
 PANEL = "Stream"
@@ -46,7 +46,7 @@ def list_letters(reason: ReasonOption = None, as_json: JsonOption = False) -> No
     if as_json:
         print_json(found)
     else:
-        letter_view.show_list(found, Console())
+        letter_view.show_list(found, Terminal())
 
 
 @_letters.command(epilog="Example: mien dead-letters show 41")
@@ -61,7 +61,7 @@ def show(
     if as_json:
         print_json(letter_view.as_plain(found))
     else:
-        letter_view.show_one(found, Console())
+        letter_view.show_one(found, Terminal())
 
 
 @_letters.command(epilog="Example: mien dead-letters replay --reason wrong-landmark-set")
@@ -90,11 +90,11 @@ def replay(
     chosen = asyncio.run(dead_letters.choose(settings, reason or (), places))
     sent = [letter for letter in chosen if again or not letter.replayed]
     if sent and not yes:
-        letter_view.show_list(sent, Console(stderr=True))
+        letter_view.show_list(sent, Terminal(stderr=True))
         typer.confirm(f"Send {len(sent)} dead letters back?", abort=True, err=True)
     done = asyncio.run(dead_letters.replay(settings, chosen, again=again)) if chosen else []
     if as_json:
         print_json(done)
     else:
-        letter_view.show_sent_back(done, Console())
+        letter_view.show_sent_back(done, Terminal())
     dead_letters.refuse_failed(done)

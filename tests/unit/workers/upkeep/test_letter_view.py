@@ -5,8 +5,6 @@ from io import StringIO
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
 from streams.messages.dead_letter import DeadLetter
@@ -78,14 +76,6 @@ def test_hostile_text_is_shown_and_does_nothing() -> None:
     assert "[/x][red]" in out.getvalue()
     assert not {"\x1b", "\x9b", "\u202e"} & set(out.getvalue())
     assert r"\x1b[31m\x9b2J\u202e\nnext" in out.getvalue()
-
-
-@given(st.text())
-def test_what_is_escaped_can_be_printed(text: str) -> None:
-    escaped = letter_view.escaped(text)
-
-    assert escaped.isprintable()
-    assert text != escaped or text.isprintable()
 
 
 def test_json_has_it_all() -> None:
