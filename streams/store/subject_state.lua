@@ -33,6 +33,7 @@ if last[1] and frame_seq <= tonumber(last[1]) then
   return 0
 end
 
+redis.call('ZCARD', window)  -- fails where another program has the key, before anything is written
 redis.call('HSETNX', state, 'first_seen_us', ARGV[2])
 redis.call('HSET', state, 'frame_seq', ARGV[1], 'last_seen_us', ARGV[2], 'camera_id', ARGV[3], 'last_event', ARGV[11])
 redis.call('HINCRBY', state, 'events', 1)

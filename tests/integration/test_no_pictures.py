@@ -89,10 +89,8 @@ def test_no_picture_is_in_any_topic_in_redis_or_on_a_disk(
         assert face.landmark_set == other[seq].landmark_set
 
 
-@pytest.mark.parametrize(
-    ("around", "found"), [(b"", True), (b"\x00text", True), (b"\xff\xd8\xff\xe0 by chance ", True)]
-)
-def test_a_jpeg_is_found_among_other_bytes(distinct_pictures: list[Path], around: bytes, found: bool) -> None:
+@pytest.mark.parametrize("around", [b"", b"\x00text", b"\xff\xd8\xff\xe0 by chance "])
+def test_a_jpeg_is_found_among_other_bytes(distinct_pictures: list[Path], around: bytes) -> None:
     jpeg = distinct_pictures[0].read_bytes()
 
     assert has_jpeg(around + jpeg + around)

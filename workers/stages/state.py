@@ -63,17 +63,22 @@ class StateWorker:
 
     async def handle(self, batch: Sequence[Message]) -> None:
         events: list[EmotionEvent] = []
+        of_events: list[Message] = []
         refused: list[tuple[Message, InputRefused]] = []
         for message in batch:
             try:
                 events.append(emotion_event.decode(message.value))
+                of_events.append(message)
             except InputRefused as exc:
                 refused.append((message, exc))
         with metrics.stage_duration_seconds.labels(NAME, "redis").time():
             applied = await self._store.apply(events)
-        for event, changed in zip(events, applied, strict=True):
+        for message, event, changed in zip(of_events, events, applied, strict=True):
+            if isinstance(changed, InputRefused):
+                refused.append((message, changed))
+                continue
             metrics.state_events_total.labels(event.camera_id, "applied" if changed else "fenced").inc()
-            metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event))
+            metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source)
             self._seen_at_s[event.camera_id, event.subject_id] = time.monotonic()
         for message, error in refused:  # last: while Redis is away, all of this is done again and again
             await self._outlet.refuse(message, error)
@@ -82,9 +87,10 @@ class StateWorker:
         """Sets the gauge each second, so that it falls when nothing comes any more."""
         while True:
             oldest_s = time.monotonic() - ACTIVE_S
-            cameras = {camera for camera, _ in self._seen_at_s}
+            cameras = {metrics.camera_label(camera) for camera, _ in self._seen_at_s}
             self._seen_at_s = {who: at_s for who, at_s in self._seen_at_s.items() if at_s > oldest_s}
-            active = Counter(camera for camera, _ in self._seen_at_s)
+            # By label: many cameras may share one, and a gauge is set, not counted.
+            active = Counter(metrics.camera_label(camera) for camera, _ in self._seen_at_s)
             for camera in cameras:
                 metrics.active_subjects.labels(camera).set(active[camera])
             await asyncio.sleep(1)
