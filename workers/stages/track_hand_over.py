@@ -1,12 +1,13 @@
 """Hands a camera's tracks to its next worker through Redis, so that subject ids survive a rebalance.
 
-Redis is asked once for each camera that comes into view, or comes back after a while in which another worker
-may have had it. It is written to a few times a second, beside the stream, and at the end. So after a SIGTERM
-ids go on from the last frame, after a SIGKILL from at most `WRITE_EVERY_S` before it.
+Redis is asked once for each camera that comes into view, or comes back after a rebalance or a while in which
+another worker may have had it. It is written to a few times a second, beside the stream, when partitions go,
+and at the end. So ids go on from the last frame, and after a SIGKILL from at most `WRITE_EVERY_S` before it.
 
 While it does not answer, the stage goes on (``write_behind``).
 """
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -74,6 +75,12 @@ class HandOver:
     def writing(self) -> AbstractAsyncContextManager[None]:
         """Writes what is new a few times a second, until the block ends."""
         return self._behind.writing(WRITE_EVERY_S, self.forget_quiet)
+
+    async def settle(self) -> None:
+        """When partitions go: writes what is new, and asks again before each camera's next frame."""
+        await self.write()
+        for camera in self._cameras.values():
+            camera.seen_at_s = -math.inf
 
     async def write(self) -> None:
         """Writes what Redis does not have yet, if it answers."""
