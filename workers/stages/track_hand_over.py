@@ -7,7 +7,6 @@ and at the end. So ids go on from the last frame, and after a SIGKILL from at mo
 While it does not answer, the stage goes on (``write_behind``).
 """
 
-import math
 import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -32,6 +31,7 @@ class _Camera:
     seen_at_s: float  # monotonic
     captured_at_us: int = -1
     anybody: bool = False  # whether it has tracks
+    settled: bool = False  # whether its partition has gone since; perhaps it came back
 
 
 class HandOver:
@@ -54,11 +54,11 @@ class HandOver:
         """Before each frame: the tracks that another worker left, newer than ours; none most of the time."""
         now_s = time.monotonic()
         camera = self._cameras.get(camera_id)
-        if camera is not None and now_s - camera.seen_at_s < IDLE_S:
+        if camera is not None and not camera.settled and now_s - camera.seen_at_s < IDLE_S:
             camera.seen_at_s = now_s
             return ()
         camera = self._cameras.setdefault(camera_id, _Camera(now_s))
-        camera.seen_at_s = now_s
+        camera.seen_at_s, camera.settled = now_s, False
         record = await self._behind.ask(self._store.read, camera_id)
         if record is None or record.captured_at_us <= camera.captured_at_us:
             return ()
@@ -80,7 +80,7 @@ class HandOver:
         """When partitions go: writes what is new, and asks again before each camera's next frame."""
         await self.write()
         for camera in self._cameras.values():
-            camera.seen_at_s = -math.inf
+            camera.settled = True
 
     async def write(self) -> None:
         """Writes what Redis does not have yet, if it answers."""
