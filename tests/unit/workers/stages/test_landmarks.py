@@ -24,6 +24,7 @@ from streams.messages import emotion_event, frame_message, landmarks_message
 from streams.messages.frame_message import Frame, new_traceparent
 from streams.messages.landmarks_message import Landmarks
 from streams.settings import Settings
+from workers.stages import landmarks as worker_
 from workers.stages.handler import Message
 from workers.stages.landmarks import (
     EVICT_AFTER_S,
