@@ -272,8 +272,8 @@ class Settings(BaseSettings):
             sentinels = [server.strip().rpartition(":")[0] for server in self.redis_sentinels.split(",")]
             if not all(map(is_loopback, sentinels)):
                 raise ValueError(
-                    "MIEN_REDIS_SENTINELS leads beyond this machine, and Sentinels are asked without TLS: set "
-                    "MIEN_ALLOW_PLAINTEXT=true where nobody else can listen"
+                    "MIEN_REDIS_SENTINELS leads beyond this machine, and Sentinels are asked without TLS: "
+                    "set MIEN_ALLOW_PLAINTEXT=true where nobody else can listen"
                 )
             return self
         redis = parse_url(self.redis_url)  # one that is none is refused where it is used

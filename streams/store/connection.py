@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
@@ -127,7 +127,8 @@ async def errors_told(client: Redis, settings: Settings) -> AsyncIterator[None]:
         yield
     except RedisError as exc:
         if isinstance(exc, ResponseError):
-            await client.connection_pool.disconnect(inuse_connections=False)
+            with suppress(RedisError, OSError):  # what it says while it is left is of no interest
+                await client.connection_pool.disconnect(inuse_connections=False)
         raise unavailable(settings, exc) from exc
 
 

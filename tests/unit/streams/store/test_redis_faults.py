@@ -108,6 +108,18 @@ async def test_a_full_redis_is_waited_for_and_nothing_of_the_batch_is_lost(
         assert (await store.subjects())[0].events == 64
 
 
+async def test_a_batch_is_one_transaction(server: "redis.Redis[bytes]", make_event: Make) -> None:
+    """Else Redis could be full for one event, and not for the subject's next one, which then fences it."""
+    async with subject_state.connect(settings(server)) as store:
+        await store.apply([make_event(frame_seq=0)])  # the script is there
+        server.config_resetstat()
+        await store.apply([make_event(frame_seq=seq) for seq in range(1, 65)])
+
+    calls = {name: about["calls"] for name, about in server.info("commandstats").items()}
+    assert calls["cmdstat_multi"] == calls["cmdstat_exec"] == 1
+    assert calls["cmdstat_evalsha"] == 64
+
+
 @pytest.mark.parametrize("open_store", [CameraTracksStore.connect, NeutralFaceStore.connect])
 async def test_a_full_redis_is_told_by_the_optional_stores(
     server: "redis.Redis[bytes]", open_store: Any
