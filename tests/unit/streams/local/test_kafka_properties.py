@@ -43,7 +43,9 @@ def test_properties_secure_the_client_listener_alone() -> None:
 
 
 def test_properties_let_others_than_the_super_user_do_what_acls_allow_alone() -> None:
-    properties = server_properties(data_dir=Path("/data"), super_user="ann", client_ca=Path("/ca.pem"), **PORTS)
+    properties = server_properties(
+        data_dir=Path("/data"), super_user="ann", client_ca=Path("/ca.pem"), **PORTS
+    )
 
     assert properties["authorizer.class.name"].endswith("StandardAuthorizer")
     assert properties["super.users"] == "User:ann;User:ANONYMOUS"
