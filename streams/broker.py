@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
     IllegalSaslStateError,
     KafkaError,
     SaslAuthenticationFailed,
@@ -33,11 +34,15 @@ from streams.topics import Topic
 
 log = logs.get("mien.broker")
 
-_DENIED = (
+_NO_RIGHT = (
     ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
+_DENIED = (
+    *_NO_RIGHT,
     IllegalSaslStateError,
     SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
     UnsupportedSaslMechanismError,
 )
 
@@ -93,6 +98,11 @@ def producer(settings: Settings, *, max_message_bytes: int) -> AIOKafkaProducer:
 def unavailable(settings: Settings, exc: Exception) -> ServiceUnavailable:
     """The error that says in the user's terms why Kafka cannot be used."""
     where = f"Kafka at {settings.kafka_bootstrap_servers} ({settings.kafka_security_protocol})"
+    if isinstance(exc, _NO_RIGHT):
+        return AccessDenied(
+            f"{where} knows this user, who has no right to it: {exc!r}. `mien acls` prints which rights each "
+            "stage's user needs."
+        )
     if isinstance(exc, _DENIED):
         return AccessDenied(
             f"{where} refused the credentials: {exc}. "
@@ -125,7 +135,8 @@ async def wait_until_ready(settings: Settings, timeout_s: float, *topics: Topic)
                 return
             error: ServiceUnavailable = TopicMissing(
                 f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(sorted(missing))}. "
-                "Create it with `mien topics`, under the same MIEN_TOPIC_PREFIX."
+                "Create it with `mien topics`, under the same MIEN_TOPIC_PREFIX. (Or it is there, and this user "
+                "has no right to see it: `mien acls`.)"
             )
         except (KafkaError, OSError, TimeoutError) as exc:
             error = unavailable(settings, await _reason(settings) or exc)

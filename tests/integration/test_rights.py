@@ -318,6 +318,7 @@ def test_a_client_certificate_is_a_user(lib_dir: Path, certificates: Path, tmp_p
             locked = {**files, "kafka_ssl_key_file": certificates / "topics.locked.key"}
             without_password = chain.start("topics", **locked)
             assert refused.wait() == 77, refused.err  # known, but may do nothing yet
+            assert "`mien acls`" in the_line(refused.err)
             assert nobody.wait() in (69, 77), nobody.err
             assert without_password.wait() == 78
             assert "MIEN_KAFKA_SSL_" in the_line(without_password.err)
