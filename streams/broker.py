@@ -135,8 +135,8 @@ async def wait_until_ready(settings: Settings, timeout_s: float, *topics: Topic)
                 return
             error: ServiceUnavailable = TopicMissing(
                 f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(sorted(missing))}. "
-                "Create it with `mien topics`, under the same MIEN_TOPIC_PREFIX. (Or it is there, and this user "
-                "has no right to see it: `mien acls`.)"
+                "Create it with `mien topics`, under the same MIEN_TOPIC_PREFIX. (Or it is there, and this "
+                "user has no right to see it: `mien acls`.)"
             )
         except (KafkaError, OSError, TimeoutError) as exc:
             error = unavailable(settings, await _reason(settings) or exc)
