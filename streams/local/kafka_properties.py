@@ -19,11 +19,15 @@ def server_properties(
     sasl: tuple[str, str] | None = None,
     keystore: Path | None = None,
     keystore_password: str = "",
+    client_ca: Path | None = None,
+    super_user: str | None = None,
 ) -> dict[str, str]:
     """The node's ``server.properties``.
 
     ``sasl`` is (user, password), accepted with PLAIN and SCRAM; the SCRAM secret itself is written when the
     data directory is formatted. ``keystore`` is a PKCS12 file with the server's key and certificate.
+    ``client_ca`` (PEM): clients must show a certificate that it signed; its CN is the user. ``super_user``:
+    all other users may only do what ACLs allow.
     Names and defaults: https://kafka.apache.org/documentation/#brokerconfigs
     """
     protocol = security_protocol(sasl=sasl is not None, tls=keystore is not None)
@@ -75,6 +79,19 @@ def server_properties(
             "listener.name.client.ssl.keystore.location": str(keystore),
             "listener.name.client.ssl.keystore.password": keystore_password,
             "listener.name.client.ssl.key.password": keystore_password,
+        }
+    if client_ca is not None:
+        properties |= {
+            "listener.name.client.ssl.client.auth": "required",
+            "listener.name.client.ssl.truststore.type": "PEM",
+            "listener.name.client.ssl.truststore.location": str(client_ca),
+            "ssl.principal.mapping.rules": "RULE:^CN=([^,]+).*$/$1/,DEFAULT",
+        }
+    if super_user is not None:
+        properties |= {
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            # ANONYMOUS is the node itself, by the listeners that are not for clients.
+            "super.users": f"User:{super_user};User:ANONYMOUS",
         }
     return properties
 

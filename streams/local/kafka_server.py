@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -54,7 +55,10 @@ class KafkaServer:
     data_dir: kept over restarts and after ``stop`` if given, else a temporary folder removed by ``stop``.
     sasl: (user, password), of letters, digits and ``._-``; any other credentials are refused by the server.
         A kept ``data_dir`` keeps the SCRAM credentials of its first start.
+    scram_users: more (user, password), by SCRAM alone; kept in the same way.
+    super_user: with one, what all others may do is said by ACLs; none may do anything at first.
     tls: clients must use TLS and trust the certificate at ``ca_path``, made anew for 127.0.0.1 and localhost.
+    client_ca: PEM file; with it and ``tls``, clients must show a certificate of its, whose CN is the user.
     partitions: of topics created without saying how many.
     short_lived: for tests and benchmarks, which end before Java's slow compiler has paid off.
 
@@ -68,19 +72,26 @@ class KafkaServer:
         port: int | None = None,
         data_dir: Path | None = None,
         sasl: tuple[str, str] | None = None,
+        scram_users: Mapping[str, str] | None = None,
+        super_user: str | None = None,
         tls: bool = False,
+        client_ca: Path | None = None,
         partitions: int = 4,
         short_lived: bool = False,
         lib_dir: Path = DEFAULT_LIB_DIR,
         ready_timeout_s: float = 60.0,
     ) -> None:
-        if sasl is not None and not all(re.fullmatch(r"[A-Za-z0-9._-]+", text) for text in sasl):
+        users = dict([sasl] if sasl else []) | dict(scram_users or {})
+        if not all(re.fullmatch(r"[A-Za-z0-9._-]+", text) for user in users.items() for text in user):
             raise SettingsInvalid(
                 "user and password of the local Kafka may hold letters, digits and ._- only"
             )
         self._port = port
         self._given_data_dir = data_dir
         self._sasl = sasl
+        self._users = users
+        self._super_user = super_user
+        self._client_ca = client_ca
         self._tls = tls
         self._partitions = partitions
         self._jvm_options = (*_JVM_OPTIONS, *((_SHORT_LIVED,) if short_lived else ()))
@@ -219,6 +230,8 @@ class KafkaServer:
             sasl=self._sasl,
             keystore=self._work() / "server.p12" if self._tls else None,
             keystore_password=self._keystore_password,
+            client_ca=self._client_ca,
+            super_user=self._super_user,
         )
         path = self._work() / "server.properties"
         path.touch(mode=0o600)  # holds passwords
@@ -228,7 +241,10 @@ class KafkaServer:
     def _make_certificate(self) -> None:
         """A key with a self-signed certificate in ``server.p12``, and the certificate alone in ``ca.pem``."""
         keytool = tool("keytool")
-        store = ["-keystore", str(self._work() / "server.p12"), "-storepass", self._keystore_password]
+        password = self._work() / "keystore-password"
+        password.touch(mode=0o600)
+        password.write_text(self._keystore_password)
+        store = ["-keystore", str(self._work() / "server.p12"), "-storepass:file", str(password)]
         run([keytool, "-genkeypair", *store, "-storetype", "PKCS12", "-alias", "server", "-validity", "30",
               "-keyalg", "EC", "-groupname", "secp256r1", "-dname", "CN=localhost",
               "-ext", f"san=dns:localhost,ip:{HOST}", "-ext", "bc:c"])  # fmt: skip
@@ -236,13 +252,18 @@ class KafkaServer:
 
     def _format(self, jvm: list[str], config: Path) -> None:
         """Write cluster id and SCRAM credentials into the empty data directory."""
-        command = [*jvm, "kafka.tools.StorageTool", "format"]
-        command += ["--config", str(config), "--cluster-id", _cluster_id()]
-        if self._sasl is not None:
-            user, password = self._sasl
+        java, *options = jvm
+        arguments = [*options, "kafka.tools.StorageTool", "format"]
+        arguments += ["--config", str(config), "--cluster-id", _cluster_id()]
+        for user, password in self._users.items():
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
-                command += ["--add-scram", f"{mechanism}=[name={user},password={password}]"]
-        run(command)
+                arguments += ["--add-scram", f"{mechanism}=[name={user},password={password}]"]
+        # In a file, which Java reads: arguments can be seen by every user of the machine.
+        path = self._work() / "format.arguments"
+        path.touch(mode=0o600)
+        path.write_text("".join(f'"{argument}"\n' for argument in arguments))
+        run([java, f"@{path}"])
+        path.unlink()
 
     def _wait_ready(self, process: "subprocess.Popen[bytes]", log_start: int) -> None:
         deadline = time.monotonic() + self._ready_timeout_s

@@ -51,6 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workers.commands": {*STREAMS, *RUNTIME, *LAB, "workers", "workers.stages", "workers.bench"},
     "workers.upkeep": {*STREAMS, "workers"},
     "workers": {*STREAMS, *RUNTIME},
+    "workers.upkeep": {*STREAMS, "workers"},
     "workers.verbs": set(),
 }
 """For each room, the other rooms that it may import from; the command line, which starts all, is free."""

@@ -42,6 +42,18 @@ def test_properties_secure_the_client_listener_alone() -> None:
     assert properties["listener.name.client.ssl.keystore.location"] == "/k.p12"
 
 
+def test_properties_let_others_than_the_super_user_do_what_acls_allow_alone() -> None:
+    properties = server_properties(
+        data_dir=Path("/data"), super_user="ann", client_ca=Path("/ca.pem"), **PORTS
+    )
+
+    assert properties["authorizer.class.name"].endswith("StandardAuthorizer")
+    assert properties["super.users"] == "User:ann;User:ANONYMOUS"
+    assert "allow.everyone.if.no.acl.found" not in properties
+    assert properties["listener.name.client.ssl.client.auth"] == "required"
+    assert properties["listener.name.client.ssl.truststore.location"] == "/ca.pem"
+
+
 @pytest.mark.parametrize(
     ("sasl", "tls", "expected"),
     [
