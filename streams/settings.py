@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streams.errors import SettingsInvalid
+from streams.printable import printable
 from streams.redact_url import is_loopback, parse_url, redact_url
 from streams.secret_file import read_secret
 from streams.topics import Topics
@@ -85,6 +86,11 @@ class Settings(BaseSettings):
     redis_sentinel_password: SecretStr | None = Field(None, description="of the Sentinels; never printed")
 
     # Frames
+    frames: Literal["publish", "none"] = Field(
+        "publish",
+        description="none: `mien camera` finds the faces itself and publishes landmarks alone; no picture "
+        "leaves its process, and no `mien landmarks` is needed for it",
+    )
     camera_source: SecretStr | None = Field(
         None,
         description="what `mien camera` reads where it has no --source, which every user of the machine can "
@@ -382,7 +388,7 @@ def _source(settings: Settings, name: str) -> Literal["default", "environment", 
 def _shown(value: object, field: FieldInfo) -> str | None:
     if value is None:
         return None
-    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    text = printable(value.get_secret_value() if isinstance(value, SecretStr) else str(value))
     if not _is_secret(field):
         return text
     return redact_url(text) if "://" in text else "***"  # no address: nobody can say where a password is

@@ -7,6 +7,7 @@ import msgspec
 
 from streams.errors import BadMessage
 from streams.messages.frame_message import CAMERA_ID, MAX_SEQ, MAX_TIME_US, Source
+from streams.messages.unreadable import UNREADABLE
 
 if TYPE_CHECKING:  # an emotion event shares types with this, and whoever reads only events needs no arrays
     import numpy as np
@@ -114,7 +115,7 @@ def decode(value: bytes | None) -> Landmarks:
     """
     try:
         return _decoder.decode(value or b"")
-    except msgspec.DecodeError as exc:  # ValidationError is one of these
+    except UNREADABLE as exc:
         raise BadMessage(f"Not a {SCHEMA} message: {exc}") from exc
 
 

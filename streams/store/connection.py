@@ -76,7 +76,11 @@ async def client(settings: Settings, *, timeout_s: float, **options: Any) -> Asy
     try:
         made = Redis.from_url(settings.redis_url, **options)
         made.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # does not connect yet, but finds unknown options
-    except (ValueError, TypeError) as exc:
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as exc:  # whatever its options are: ?retry=x is taken for one
         # Not the reason itself: it may quote a part of the password.
         raise SettingsInvalid(_NO_URL) from exc
     if settings.redis_sentinels is None:

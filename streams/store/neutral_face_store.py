@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from streams.messages.frame_message import MAX_TIME_US
 from streams.messages.landmarks_message import MAX_COORDINATE, pack_points
+from streams.messages.unreadable import UNREADABLE
 from streams.store.optional_store import QuickStore
 
 SCHEMA = "mien.neutral-face/1"
@@ -87,7 +88,7 @@ class NeutralFaceStore(QuickStore):
 def _decoded(value: bytes) -> NeutralFace | None:
     try:
         face = _decoder.decode(value)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     plausible = 0 < face.weight < math.inf and face.readings > 0 and 0 <= face.read_at_us <= MAX_TIME_US
     return face if plausible else None

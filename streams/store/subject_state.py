@@ -24,6 +24,7 @@ from redis.exceptions import NoScriptError
 from streams import logs
 from streams.errors import InputRefused
 from streams.messages.emotion_event import EMOTIONS, EmotionEvent, Explanation, captured_at_us
+from streams.messages.unreadable import UNREADABLE
 from streams.settings import Settings
 from streams.store import connection
 from streams.store.state_watch import StateWatch
@@ -154,7 +155,7 @@ class SubjectStore:
                         )
                     elif fields:  # else it expired between the two
                         yield _subject(subject_id, fields, window)
-                except (KeyError, ValueError, msgspec.DecodeError) as exc:
+                except (KeyError, ValueError, *UNREADABLE) as exc:
                     log.warning("subject left out: its state is damaged", subject=subject_id, error=repr(exc))
 
     async def ping(self) -> Self:

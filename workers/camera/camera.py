@@ -101,7 +101,7 @@ class _Camera:
         self._options = options
         self._health = health
         self._outcomes = outcomes
-        self._topic = settings.topics.frames
+        self._topic = settings.topics.frames if settings.frames == "publish" else settings.topics.landmarks
         self._batch_bytes = min(BATCH_BYTES, settings.max_frame_bytes)
         self._stopping = asyncio.Event()
         self._run = time.time_ns() // 1000
@@ -120,11 +120,12 @@ class _Camera:
             await producer.start()
             self._health.set_ready("kafka")
             reader.start()
-            await (
-                self._send_all(producer, slot)
-                if self._options.lossless
-                else self._send_newest(producer, slot)
-            )
+            if self._settings.frames == "none":
+                await self._send_own_landmarks(producer, slot)
+            elif self._options.lossless:
+                await self._send_all(producer, slot)
+            else:
+                await self._send_newest(producer, slot)
         except KafkaError as exc:
             raise broker.unavailable(self._settings, exc) from exc
         finally:
@@ -139,6 +140,18 @@ class _Camera:
     def _stop(self, reader: Reader) -> None:
         reader.stop()
         self._stopping.set()
+
+    async def _send_own_landmarks(self, producer: AIOKafkaProducer, slot: Slot) -> None:
+        """For MIEN_FRAMES=none: no picture leaves this process."""
+        from workers.camera.own_landmarks import OwnLandmarks  # brings the networks, which others do without
+
+        own = OwnLandmarks(self._settings, producer, self._health, self._outcomes, self._sent)
+        if not self._options.lossless:
+            await own.send_newest(slot, self._frames)
+            return
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        await own.send_all(slot, self._frames, stopping, STOP_GRACE_S)
+        stopping.cancel()
 
     async def _send_newest(self, producer: AIOKafkaProducer, slot: Slot) -> None:
         places = asyncio.Semaphore(IN_FLIGHT_MAX)
@@ -167,7 +180,7 @@ class _Camera:
     async def _send_all(self, producer: AIOKafkaProducer, slot: Slot) -> None:
         """Sends in order, each until Kafka has it, never further ahead of the workers than Kafka keeps."""
         stopping = asyncio.ensure_future(self._stopping.wait())
-        async with Backpressure.open(self._settings) as ahead:
+        async with Backpressure.open(self._settings, self._topic, reader="landmarks") as ahead:
             while taken := await slot.take():
                 for batch in self._batches(await self._frames(taken)):
                     delivery = asyncio.ensure_future(self._send_until_delivered(producer, batch, ahead))

@@ -289,7 +289,7 @@ async def test_a_stop_amid_a_split_batch_counts_each_frame_once(
             return await super().send_and_wait(topic, value, **about)
 
     @contextlib.asynccontextmanager
-    async def no_backpressure(_: Settings) -> AsyncIterator[NoBackpressure]:
+    async def no_backpressure(*_: object, **__: str) -> AsyncIterator[NoBackpressure]:
         yield NoBackpressure()
 
     monkeypatch.setattr(camera.Backpressure, "open", no_backpressure)
