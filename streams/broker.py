@@ -10,7 +10,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
     IllegalSaslStateError,
+    InconsistentGroupProtocolError,
+    InvalidSessionTimeoutError,
     KafkaError,
     SaslAuthenticationFailed,
     TopicAlreadyExistsError,
@@ -23,6 +26,7 @@ from streams import logs
 from streams.errors import (
     AccessDenied,
     BrokerUnavailable,
+    GroupTaken,
     MienError,
     ServiceUnavailable,
     SettingsInvalid,
@@ -33,8 +37,12 @@ from streams.topics import Topic
 
 log = logs.get("mien.broker")
 
+METADATA_MAX_AGE_MS = 5_000
+"""New partitions and topics made again are noticed after so long, and not after aiokafka's 5 minutes."""
+
 _DENIED = (
     ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
     IllegalSaslStateError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
@@ -70,6 +78,7 @@ def connection(settings: Settings) -> dict[str, Any]:
         "sasl_plain_username": settings.kafka_sasl_username,
         "sasl_plain_password": password.get_secret_value() if password else None,
         "ssl_context": ssl_context(settings),
+        "metadata_max_age_ms": METADATA_MAX_AGE_MS,
     }
 
 
@@ -96,6 +105,44 @@ def unavailable(settings: Settings, exc: Exception) -> ServiceUnavailable:
         f"{where} does not answer: {exc}. Start one (`make kafka`, or `mien demo` brings its own), or set "
         "MIEN_KAFKA_BOOTSTRAP_SERVERS and MIEN_KAFKA_SECURITY_PROTOCOL."
     )
+
+
+def consumer_error(settings: Settings, group: str, exc: KafkaError) -> MienError:
+    """The error that says in the user's terms why a consumer group cannot be read with."""
+    if isinstance(exc, InconsistentGroupProtocolError):
+        return group_taken(settings, group)
+    if isinstance(exc, InvalidSessionTimeoutError):
+        return SettingsInvalid(
+            f"Kafka refuses MIEN_KAFKA_SESSION_TIMEOUT_S={settings.kafka_session_timeout_s:g}: the brokers' "
+            "group.min.session.timeout.ms and group.max.session.timeout.ms say what they allow."
+        )
+    return unavailable(settings, exc)
+
+
+def group_taken(settings: Settings, group: str) -> GroupTaken:
+    """The error that says who is in the way, and what to do."""
+    return GroupTaken(
+        f"The consumer group {group} is in use by another program, which shares partitions in another way: "
+        f"Kafka at {settings.kafka_bootstrap_servers} does not let this worker in. Stop the other one "
+        f"(`kafka-consumer-groups.sh --describe --members --group {group}` shows where it runs), or set "
+        "MIEN_TOPIC_PREFIX for topics and groups of your own."
+    )
+
+
+async def group_protocol(settings: Settings, group: str) -> str:
+    """How the members of a consumer group share its partitions: ``sticky``, ``range`` …; empty without any.
+
+    Raises:
+        KafkaError: if Kafka does not tell, as the embedded broker, which does not know the question.
+    """
+    admin = AIOKafkaAdminClient(**connection(settings), request_timeout_ms=5_000)
+    try:
+        await admin.start()
+        (answer,) = await admin.describe_consumer_groups([group])
+    finally:
+        await admin.close()
+    described = answer.to_object()["groups"][0]
+    return str(described["protocol"]) if described["members"] else ""
 
 
 async def wait_until_ready(settings: Settings, timeout_s: float, *topics: Topic) -> None:
@@ -136,7 +183,7 @@ async def _reason(settings: Settings) -> Exception | None:
     """Why the first server refuses us: aiokafka's bootstrap only logs that, and raises a general error."""
     host, _, port = settings.kafka_bootstrap_servers.split(",")[0].strip().rpartition(":")
     options = connection(settings)
-    del options["bootstrap_servers"]
+    del options["bootstrap_servers"], options["metadata_max_age_ms"]
     try:
         conn = await asyncio.wait_for(create_conn(host, int(port), **options), timeout=5)
     except (KafkaError, OSError, ValueError, TimeoutError) as exc:

@@ -14,6 +14,7 @@
     └── ServiceUnavailable    69                                                       (retriable)
         ├── BrokerUnavailable      Kafka does not answer                               (retriable)
         ├── TopicMissing           Kafka answers, but a topic was not created yet      (retriable)
+        ├── GroupTaken             another program uses the consumer group             (retriable)
         ├── RedisUnavailable       Redis does not answer                               (retriable)
         ├── KafkaServerUnavailable the local Apache Kafka cannot be started
         └── AccessDenied      77   wrong credentials or missing rights
@@ -112,6 +113,10 @@ class BrokerUnavailable(ServiceUnavailable):
 
 class TopicMissing(ServiceUnavailable):
     """Kafka answers, but a topic was not created yet."""
+
+
+class GroupTaken(ServiceUnavailable):
+    """Another program uses the consumer group, with another way of sharing partitions."""
 
 
 class RedisUnavailable(ServiceUnavailable):

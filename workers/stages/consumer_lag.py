@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from faust.types import TP
 
 from streams import logs, metrics
 
@@ -19,19 +19,19 @@ class LagWatch:
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
-        self._next_offset: dict[TP, int] = {}
+        self._next_offset: dict[TopicPartition, int] = {}
 
     def done(self, records: Iterable[Any]) -> None:
         """Notes the records of a batch that was acknowledged, in their order."""
         for record in records:
-            self._next_offset[TP(record.topic, record.partition)] = record.offset + 1
+            self._next_offset[TopicPartition(record.topic, record.partition)] = record.offset + 1
 
     def forget(self) -> None:
         """After a rebalance: others may have worked on our partitions meanwhile."""
         self._next_offset.clear()
 
     async def keep_watching(self, consumer: Any) -> None:
-        """Sets the metric for ever. `consumer` is Faust's, or has its assignment, highwater and position."""
+        """Sets the metric for ever. `consumer` is aiokafka's or Faust's."""
         while True:
             await asyncio.sleep(LAG_INTERVAL_S)
             try:
@@ -43,7 +43,7 @@ class LagWatch:
             for tp, lag in lags.items():
                 metrics.consumer_lag.labels(tp.topic, tp.partition).set(lag)
 
-    async def lags(self, consumer: Any) -> dict[TP, int]:
+    async def lags(self, consumer: Any) -> dict[TopicPartition, int]:
         """Messages that wait in each assigned partition that ever had one."""
         lags = {}
         for tp in consumer.assignment():

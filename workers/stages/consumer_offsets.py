@@ -1,96 +1,79 @@
-"""Batches of messages, and the offsets that are committed for them: ack, commit, seek after a rebalance.
+"""What is done and what is committed of the partitions that a consumer holds from one rebalance to the next.
 
-The stage acknowledges a batch when all that it sent is delivered (``stage``). Then each partition's last
-offset in the batch, plus one, is what Faust commits next. After a rebalance it seeks to what is committed.
+A commit says that all before an offset is done. It is made of work that was done in this share alone, one
+commit at a time, so a commit that takes long cannot overtake a later one, nor be made for partitions that
+have been given to somebody else: a committed offset does not go back.
 """
 
-import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
-from itertools import zip_longest
-from typing import Any, TypeVar
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any
 
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
-from faust.types import TP
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
-from workers.stages.fetch_gathering import GatheringThread
+from streams import logs
 
-_NONE: Any = object()
+COMMIT_TIMEOUT_S = 2.0
+"""aiokafka tries for ever, also for a partition that was deleted."""
 
-T = TypeVar("T")
+log = logs.get("mien.stage")
 
 
-class BatchTransport(Transport):  # type: ignore[misc]
-    """Faust's Kafka transport, but with ``fetch_max_wait_ms``, which Faust fixes at 1500, and with batches.
+class Share:
+    """The partitions of one assignment: the next offset of each, as done and as committed.
 
-    An event of Faust's costs more than most of our messages' work. So an event here is a batch: its value is
-    the list of records, of any partitions, and the rest is the last record's.
+    Args:
+        session_timeout_s: after so long without a word from Kafka, others may have had the partitions.
     """
 
-    def __init__(self, *args: Any, fetch_max_wait_ms: int, batch_max: int) -> None:
-        super().__init__(*args)
-        self.fetch_max_wait_ms = fetch_max_wait_ms
-        self.batch_max = batch_max
+    def __init__(self, consumer: AIOKafkaConsumer, stage: str, session_timeout_s: float) -> None:
+        self.revoked = False
+        self._consumer = consumer
+        self._stage = stage
+        self._session_timeout_s = session_timeout_s
+        self._done: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._heard_s = time.monotonic()
 
-    class Consumer(Consumer):  # type: ignore[misc]
-        logger = logging.getLogger("faust.transport")
+    def done(self, records: Iterable[Any]) -> None:
+        """Notes the records of a batch, in their order, when all that it sent is delivered."""
+        for record in records:
+            self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
 
-        async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
-            """Gives batches, each with one record of every partition in turn, where Faust gives records."""
-            records, active = await self._wait_next_records(timeout)
-            generation = self.app.consumer_generation_id
-            if records is None or self.should_stop:
+    async def commit(self) -> None:
+        """Commits what is done. If that fails, it is worked on again, by us or by others."""
+        async with self._one_at_a_time:
+            new = {
+                tp: offset
+                for tp, offset in self._done.items()
+                if self._committed.get(tp) != offset and self._exists(tp)
+            }
+            if not new:
                 return
-            if not self.flow_active:  # a rebalance has begun
-                await self._seek_back()
-                return
-            for batch in round_robin(
-                [records[tp] for tp in records if tp in active], self.transport.batch_max
-            ):
-                if not self.flow_active or self.app.consumer_generation_id != generation:
-                    return  # what is left is read again: Faust seeks after a rebalance
-                last = batch[-1]
-                message = self._to_message(TP(last.topic, last.partition), last)
-                message.value = batch
-                yield message.tp, message
-
-        def on_buffer_full(self, tp: TP) -> None:
-            """Does nothing: a batch that waits stops the reading anyway.
-
-            Faust would leave the partition out of the next fetch, and wait a second for the other ones,
-            though they may be empty.
-            """
-
-        async def _seek_back(self) -> None:
             try:
-                await self.perform_seek()
-            except Exception as exc:  # noqa: BLE001  as in Faust: after the rebalance it seeks again
-                self.log.warning("no seek while the flow is stopped: %r", exc)
+                async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                    if time.monotonic() - self._heard_s > self._session_timeout_s:
+                        new = await self._ahead(new)
+                    if new:
+                        await self._consumer.commit(new)
+            except (KafkaError, TimeoutError) as exc:
+                log.warning("not committed: may be worked on again", stage=self._stage, error=repr(exc))
+                return
+            self._committed |= new
+            self._heard_s = time.monotonic()
 
-        def ack(self, message: Any) -> bool:
-            """Acknowledges a batch: each partition's last offset stands for all before it.
+    def _exists(self, tp: TopicPartition) -> bool:
+        return tp.partition in (self._consumer.partitions_for_topic(tp.topic) or ())
 
-            The stage acknowledges batches in their order, so nothing before is still open.
-            """
-            message.acked = True
-            self._unacked_messages.discard(message)
-            for record in message.value:
-                self._acked[TP(record.topic, record.partition)] = [record.offset]
-            return True
+    async def _ahead(self, offsets: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Those that are further than what Kafka has.
 
-        def _new_offset(self, tp: TP) -> int | None:
-            offset: int = self._acked[tp][0]
-            return offset + 1
-
-        async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-            """Does nothing: what is between two batches' last offsets is no gap."""
-
-        def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-            return GatheringThread(self, loop=self.loop, beacon=self.beacon)
-
-
-def round_robin(sequences: Sequence[Sequence[T]], batch_max: int) -> Iterator[list[T]]:
-    """Batches with one item of each sequence in turn, so that a long one does not keep the others waiting."""
-    in_order = [
-        item for turn in zip_longest(*sequences, fillvalue=_NONE) for item in turn if item is not _NONE
-    ]
-    return (in_order[start : start + batch_max] for start in range(0, len(in_order), batch_max))
+        A worker that slept past its session, and finds its group empty again, could put the offsets back to
+        where it fell asleep: Kafka takes a commit for an empty group from anybody.
+        """
+        return {
+            tp: offset for tp, offset in offsets.items() if offset > (await self._consumer.committed(tp) or 0)
+        }

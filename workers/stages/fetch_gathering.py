@@ -1,22 +1,22 @@
-"""Fuller fetches on a busy stream: the thread of a stage's consumer, and what it asks Kafka for.
+"""Fuller fetches on a busy stream: how long a stage's consumer holds back before it asks Kafka again.
 
 aiokafka asks for whatever is there. On a busy stream that makes many small answers, and each costs about as
-much as a full one. So from a rate of messages on, this thread asks Kafka to wait until there is more.
+much as a full one. So from a rate of messages on, the partitions are paused for a moment after an answer, and
+what comes meanwhile comes together.
 """
 
 import asyncio
-import contextlib
-import logging
 import math
 import time
+from collections.abc import Iterable
 from typing import Any
 
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from aiokafka import AIOKafkaConsumer
 
-GATHER_FROM_PER_S, GATHER_MS, GATHER_BYTES = 50.0, 50, 128 * 1024
-"""From so many messages a second on, Kafka is to answer a fetch only after so long, or with so many bytes:
-fewer and larger batches cost a fraction of what each message by itself does. Slower streams do not wait.
+GATHER_FROM_PER_S, GATHER_S, GATHER_BYTES = 50.0, 0.05, 128 * 1024
+"""From so many messages a second on, Kafka is asked again only after so long, unless the last answer had so
+many bytes: fewer and larger batches cost a fraction of what each message by itself does. Slower streams do
+not wait.
 """
 
 
@@ -34,35 +34,28 @@ class MessageRate:
         self._last_s = now_s
 
 
-class GatheringThread(AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's thread for aiokafka's consumer, with the sticky assignor and with fuller fetches."""
+class Gathering:
+    """Pauses a consumer's partitions after an answer, while their stream is busy."""
 
-    logger = logging.getLogger("faust.transport")
-
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        """aiokafka's consumer, with the sticky assignor of KIP-54: shares differ by one at most, and few
-        cameras change hands. Faust's own lets each worker keep ⌈partitions / workers⌉: a third one may get
-        nothing.
-        """
-        consumer = super()._create_worker_consumer(transport)
-        consumer._partition_assignment_strategy = (StickyPartitionAssignor,)
-        consumer._fetch_max_wait_ms = self._fetch_max_wait_ms = transport.fetch_max_wait_ms
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
         self._rate = MessageRate(time.monotonic())
-        return consumer
+        self._flows = asyncio.Event()
+        self._flows.set()
 
-    async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
-        records = await super()._fetch_records(consumer, *args, **options)
-        self._rate.took(sum(map(len, records.values())), time.monotonic())
-        fetcher = consumer._fetcher  # which sends its next request when we have returned
-        gather = self._rate.per_s > GATHER_FROM_PER_S
-        fetcher._fetch_min_bytes = GATHER_BYTES if gather else 1
-        fetcher._fetch_max_wait_ms = GATHER_MS if gather else self._fetch_max_wait_ms
-        return records
+    async def over(self) -> None:
+        """Returns when Kafka may be asked again. While it is not, aiokafka would throw away what it has."""
+        await self._flows.wait()
 
-    async def on_thread_stop(self) -> None:
-        """Ends although aiokafka lets out the cancellation of a fetch of its own, which happens when the
-        fetch waits to be tried again because Kafka is away. The thread would die of it with a traceback,
-        and whoever waits for its end would wait for ever.
-        """
-        with contextlib.suppress(asyncio.CancelledError):
-            await super().on_thread_stop()
+    def took(self, records: Iterable[Any]) -> None:
+        """Notes an answer. Call it before aiokafka's next step, or it has already asked again."""
+        sizes = [max(0, record.serialized_value_size) for record in records]
+        self._rate.took(len(sizes), time.monotonic())
+        if sizes and self._rate.per_s > GATHER_FROM_PER_S and sum(sizes) < GATHER_BYTES:
+            self._flows.clear()
+            self._consumer.pause(*self._consumer.assignment())
+            asyncio.get_running_loop().call_later(GATHER_S, self._flow)
+
+    def _flow(self) -> None:
+        self._consumer.resume(*self._consumer.paused())
+        self._flows.set()

@@ -1,9 +1,16 @@
-"""What a stage is: a function that works on a batch of messages."""
+"""What a stage is: a function that works on a batch of messages. And what it reads."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
+from streams.health import Health
 from streams.messages.frame_message import Headers
+from streams.settings import Settings
+from streams.topics import Topic
+
+CONSUMER_GROUP = "consumer group"
+"""The condition of readiness that whoever reads from Kafka sets."""
 
 
 class Message(NamedTuple):
@@ -26,3 +33,25 @@ def message_of(record: Any) -> Message:
 
 Handler = Callable[[Sequence[Message]], Awaitable[None]]
 """Works on a batch. Raises InputRefused if a message is bad, and a retriable error to be called again."""
+
+
+class Reading(NamedTuple):
+    """What a stage reads, in batches of what size, and how it is told to stop."""
+
+    settings: Settings
+    stage: str
+    source: Topic
+    batch_max: int
+    health: Health
+    stopping: asyncio.Event
+
+    @property
+    def group(self) -> str:
+        return self.settings.group(self.stage)
+
+
+WorkOff = Callable[[Sequence[Message]], Awaitable[None]]
+"""Works on a batch until each of its messages is done or refused, however long a service is away."""
+
+Consume = Callable[[Reading, WorkOff], Awaitable[None]]
+"""Reads until it is told to stop, hands out batches one after the other, and commits what is done."""

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from faust.exceptions import ProducerSendError
 
 from streams import broker, logs
 from streams.backoff import backoff_s
@@ -16,6 +15,8 @@ from workers.stages.handler import Handler, Message
 from workers.stages.outlet import Outlet
 
 RETRY_BASE_S, RETRY_CAP_S = 0.2, 5.0
+CONNECTIONS = "model and connections"
+"""The condition of readiness that does not hold while a service is waited for."""
 
 log = logs.get("mien.stage")
 
@@ -53,11 +54,11 @@ class RetryingProcessor:
                 if refusal:
                     raise BrokerUnavailable(f"The dead letter is larger than Kafka takes: {exc}") from exc
                 refusal = InputRefused(f"Its result is larger than Kafka takes: {exc}", reason="too-large")
-            except (MienError, KafkaError, ProducerSendError) as exc:
+            except (MienError, KafkaError) as exc:
                 error = exc if isinstance(exc, MienError) else broker.unavailable(self._settings, exc)
                 if not error.retriable:
                     raise error from exc
-                self._health.set_unready("model and connections")
+                self._health.set_unready(CONNECTIONS)
                 pause_s = next(pauses_s)
                 log.warning("tries again", stage=self._stage, error=str(error), pause_s=round(pause_s, 2))
                 with suppress(TimeoutError):
@@ -70,7 +71,7 @@ class RetryingProcessor:
                 log.exception("unexpected error", stage=self._stage)
                 refusal = InputRefused(f"{type(exc).__name__}: {exc}", reason="internal-error")
             else:
-                self._health.set_ready("model and connections")
+                self._health.set_ready(CONNECTIONS)
                 return
 
     async def _isolate(self, handler: Handler, batch: Sequence[Message], error: InputRefused) -> None:

@@ -18,7 +18,7 @@ from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
 from streams.store import connection, subject_state
 from streams.store.subject_state import SubjectStore
-from workers.stages import stage
+from workers.stages import faust_reader, stage
 from workers.stages.handler import Handler, Message
 from workers.stages.outlet import Outlet
 
@@ -36,6 +36,7 @@ def run(settings: Settings) -> None:
         settings.topics.emotions,
         partial(open_handler, settings),
         batch_max=BATCH_MAX,
+        consume=faust_reader.consume,
     )
 
 

@@ -28,6 +28,7 @@ TABLE = {  # sysexits.h, and whether the same call may succeed later by itself
     "ServiceUnavailable": (69, True),
     "BrokerUnavailable": (69, True),
     "TopicMissing": (69, True),
+    "GroupTaken": (69, True),
     "RedisUnavailable": (69, True),
     "KafkaServerUnavailable": (69, False),
     "AccessDenied": (77, False),

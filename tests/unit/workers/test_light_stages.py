@@ -51,8 +51,8 @@ asyncio.run(connect())
 }
 NOT_LOADED = {
     "camera": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "ai_edge_litert", "faust", "models.emotion", "onnxruntime"},
-    "landmarks": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "models.emotion", "onnxruntime"},
-    "classify": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "PIL", "ai_edge_litert", "cv2", "simplejpeg"},
+    "landmarks": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "faust", "models.emotion", "onnxruntime"},
+    "classify": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "PIL", "ai_edge_litert", "cv2", "faust", "simplejpeg"},
     "state": {
         *LAB,
         *DEMO_SERVERS,
@@ -61,8 +61,8 @@ NOT_LOADED = {
 }
 NEEDED = {
     "camera": {"aiokafka", "cv2"},
-    "landmarks": {"ai_edge_litert", "cv2", "faust"},
-    "classify": {"faust", "models.emotion", "onnxruntime"},
+    "landmarks": {"ai_edge_litert", "aiokafka", "cv2"},
+    "classify": {"aiokafka", "models.emotion", "onnxruntime"},
     "state": {"faust", "redis"},
 }
 """So that a start that does nothing does not pass."""

@@ -6,34 +6,34 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from faust.types import TP
+from aiokafka import TopicPartition
 
 from streams import metrics
 from workers.stages import consumer_lag
 from workers.stages.consumer_lag import LagWatch
 
-FIRST, SECOND, EMPTY = TP("t", 0), TP("t", 1), TP("t", 2)
+FIRST, SECOND, EMPTY = TopicPartition("t", 0), TopicPartition("t", 1), TopicPartition("t", 2)
 
 
 class FakeConsumer:
-    """What Faust's consumer knows: offsets behind the last message, and from where it reads."""
+    """What a consumer knows: offsets behind the last message, and from where it reads."""
 
     def __init__(self) -> None:
         self.rebalances = False
 
-    def assignment(self) -> set[TP]:
+    def assignment(self) -> set[TopicPartition]:
         if self.rebalances:
             raise AssertionError("Partition is not assigned")
         return {FIRST, SECOND, EMPTY}
 
-    def highwater(self, tp: TP) -> int | None:
+    def highwater(self, tp: TopicPartition) -> int | None:
         return {FIRST: 10, SECOND: 100}.get(tp)
 
-    async def position(self, tp: TP) -> int | None:
+    async def position(self, tp: TopicPartition) -> int | None:
         return {FIRST: 9}.get(tp)
 
 
-def record(tp: TP, offset: int) -> Any:
+def record(tp: TopicPartition, offset: int) -> Any:
     return SimpleNamespace(topic=tp.topic, partition=tp.partition, offset=offset)
 
 

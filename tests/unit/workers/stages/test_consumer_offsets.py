@@ -1,59 +1,145 @@
-"""Batches and the offsets that are committed for them: what no integration test can bring about at will."""
+"""Offsets that are committed: only of what is done, one commit at a time, and never back."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from faust.types import TP
-from faust.types.tuples import ConsumerMessage
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError
 
-from workers.stages.consumer_offsets import BatchTransport, round_robin
+from workers.stages import consumer_offsets
+from workers.stages.consumer_offsets import Share
+
+FIRST, SECOND, DELETED = TopicPartition("t", 0), TopicPartition("t", 1), TopicPartition("gone", 0)
 
 
-@pytest.mark.parametrize(
-    ("sequences", "batch_max", "batches"),
-    [
-        ([], 2, []),
-        ([[]], 2, []),
-        ([[1, 2, 3]], 2, [[1, 2], [3]]),
-        ([[1, 2, 3], [10], [20, 21]], 3, [[1, 10, 20], [2, 21, 3]]),
-        ([[1], [10]], 9, [[1, 10]]),
-    ],
-    ids=str,
-)
-def test_a_batch_has_one_of_each_partition_in_turn(
-    sequences: list[list[int]], batch_max: int, batches: list[list[int]]
+class FakeKafka:
+    """Takes commits down, as aiokafka's consumer."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[TopicPartition, int] = {}
+        self.commits: list[dict[TopicPartition, int]] = []
+        self.asked = 0
+        self.error: Exception | None = None
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        return {0, 1} if topic == "t" else None
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        self.commits.append(offsets)
+        await self.answers.wait()
+        if self.error:
+            raise self.error
+        self.offsets |= offsets
+
+    async def committed(self, tp: TopicPartition) -> int | None:
+        self.asked += 1
+        return self.offsets.get(tp)
+
+
+@pytest.fixture
+def kafka() -> FakeKafka:
+    return FakeKafka()
+
+
+def share_of(kafka: Any, session_timeout_s: float = 60.0) -> Share:
+    return Share(kafka, "landmarks", session_timeout_s)
+
+
+def record(tp: TopicPartition, offset: int) -> Any:
+    return SimpleNamespace(topic=tp.topic, partition=tp.partition, offset=offset)
+
+
+async def test_the_offset_behind_the_last_message_of_each_partition_is_committed_once(
+    kafka: FakeKafka,
 ) -> None:
-    assert list(round_robin(sequences, batch_max)) == batches
+    share = share_of(kafka)
+    await share.commit()
+    share.done([record(FIRST, 5), record(SECOND, 70), record(FIRST, 6)])
+    await share.commit()
+    await share.commit()
+    share.done([record(SECOND, 90)])  # others are missing between: transactions leave such gaps
+    await share.commit()
+
+    assert kafka.commits == [{FIRST: 7, SECOND: 71}, {SECOND: 91}]
+    assert kafka.asked == 0
 
 
-def record(partition: int, offset: int) -> Any:
-    return SimpleNamespace(topic="t", partition=partition, offset=offset)
+async def test_a_commit_that_takes_long_is_not_overtaken(kafka: FakeKafka) -> None:
+    share = share_of(kafka)
+    kafka.answers.clear()
+    share.done([record(FIRST, 5)])
+    first = asyncio.ensure_future(share.commit())
+    await asyncio.sleep(0)
+    share.done([record(FIRST, 8)])
+    second = asyncio.ensure_future(share.commit())
+    await asyncio.sleep(0.01)
+    assert kafka.commits == [{FIRST: 6}]
+    kafka.answers.set()
+    await asyncio.gather(first, second)
+
+    assert kafka.commits == [{FIRST: 6}, {FIRST: 9}]
 
 
-def batch_of(*records: Any) -> Any:
-    last = records[-1]
-    message = ConsumerMessage(last.topic, last.partition, last.offset, 0.0, 0, [], None, None, None)
-    message.value = list(records)
-    return message
+async def test_a_commit_without_an_answer_is_given_up_and_made_again(
+    kafka: FakeKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka would go on trying, and put the offset back when the partition is somebody else's."""
+    monkeypatch.setattr(consumer_offsets, "COMMIT_TIMEOUT_S", 0.01)
+    share = share_of(kafka)
+    kafka.answers.clear()
+    share.done([record(FIRST, 5)])
+    await share.commit()
+    assert kafka.offsets == {}
+    kafka.answers.set()
+    await share.commit()
+
+    assert kafka.offsets == {FIRST: 6}
 
 
-def test_the_last_offset_of_each_partition_is_acknowledged_and_nothing_beyond() -> None:
-    consumer: Any = object.__new__(BatchTransport.Consumer)
-    consumer._unacked_messages = set()
-    consumer._acked = {}
-    consumer.ack(batch_of(record(0, 5), record(1, 70), record(0, 6)))
+async def test_a_refused_commit_is_made_again(kafka: FakeKafka) -> None:
+    share = share_of(kafka)
+    kafka.error = CommitFailedError()
+    share.done([record(FIRST, 5)])
+    await share.commit()
+    kafka.error = None
+    await share.commit()
 
-    assert {tp: consumer._new_offset(tp) for tp in consumer._acked} == {TP("t", 0): 7, TP("t", 1): 71}
-
-    consumer.ack(batch_of(record(1, 90)))  # others are missing between: transactions leave such gaps
-    assert {tp: consumer._new_offset(tp) for tp in consumer._acked} == {TP("t", 0): 7, TP("t", 1): 91}
+    assert kafka.commits == [{FIRST: 6}, {FIRST: 6}]
 
 
-def test_a_partition_whose_batch_waits_is_not_left_out_of_the_next_fetch() -> None:
-    consumer: Any = object.__new__(BatchTransport.Consumer)
-    consumer.app = SimpleNamespace(in_recovery=False)
-    consumer._active_partitions, consumer._buffered_partitions = {TP("t", 0), TP("t", 1)}, set()
-    consumer.on_buffer_full(TP("t", 0))
+async def test_who_slept_past_its_session_does_not_put_the_offsets_of_others_back(kafka: FakeKafka) -> None:
+    share = share_of(kafka, session_timeout_s=0.0)
+    share.done([record(FIRST, 5), record(SECOND, 70)])
+    kafka.offsets = {FIRST: 900, SECOND: 3}  # another worker had the partitions meanwhile, and is gone
+    await share.commit()
 
-    assert consumer._get_active_partitions() == {TP("t", 0), TP("t", 1)}
+    assert kafka.offsets == {FIRST: 900, SECOND: 71}
+
+
+async def test_an_offset_of_a_new_share_starts_from_what_is_done_in_it(kafka: FakeKafka) -> None:
+    """A partition that went and came back: what we did before, others may have gone beyond."""
+    before = share_of(kafka)
+    before.done([record(FIRST, 5)])
+    await before.commit()
+    kafka.offsets[FIRST] = 40
+    after = share_of(kafka)
+    await after.commit()
+    assert kafka.offsets == {FIRST: 40}
+
+    before.done([record(FIRST, 6)])  # a batch that was in hand for longer than the group waits
+    after.done([record(FIRST, 40)])
+    await after.commit()
+    assert kafka.offsets == {FIRST: 41}
+
+
+async def test_a_partition_that_is_no_more_is_left_out(kafka: FakeKafka) -> None:
+    """Kafka answers that it knows no such topic, and aiokafka tries it again for ever."""
+    share = share_of(kafka)
+    share.done([record(DELETED, 5), record(FIRST, 2)])
+    await share.commit()
+
+    assert kafka.offsets == {FIRST: 3}

@@ -1,0 +1,318 @@
+"""The loop's order, what a rebalance does to it, and what becomes of it when Kafka refuses it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    InconsistentGroupProtocolError,
+    InvalidSessionTimeoutError,
+    KafkaConnectionError,
+    KafkaError,
+)
+
+from streams.errors import AccessDenied, MienError, RedisUnavailable, SettingsInvalid
+from streams.health import Health
+from streams.settings import Settings
+from workers.stages import consumer_loop
+from workers.stages.consumer_loop import consume, round_robin
+from workers.stages.handler import CONSUMER_GROUP, Message, Reading
+
+SETTINGS = Settings(kafka_session_timeout_s=1.0)
+TOPIC = SETTINGS.topics.frames
+FIRST, SECOND = TopicPartition(TOPIC.name, 0), TopicPartition(TOPIC.name, 1)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "batch_max", "batches"),
+    [
+        ([], 2, []),
+        ([[]], 2, []),
+        ([[1, 2, 3]], 2, [[1, 2], [3]]),
+        ([[1, 2, 3], [10], [20, 21]], 3, [[1, 10, 20], [2, 21, 3]]),
+        ([[1], [10]], 9, [[1, 10]]),
+    ],
+    ids=str,
+)
+def test_a_batch_has_one_of_each_partition_in_turn(
+    sequences: list[list[int]], batch_max: int, batches: list[list[int]]
+) -> None:
+    assert list(round_robin(sequences, batch_max)) == batches
+
+
+class FakeConsumer:
+    """One member of a group, as aiokafka's consumer; the test plays Kafka."""
+
+    def __init__(self, told: list[str], refuses: KafkaError | None) -> None:
+        self.told = told
+        self.listener: Any = None
+        self.topic_partitions: set[int] | None = {0, 1}
+        self.answers: asyncio.Queue[dict[TopicPartition, list[Any]]] = asyncio.Queue()
+        self.offsets: dict[TopicPartition, int] = {}
+        self._ours: set[TopicPartition] = set()
+        self._refuses = refuses
+
+    async def start(self) -> None: ...
+
+    def subscribe(self, _topics: Sequence[str], listener: ConsumerRebalanceListener) -> None:
+        self.listener = listener
+
+    async def getmany(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
+        if self._refuses:
+            raise self._refuses
+        assert timeout_ms > 0
+        return await self.answers.get()
+
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        self.told.append(f"committed {sorted(offsets.values())}")
+        self.offsets |= offsets
+
+    async def committed(self, tp: TopicPartition) -> int | None:
+        return self.offsets.get(tp)
+
+    async def stop(self) -> None:
+        self.told.append("left")
+
+    def assignment(self) -> set[TopicPartition]:
+        return self._ours
+
+    def partitions_for_topic(self, _topic: str) -> set[int] | None:
+        return self.topic_partitions
+
+    def highwater(self, _tp: TopicPartition) -> int | None:
+        return None
+
+    def pause(self, *partitions: TopicPartition) -> None: ...
+
+    def resume(self, *partitions: TopicPartition) -> None: ...
+
+    def paused(self) -> set[TopicPartition]:
+        return set()
+
+    async def assign(self, *partitions: TopicPartition) -> None:
+        self._ours = set(partitions)
+        await self.listener.on_partitions_assigned(self._ours)
+
+    async def revoke(self) -> None:
+        await self.listener.on_partitions_revoked(self._ours)
+        self.told.append("gone")
+
+    def answer(self, *offsets: int, tp: TopicPartition = FIRST) -> None:
+        self.answers.put_nowait({tp: [record(tp, offset) for offset in offsets]})
+
+
+def record(tp: TopicPartition, offset: int) -> Any:
+    return SimpleNamespace(
+        topic=tp.topic, partition=tp.partition, offset=offset, key=b"k", value=b"v", headers=(),
+        serialized_value_size=1,
+    )  # fmt: skip
+
+
+class Bench:
+    """A loop that runs, the consumers it has made, and a handler that waits to be let on."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.consumers: list[FakeConsumer] = []
+        self.refusals: list[KafkaError] = []
+        self.health = Health(CONSUMER_GROUP)
+        self.stopping = asyncio.Event()
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+        self.error: MienError | None = None
+        self.running: asyncio.Future[None] | None = None
+
+    def make(self, **_options: Any) -> FakeConsumer:
+        self.consumers.append(FakeConsumer(self.told, self.refusals.pop(0) if self.refusals else None))
+        return self.consumers[-1]
+
+    async def work_off(self, batch: Sequence[Message]) -> None:
+        offsets = [message.offset for message in batch]
+        self.told.append(f"began {offsets}")
+        await self.may_end.wait()
+        if self.error:
+            raise self.error
+        self.told.append(f"did {offsets}")
+
+    def start(self, batch_max: int = 2) -> "asyncio.Future[None]":
+        reading = Reading(SETTINGS, "landmarks", TOPIC, batch_max, self.health, self.stopping)
+        self.running = asyncio.ensure_future(consume(reading, self.work_off))
+        return self.running
+
+    async def member(self, number: int = 0) -> FakeConsumer:
+        """The consumer of that number, when it has joined."""
+        await until(lambda: len(self.consumers) > number and self.consumers[number].listener is not None)
+        return self.consumers[number]
+
+
+async def until(holds: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    bench = Bench()
+    monkeypatch.setattr(consumer_loop, "AIOKafkaConsumer", bench.make)
+    monkeypatch.setattr(consumer_loop, "COMMIT_INTERVAL_S", 0.01)
+    monkeypatch.setattr(consumer_loop, "RETRY_BASE_S", 0.0)
+    yield bench
+    bench.stopping.set()
+    bench.may_end.set()
+    if bench.running and not bench.running.done():
+        await asyncio.wait_for(bench.running, 10)
+
+
+async def test_a_batch_is_committed_when_it_is_done_and_not_before(bench: Bench) -> None:
+    bench.may_end.clear()
+    bench.start()
+    consumer = await bench.member()
+    await consumer.assign(FIRST)
+    consumer.answer(7, 8, 9)
+    await until(lambda: bench.told)
+    await asyncio.sleep(0.05)
+    assert bench.told == ["began [7, 8]"]
+
+    bench.may_end.set()
+    await until(lambda: consumer.offsets == {FIRST: 10})
+    assert bench.told.index("did [7, 8]") < min(
+        place for place, told in enumerate(bench.told) if told.startswith("committed")
+    )
+
+
+async def test_told_to_stop_it_finishes_the_batch_in_hand_commits_it_and_leaves(bench: Bench) -> None:
+    bench.may_end.clear()
+    running = bench.start()
+    consumer = await bench.member()
+    await consumer.assign(FIRST)
+    consumer.answer(7, 8, 9)
+    await until(lambda: bench.told)
+    bench.stopping.set()
+    await asyncio.sleep(0.05)
+    assert not running.done()
+    bench.may_end.set()
+    await asyncio.wait_for(running, 10)
+
+    assert bench.told == ["began [7, 8]", "did [7, 8]", "committed [9]", "left"]
+
+
+async def test_it_stops_while_kafka_says_nothing(bench: Bench) -> None:
+    running = bench.start()
+    await bench.member()
+    bench.stopping.set()
+    await asyncio.wait_for(running, 10)
+
+    assert bench.told == ["left"]
+
+
+async def test_partitions_go_when_the_batch_in_hand_is_committed_and_the_rest_is_dropped(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_loop, "COMMIT_INTERVAL_S", 60.0)
+    bench.may_end.clear()
+    bench.start()
+    consumer = await bench.member()
+    await consumer.assign(FIRST, SECOND)
+    consumer.answer(7, 8, 9)
+    await until(lambda: bench.told)
+    revoked = asyncio.ensure_future(consumer.revoke())
+    await asyncio.sleep(0.05)
+    assert not revoked.done()
+    assert bench.health.not_ready
+    bench.may_end.set()
+    await asyncio.wait_for(revoked, 10)
+    assert bench.told == ["began [7, 8]", "did [7, 8]", "committed [9]", "gone"]
+
+    await consumer.assign(SECOND)
+    consumer.answer(3, tp=SECOND)
+    await until(lambda: bench.told[-1] == "did [3]")
+    assert bench.told[4:] == ["began [3]", "did [3]"]
+
+
+async def test_a_batch_that_takes_too_long_does_not_hold_up_the_group_and_is_never_committed(
+    bench: Bench,
+) -> None:
+    """Others may work on it again; they, and not we, say how far the partition is."""
+    bench.may_end.clear()
+    bench.start()
+    consumer = await bench.member()
+    await consumer.assign(FIRST)
+    consumer.answer(7)
+    await until(lambda: bench.told)
+    await asyncio.wait_for(consumer.revoke(), 10)
+    await consumer.assign(FIRST)
+    bench.may_end.set()
+    await until(lambda: "did [7]" in bench.told)
+    await asyncio.sleep(0.05)
+
+    assert consumer.offsets == {}
+
+
+@pytest.mark.parametrize(
+    ("partitions", "exist", "ready"),
+    [((FIRST,), {0, 1}, True), ((), {0, 1}, True), ((), None, False), ((), set(), False)],
+    ids=["with one", "others have all", "the topic is deleted", "it has none yet"],
+)
+async def test_ready_is_who_has_partitions_or_leaves_them_to_others(
+    bench: Bench, partitions: tuple[TopicPartition, ...], exist: set[int] | None, ready: bool
+) -> None:
+    bench.start()
+    consumer = await bench.member()
+    assert bench.health.not_ready == [CONSUMER_GROUP]
+    consumer.topic_partitions = exist
+    await consumer.assign(*partitions)
+    assert bench.health.not_ready == ([] if ready else [CONSUMER_GROUP])
+
+    consumer.topic_partitions = {0, 1}  # what the group's leader knew, this worker knows a little later
+    await until(lambda: not bench.health.not_ready)
+
+
+@pytest.mark.parametrize("error", [InconsistentGroupProtocolError(), KafkaConnectionError("away")], ids=repr)
+async def test_when_kafka_refuses_us_for_now_another_consumer_tries(bench: Bench, error: KafkaError) -> None:
+    bench.refusals = [error, error]
+    bench.start()
+    consumer = await bench.member(2)
+    assert bench.told == ["left", "left"]
+    assert bench.health.not_ready == [CONSUMER_GROUP]
+    await consumer.assign(FIRST)
+    consumer.answer(7)
+    await until(lambda: consumer.offsets == {FIRST: 8})
+
+    assert not bench.health.not_ready
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "telling"),
+    [
+        (GroupAuthorizationFailedError("mien-landmarks"), AccessDenied, "MIEN_KAFKA_SASL_USERNAME"),
+        (InvalidSessionTimeoutError(), SettingsInvalid, "MIEN_KAFKA_SESSION_TIMEOUT_S=1:"),
+    ],
+)
+async def test_when_kafka_refuses_us_for_good_the_stage_ends(
+    bench: Bench, error: KafkaError, kind: type[MienError], telling: str
+) -> None:
+    bench.refusals = [error]
+
+    with pytest.raises(kind, match=telling):
+        await asyncio.wait_for(bench.start(), 10)
+    assert bench.told == ["left"]
+
+
+async def test_when_the_work_fails_for_good_what_was_done_before_is_committed(bench: Bench) -> None:
+    running = bench.start(batch_max=1)
+    consumer = await bench.member()
+    await consumer.assign(FIRST)
+    consumer.answer(7)
+    await until(lambda: "did [7]" in bench.told)
+    bench.error = RedisUnavailable("away")
+    consumer.answer(8)
+
+    with pytest.raises(RedisUnavailable):
+        await asyncio.wait_for(running, 10)
+    assert consumer.offsets == {FIRST: 8}
+    assert bench.told[-1] == "left"

@@ -1,0 +1,212 @@
+"""Reads a stage's topic with one aiokafka consumer, and commits what is done. For every message:
+
+    1. fetch: what each of our partitions has
+    2. hand out: batches with one message of every partition in turn
+    3. work, until all that the batch sent is delivered
+    4. note the offset behind it
+    5. commit what is noted, twice a second and at the end
+
+When the group shares its partitions anew (a worker came or went, or the topic changed), for all that we have:
+
+    a. what is fetched and not begun is dropped: whoever gets the partition reads it again
+    b. the batch in hand is finished, and noted
+    c. what is noted is committed
+    d. the partitions go
+
+So nothing is done twice, unless a worker is killed, or b and c take longer than half of the session time-out:
+then at most what was not committed.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain, zip_longest
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
+
+from streams import broker, logs
+from streams.backoff import backoff_s
+from workers.stages.consumer_lag import LagWatch
+from workers.stages.consumer_offsets import Share
+from workers.stages.fetch_gathering import Gathering
+from workers.stages.handler import CONSUMER_GROUP, Reading, WorkOff, message_of
+
+COMMIT_INTERVAL_S = 0.5
+FETCH_TIMEOUT_S = 1.0
+LEAVE_TIMEOUT_S = 5.0
+RETRY_BASE_S, RETRY_CAP_S = 1.0, 5.0
+
+_NONE: Any = object()
+
+T = TypeVar("T")
+
+log = logs.get("mien.stage")
+
+
+async def consume(reading: Reading, work_off: WorkOff) -> None:
+    """Reads until it is told to stop; then finishes the batch in hand, commits it and leaves the group.
+
+    Where aiokafka's consumer cannot go on, it is given up for a new one: some of its errors it repeats for
+    ever, after their cause has gone.
+
+    Raises:
+        MienError: that ``work_off`` raises, or if Kafka refuses us for good.
+    """
+    pauses_s = backoff_s(RETRY_BASE_S, RETRY_CAP_S)
+    while not reading.stopping.is_set():
+        member = _Member(reading, work_off)
+        try:
+            await member.work()
+        except KafkaError as exc:
+            error = broker.consumer_error(reading.settings, reading.group, exc)
+            reading.health.set_unready(CONSUMER_GROUP)
+            if not error.retriable:
+                raise error from exc
+            if member.had_partitions:
+                pauses_s = backoff_s(RETRY_BASE_S, RETRY_CAP_S)
+            pause_s = RETRY_BASE_S + next(pauses_s)
+            log.warning("reads nothing", stage=reading.stage, error=str(error), pause_s=round(pause_s, 2))
+        else:
+            return
+        finally:
+            await member.leave()
+        await _first_of(reading.stopping.wait(), asyncio.sleep(pause_s))
+
+
+class _Member(ConsumerRebalanceListener):  # type: ignore[misc]
+    """One membership in the consumer group."""
+
+    def __init__(self, reading: Reading, work_off: WorkOff) -> None:
+        settings = reading.settings
+        self.had_partitions = False
+        self._reading = reading
+        self._work_off = work_off
+        self._has_share = False
+        self._at_rest = asyncio.Event()  # no batch is in hand
+        self._at_rest.set()
+        self._consumer = AIOKafkaConsumer(
+            **broker.connection(settings),
+            group_id=reading.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            # KIP-54: shares differ by one at most, and few cameras change hands.
+            partition_assignment_strategy=(StickyPartitionAssignor,),
+            session_timeout_ms=round(settings.kafka_session_timeout_s * 1000),
+            heartbeat_interval_ms=round(settings.kafka_session_timeout_s * 250),
+            # Others learn of a rebalance with their next heartbeat, and then may finish a batch.
+            rebalance_timeout_ms=round(settings.kafka_session_timeout_s * 1500),
+            request_timeout_ms=max(40_000, round(settings.kafka_session_timeout_s * 2000)),
+            fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms,
+        )
+        self._gathering = Gathering(self._consumer)
+        self._lag = LagWatch(reading.stage)
+        self._share = self._new_share()
+        self._upkeep: list[asyncio.Future[None]] = []
+
+    def _new_share(self) -> Share:
+        return Share(self._consumer, self._reading.stage, self._reading.settings.kafka_session_timeout_s)
+
+    async def work(self) -> None:
+        """Returns when it is told to stop and the batch in hand is done."""
+        await self._consumer.start()
+        self._upkeep = [
+            asyncio.ensure_future(self._keep_committing()),
+            asyncio.ensure_future(self._lag.keep_watching(self._consumer)),
+        ]
+        self._consumer.subscribe([self._reading.source.name], listener=self)
+        stopping = self._reading.stopping
+        while True:
+            fetched = await _first_of(self._fetch(), stopping.wait())  # 1
+            if stopping.is_set():
+                return
+            share, records = fetched
+            for batch in round_robin(records, self._reading.batch_max):  # 2
+                if share.revoked or stopping.is_set():  # a
+                    break
+                self._at_rest.clear()
+                try:
+                    await self._work_off([message_of(record) for record in batch])  # 3
+                    share.done(batch)  # 4
+                    if share is self._share:
+                        self._lag.done(batch)
+                finally:
+                    self._at_rest.set()
+
+    async def leave(self) -> None:
+        """Commits, and leaves the group; goes on without, if Kafka does not answer."""
+        for task in self._upkeep:
+            task.cancel()
+        await self._share.commit()  # 5
+        leaving = asyncio.ensure_future(self._consumer.stop())
+        await asyncio.wait({leaving}, timeout=LEAVE_TIMEOUT_S)
+        if not leaving.done():
+            log.warning("kafka does not let us go", stage=self._reading.stage, waited_s=LEAVE_TIMEOUT_S)
+        elif not leaving.cancelled() and (error := leaving.exception()):
+            log.warning("left the group with an error", stage=self._reading.stage, error=repr(error))
+
+    async def _fetch(self) -> tuple[Share, list[Sequence[Any]]]:
+        await self._gathering.over()
+        records = await self._consumer.getmany(timeout_ms=round(FETCH_TIMEOUT_S * 1000))
+        # No other task runs between aiokafka's handing over and here, so the records are of this share.
+        self._gathering.took(chain.from_iterable(records.values()))
+        return self._share, list(records.values())
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Lets the partitions go when the batch in hand is done and committed. aiokafka waits for it."""
+        self._has_share = False
+        self._tell_readiness()
+        self._share.revoked = True  # a
+        try:
+            async with asyncio.timeout(self._reading.settings.kafka_session_timeout_s / 2):
+                await self._at_rest.wait()  # b
+                await self._share.commit()  # c
+        except TimeoutError:
+            log.warning("partitions go with a batch in hand", stage=self._reading.stage, of=len(revoked))
+        self._share = self._new_share()  # d
+        self._lag.forget()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Takes note of what we have now."""
+        log.info(
+            "partitions assigned",
+            stage=self._reading.stage,
+            partitions=sorted(tp.partition for tp in assigned),
+        )
+        self._has_share = True
+        self.had_partitions = self.had_partitions or bool(assigned)
+        self._tell_readiness()
+
+    def _tell_readiness(self) -> None:
+        """Ready is who has partitions, or has none because other workers have them all."""
+        topic = self._reading.source.name
+        if self._has_share and (self._consumer.assignment() or self._consumer.partitions_for_topic(topic)):
+            self._reading.health.set_ready(CONSUMER_GROUP)
+        else:
+            self._reading.health.set_unready(CONSUMER_GROUP)
+
+    async def _keep_committing(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_INTERVAL_S)
+            await self._share.commit()  # 5
+            self._tell_readiness()
+
+
+async def _first_of(*waits: Any) -> Any:
+    """The result of what ends first; the others are cancelled."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task.result() for task in tasks if task in done)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def round_robin(sequences: Sequence[Sequence[T]], batch_max: int) -> Iterator[list[T]]:
+    """Batches with one item of each sequence in turn, so that a long one does not keep the others waiting."""
+    in_order = [
+        item for turn in zip_longest(*sequences, fillvalue=_NONE) for item in turn if item is not _NONE
+    ]
+    return (in_order[start : start + batch_max] for start in range(0, len(in_order), batch_max))
