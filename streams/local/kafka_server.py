@@ -31,7 +31,7 @@ from streams.errors import KafkaServerUnavailable, SettingsInvalid
 from streams.local import child_process
 from streams.local.child_process import can_listen, free_ports
 from streams.local.kafka_jars import DEFAULT_LIB_DIR, fetch_jars, jars_ready, run, tail, tool
-from streams.local.kafka_properties import HOST, security_protocol, server_properties
+from streams.local.kafka_properties import HOST, Node, security_protocol, server_properties
 
 DEFAULT_DATA_DIR = Path(".kafka/data")
 
@@ -57,6 +57,8 @@ class KafkaServer:
     tls: clients must use TLS and trust the certificate at ``ca_path``, made anew for 127.0.0.1 and localhost.
     partitions: of topics created without saying how many.
     short_lived: for tests and benchmarks, which end before Java's slow compiler has paid off.
+    node, ports, cluster_id: of one node of several (``streams.local.kafka_cluster``); ports are those of
+        clients, of the other nodes and of the controller.
 
     On Linux the child also dies with the *thread* that started it (PR_SET_PDEATHSIG), so call ``start``
     from one that lives as long as the server is needed.
@@ -73,6 +75,9 @@ class KafkaServer:
         short_lived: bool = False,
         lib_dir: Path = DEFAULT_LIB_DIR,
         ready_timeout_s: float = 60.0,
+        node: Node | None = None,
+        ports: tuple[int, int, int] | None = None,
+        cluster_id: str | None = None,
     ) -> None:
         if sasl is not None and not all(re.fullmatch(r"[A-Za-z0-9._-]+", text) for text in sasl):
             raise SettingsInvalid(
@@ -86,7 +91,10 @@ class KafkaServer:
         self._jvm_options = (*_JVM_OPTIONS, *((_SHORT_LIVED,) if short_lived else ()))
         self._lib_dir = lib_dir
         self._ready_timeout_s = ready_timeout_s
-        self._ports: tuple[int, int, int] | None = None
+        self._node = node
+        self._ports = ports
+        self._cluster_id = cluster_id or new_cluster_id()
+        self._log_start = 0
         self._work_dir: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._keystore_password = secrets.token_hex(16)
@@ -97,6 +105,13 @@ class KafkaServer:
         if self._ports is None:
             raise KafkaServerUnavailable("the local Kafka was not started: call start() first")
         return f"{HOST}:{self._ports[0]}"
+
+    @property
+    def internal_bootstrap(self) -> str:
+        """``host:port`` that no proxy and no security stands before, for whoever watches from outside."""
+        if self._ports is None:
+            raise KafkaServerUnavailable("the local Kafka was not started: call start() first")
+        return f"{HOST}:{self._ports[1]}"
 
     @property
     def security_protocol(self) -> str:
@@ -135,11 +150,20 @@ class KafkaServer:
         if self.alive:
             return self
         try:
-            self._start()
+            self.launch()
+            self.wait_ready()
         except BaseException:
             self.stop()
             raise
         return self
+
+    def wait_ready(self) -> None:
+        """Waits until the node that was launched serves clients; for one of several: with most of the others.
+
+        Raises KafkaServerUnavailable as `start`.
+        """
+        if self._process is not None:
+            self._wait_ready(self._process, self._log_start)
 
     def stop(self) -> None:
         """End the node in order (SIGTERM, after 20 s SIGKILL) and remove everything temporary."""
@@ -179,7 +203,8 @@ class KafkaServer:
             self._work_dir = Path(tempfile.mkdtemp(prefix="mien-kafka-"))
         return self._work_dir
 
-    def _start(self) -> None:
+    def launch(self) -> None:
+        """Starts the node and does not wait for it."""
         java = tool("java")
         if not jars_ready(self._lib_dir):
             raise KafkaServerUnavailable(
@@ -201,12 +226,11 @@ class KafkaServer:
         if not (self.data_dir / "meta.properties").exists():
             self._format(jvm, config)
         with self.log_path.open("ab") as log:
-            log_start = log.tell()
+            self._log_start = log.tell()
             self._process = child_process.start(
                 [*jvm, "kafka.Kafka", str(config)], stdout=log, stderr=subprocess.STDOUT
             )
         atexit.register(self.kill)
-        self._wait_ready(self._process, log_start)
 
     def _write_properties(self, ports: tuple[int, int, int]) -> Path:
         client, internal, controller = ports
@@ -219,6 +243,7 @@ class KafkaServer:
             sasl=self._sasl,
             keystore=self._work() / "server.p12" if self._tls else None,
             keystore_password=self._keystore_password,
+            node=self._node,
         )
         path = self._work() / "server.properties"
         path.touch(mode=0o600)  # holds passwords
@@ -237,7 +262,7 @@ class KafkaServer:
     def _format(self, jvm: list[str], config: Path) -> None:
         """Write cluster id and SCRAM credentials into the empty data directory."""
         command = [*jvm, "kafka.tools.StorageTool", "format"]
-        command += ["--config", str(config), "--cluster-id", _cluster_id()]
+        command += ["--config", str(config), "--cluster-id", self._cluster_id]
         if self._sasl is not None:
             user, password = self._sasl
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
@@ -278,7 +303,7 @@ class KafkaServer:
         atexit.unregister(self.kill)
 
 
-def _cluster_id() -> str:
+def new_cluster_id() -> str:
     """A random id as Kafka writes them: 16 bytes in URL-safe base 64, never starting like an option."""
     while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass

@@ -1,0 +1,56 @@
+"""A disk that can be filled without writing to it: a tmpfs that is made as small as what it holds."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOM_MIB = 4096
+"""Of memory that is used only as far as the disk is."""
+
+
+def can_mount() -> bool:
+    """Whether we may make such a disk."""
+    return os.geteuid() == 0 and shutil.which("mount") is not None
+
+
+class SmallDisk:
+    """Use `mounted`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @classmethod
+    @contextmanager
+    def mounted(cls, folder: Path) -> Iterator["SmallDisk"]:
+        """A disk at this folder, until the block ends.
+
+        Raises:
+            OSError: if it cannot be mounted.
+        """
+        folder.mkdir()
+        _run("mount", "-t", "tmpfs", "-o", f"size={ROOM_MIB}m", "tmpfs", str(folder))
+        try:
+            yield cls(folder)
+        finally:
+            _run("umount", "--lazy", str(folder))
+
+    def fill(self) -> None:
+        """Leaves no room."""
+        used = shutil.disk_usage(self._folder).used
+        self._resize(f"{used // 1024}k")
+
+    def make_room(self) -> None:
+        """Undoes `fill`."""
+        self._resize(f"{ROOM_MIB}m")
+
+    def _resize(self, size: str) -> None:
+        _run("mount", "-o", f"remount,size={size}", str(self._folder))
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run([str(shutil.which(command[0])), *command[1:]], capture_output=True, text=True)
+    if done.returncode:
+        raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
