@@ -4,6 +4,7 @@ cluster and cameras run → settle → (faults begin → hold → mended → rec
       → cameras stop → what is under way arrives → the log is checked
 """
 
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -50,12 +51,13 @@ class Options(msgspec.Struct, frozen=True):
 
 
 def run(options: Options) -> Scorecard:
-    """Runs it, from the main thread, which all processes live with.
+    """Runs it, from the main thread, which all processes live with. SIGTERM ends it as Ctrl-C does.
 
     Raises:
         SettingsInvalid: for a fault that does not exist.
         ServiceUnavailable: if the servers or stages cannot be started.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else a mounted disk stays behind
     cannot = impossible_here()
     names = options.names or tuple(name for name in faults.NAMES if name not in cannot)
     if wanted := [f"{name}: {cannot[name]}" for name in options.names if name in cannot]:

@@ -7,7 +7,7 @@ Every picture shows one face, so every frame that Kafka took has one face, one e
     twice in topic    records of mien.landmarks, of mien.emotions beyond the first of a frame and subject
     twice in effect   events that Redis counted more than the fold of the topic does
     lost in effect    … and fewer
-    out of order      events that the fold fences although they came once: an older one came behind a newer
+    out of order      events that the fold fences although they came once: an older one came behind a newer of its run
     two ids           frames with two subjects; one frame with two event ids
     ids changed       how often two frames that follow each other in a camera's run have different subjects
     offsets back      how often a group's committed offset was less than before
@@ -78,7 +78,7 @@ def _violations(card: Scorecard, log: RunLog) -> list[str]:
         f"{card.lost_by_kafka} frames that Kafka took are not in it": card.lost_by_kafka,
         f"{card.twice_in_effect} events count twice in Redis": card.twice_in_effect,
         f"{card.lost_in_effect} events do not count in Redis": card.lost_in_effect,
-        f"{card.out_of_order} events came behind newer ones of their subject": card.out_of_order,
+        f"{card.out_of_order} events came behind newer ones of their subject and run": card.out_of_order,
         f"{card.frames_with_two_ids} frames have two subjects": card.frames_with_two_ids,
         f"{card.events_with_two_ids} events have two ids": card.events_with_two_ids,
         f"committed offsets went back {card.offsets_back} times": card.offsets_back,
@@ -98,14 +98,14 @@ def _violations(card: Scorecard, log: RunLog) -> list[str]:
 
 
 def fold(events: Sequence[FaceSeen]) -> Counter[str]:
-    """How many events of each subject a state counts that takes them in the topic's order and drops each
-    that is not newer than the last."""
+    """How many events of each subject a state counts that takes them in the topic's order, and of each run
+    drops what is not newer than the last."""
     counts: Counter[str] = Counter()
-    last: dict[str, tuple[int, int]] = {}
+    last: dict[tuple[str, int], int] = {}
     for event in sorted(events, key=lambda seen: seen.place):
-        at = (event.frame.run, event.frame.seq)
-        if at > last.get(event.subject_id, (-1, -1)):
-            last[event.subject_id] = at
+        who = (event.subject_id, event.frame.run)
+        if event.frame.seq > last.get(who, -1):
+            last[who] = event.frame.seq
             counts[event.subject_id] += 1
     return counts
 

@@ -1,4 +1,4 @@
-"""Our own processes in a chaos run: workers of each stage, and cameras; each can be killed and started again."""
+"""Our own processes in a chaos run: workers of each stage, and cameras; each can be killed or stopped."""
 
 import json
 import signal

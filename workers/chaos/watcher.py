@@ -185,7 +185,7 @@ def kept(client: redis.Redis) -> list[Kept]:
         run, seq, events = client.hmget(key, "run", "frame_seq", "events")
         if seq is not None:  # else it expired between the two
             subject_id = key[len(head) : len(key) - len(tail)].decode()
-            found.append(Kept(subject_id, int(run or 0), int(seq), int(events)))
+            found.append(Kept(subject_id, _number(run), _number(seq), _number(events)))
     return found
 
 
