@@ -218,7 +218,7 @@ class Settings(BaseSettings):
         )
 
     def group(self, stage: str) -> str:
-        """The consumer group of a stage, which is also its Faust app id."""
+        """The consumer group of a stage; Faust's app has its name."""
         return f"{self.topic_prefix}-{stage}"
 
 

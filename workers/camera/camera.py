@@ -91,13 +91,13 @@ class _Camera:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
+        beat = asyncio.ensure_future(self._health.beat())  # first: to wait for Kafka is no standstill
         await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s, self._topic)
         loop = asyncio.get_running_loop()
         slot = Slot(loop)
         reader = Reader(self._settings, self._options, slot, self._health, self._outcomes)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, reader)
-        beat = asyncio.ensure_future(self._health.beat())
         producer = broker.producer(self._settings, max_message_bytes=self._topic.max_message_bytes)
         try:
             await producer.start()

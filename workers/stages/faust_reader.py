@@ -95,7 +95,6 @@ class _Reader:
             stream_wait_empty=False,  # would wait at the end for what we did not take on
             broker_session_timeout=settings.kafka_session_timeout_s,
             broker_heartbeat_interval=settings.kafka_session_timeout_s / 4,
-            stream_buffer_maxsize=reading.batch_max,
         )
         topic = self._app.topic(reading.source.name, key_serializer="raw", value_serializer="raw")
         self._agent = self._app.agent(topic, name=reading.stage, concurrency=1)(self._feed)
@@ -123,8 +122,8 @@ class _Reader:
         # The agent first: a stopping app cancels its agents before it tells them to stop, which they take for
         # a crash.
         await self._agent.stop()
-        # Told to stop while Kafka is away, Faust's thread dies with a traceback, and the app waits for its end
-        # for ever. Then the stage ends the process with the thread in it.
+        # Told to stop while Kafka is away, Faust's thread dies with a traceback, and the app waits for it
+        # for ever. Then the process ends with the thread in it.
         await broker.wait_until_ready(self._reading.settings, 0)
         await self._app.stop()
 

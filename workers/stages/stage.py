@@ -58,16 +58,8 @@ def run(
         try:
             asyncio.run(stage.run(consume))
         finally:
-            if not _threads_left():
-                stage.last_resort.cancel()
+            stage.last_resort.cancel()
     log.info("stage ended", stage=name)
-
-
-def _threads_left() -> bool:
-    """Whether a thread would keep the process: Faust's, when Kafka was away at the end."""
-    return any(
-        not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()
-    )
 
 
 class _Stage:
