@@ -34,6 +34,12 @@ KINDS = (
     Kind("zombie-landmarks", "landmarks", (2, 5), "a landmarks worker that wakes after its session", True),
     Kind("zombie-classify", "classify", (2, 5), "a classify worker that wakes after its session", True),
     Kind("zombie-state", "state", (2, 5), "a state worker that wakes after its session", True),
+    Kind(
+        "rewind-state",
+        "state",
+        (0, 1),
+        "all state workers stop, their group goes 100 events back, they start",
+    ),
     Kind("storm", "workers", (1, 2), "workers of landmarks and classify join and leave, three times"),
     Kind("bounce-broker", "kafka", (0, 1), "a broker ends in order and starts again"),
     Kind("kill-broker", "kafka", (1, 4), "SIGKILL of a broker, started again"),

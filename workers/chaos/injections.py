@@ -13,9 +13,11 @@ from streams.local.kafka_server import KafkaServer
 from workers.chaos.cluster import SMALL_DISK_NODE, Cluster
 from workers.chaos.crew import Member
 from workers.chaos.faults import Fault
+from workers.chaos.group_rewind import rewind
 
 SLOW_S = 0.3
 CLOCK_STEP_S = 120.0
+REWIND_EVENTS = 100
 STORM_JOINS = 3
 STORM_STAGES = ("landmarks", "classify")
 JOIN_TIMEOUT_S = 30.0
@@ -56,6 +58,23 @@ def _stop(stage: str) -> Injection:
         member.signal(signal.SIGCONT)
 
     return stopped
+
+
+@contextmanager
+def _rewound_state(cluster: Cluster, _fault: Fault) -> Iterator[None]:
+    workers = cluster.crew.stages["state"]
+    for worker in workers:
+        worker.signal(signal.SIGTERM)
+    for worker in workers:
+        worker.stop()
+    yield
+    rewind(
+        cluster.kafka.internal_bootstrap,
+        cluster.settings.group("state"),
+        REWIND_EVENTS,
+    )
+    for worker in workers:
+        worker.start()
 
 
 @contextmanager
@@ -172,6 +191,7 @@ _INJECTIONS: Final[dict[str, Injection]] = {
     **{f"stop-{stage}": _stop(stage) for stage in ("landmarks", "classify", "state", "camera")},
     # A zombie is stopped for longer than its session: what makes it one is the plan's hold_s.
     **{f"zombie-{stage}": _stop(stage) for stage in ("landmarks", "classify", "state")},
+    "rewind-state": _rewound_state,
     "storm": _storm,
     "bounce-broker": _bounced_broker,
     "kill-broker": _killed_broker,

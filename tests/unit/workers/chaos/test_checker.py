@@ -220,6 +220,14 @@ def test_a_camera_that_starts_again_begins_another_run_and_not_the_first_again()
     assert (card.frames_sent, card.ids_changed) == (13, 0)
 
 
+def test_offsets_that_were_set_back_on_purpose_are_no_breach() -> None:
+    def change(log: RunLog) -> None:
+        _go_back(log)
+        log.rounds = [RoundLog(["rewind-state"], 9.0, 9.5, 10.5)]
+
+    assert broken(change).offsets_back == 0
+
+
 def test_the_fold_drops_what_is_not_newer() -> None:
     assert fold([seen(1, 0), seen(2, 1), seen(1, 2), seen(2, 3), seen(3, 4)]) == {WHO: 3}
     assert fold([seen(5, 0), seen(1, 1, run=RUN + 1), seen(6, 2), seen(1, 3, run=RUN + 1)]) == {WHO: 3}
