@@ -54,15 +54,6 @@ def test_a_worker_that_is_killed_and_a_redis_that_dies_lose_and_repeat_nothing()
     assert (card["lost"], card["twice_in_effect"], card["lost_in_effect"]) == (0, 0, 0)
 
 
-def test_workers_that_join_and_leave_change_no_id_and_repeat_nothing() -> None:
-    code, card, err = run_chaos("--seed", "1", "--rounds", "1", "--faults", "storm")
-
-    assert code == 0, (card["violations"], err)
-    assert card["ids_changed"] == 0
-    assert card["twice_in_topic"]["landmarks"]["records"] == 0
-    assert card["twice_in_topic"]["emotions"]["records"] == 0
-
-
 def test_a_state_without_its_fence_is_found_out(tmp_path: Path) -> None:
     """The checker sees what the promise is about: the same faults, and stages without the fence."""
     for package in ("streams", "models", "workers"):
@@ -74,7 +65,7 @@ def test_a_state_without_its_fence_is_found_out(tmp_path: Path) -> None:
     script.write_text(without)
 
     code, card, err = run_chaos(
-        "--seed", "1", "--rounds", "2", "--faults", "rewind-state", "--code", str(tmp_path)
+        "--seed", "1", "--rounds", "1", "--faults", "rewind-state", "--code", str(tmp_path)
     )
 
     assert code == 1, err

@@ -29,6 +29,8 @@ from workers.chaos.watcher import Watcher, kept, newest_kept
 SETTLE_S = 3.0
 RECOVERY_TIMEOUT_S = 120.0
 DRAIN_TIMEOUT_S = 120.0
+QUIET_S = 4.0 * SESSION_TIMEOUT_S
+"""Longer than a worker takes to be missed and its share to be worked on."""
 LOOK_S = 0.25
 
 log = logs.get("mien.chaos")
@@ -141,18 +143,20 @@ def _recovery(cluster: Cluster, watcher: Watcher, since_s: float) -> float | Non
 
 
 def _drain(cluster: Cluster, watcher: Watcher) -> None:
-    """Waits, not for ever, until every frame has its event and Redis counts what the topic holds."""
+    """Waits until every frame has its event and Redis counts all of them, or nothing changes any more."""
     written = watcher.log
+    last, changed_s = None, time.monotonic()
 
     def arrived() -> bool:
+        nonlocal last, changed_s
         events = list(written.emotions)
-        if {seen.frame for seen in list(written.frames)} - {event.frame for event in events}:
-            return False
-        return {state.subject_id: state.events for state in kept(cluster.redis.primary.client)} == fold(
-            events
-        )
+        missing = {seen.frame for seen in list(written.frames)} - {event.frame for event in events}
+        states = {state.subject_id: state.events for state in kept(cluster.redis.primary.client)}
+        if (len(missing), len(events), states) != last:
+            last, changed_s = (len(missing), len(events), states), time.monotonic()
+        return (not missing and states == fold(events)) or time.monotonic() - changed_s > QUIET_S
 
-    if not _eventually(cluster, arrived, DRAIN_TIMEOUT_S, look_s=2.0):
+    if not _eventually(cluster, arrived, DRAIN_TIMEOUT_S, look_s=1.0):
         log.warning("not all has arrived", waited_s=DRAIN_TIMEOUT_S)
 
 
