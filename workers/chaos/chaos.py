@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 import redis
@@ -53,13 +54,17 @@ class Options(msgspec.Struct, frozen=True):
 
 
 def run(options: Options) -> Scorecard:
-    """Runs it, from the main thread, which all processes live with. SIGTERM ends it as Ctrl-C does.
+    """Runs it, from the main thread, which all processes live with.
+
+    SIGTERM or Ctrl-C ends it after the round at hand, and what was run is judged; the second one ends it at once.
 
     Raises:
         SettingsInvalid: for a fault that does not exist.
         ServiceUnavailable: if the servers or stages cannot be started.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else a mounted disk stays behind
+    stop = _Stop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop.tell)
     cannot = impossible_here()
     names = options.names or tuple(name for name in faults.NAMES if name not in cannot)
     if wanted := [f"{name}: {cannot[name]}" for name in options.names if name in cannot]:
@@ -87,7 +92,7 @@ def run(options: Options) -> Scorecard:
         with Watcher.watching(
             cluster.settings, cluster.kafka.internal_bootstrap, written, lambda: _pids(cluster)
         ) as watcher:
-            _run_rounds(cluster, watcher, rounds)
+            _run_rounds(cluster, watcher, rounds, stop)
             published = cluster.crew.stop_cameras()
             written.sent = [Sent(camera_id, count) for camera_id, count in published.items()]
             _drain(cluster, watcher)
@@ -100,13 +105,27 @@ def run(options: Options) -> Scorecard:
     return card
 
 
-def _run_rounds(cluster: Cluster, watcher: Watcher, rounds: Sequence[tuple[Fault, ...]]) -> None:
+class _Stop:
+    """Whether we were told to stop."""
+
+    told = False
+
+    def tell(self, _signal: int, _frame: FrameType | None) -> None:
+        """Handles a signal; the second one at once, through all that is to be undone."""
+        if self.told:
+            raise KeyboardInterrupt
+        self.told = True
+
+
+def _run_rounds(cluster: Cluster, watcher: Watcher, rounds: Sequence[tuple[Fault, ...]], stop: _Stop) -> None:
     if _recovery(cluster, watcher, 0.0) is None:
         raise ServiceUnavailable(
             f"Within {RECOVERY_TIMEOUT_S:.0f} s no frame of every camera has reached Redis, and nothing was "
             "broken yet. --keep FOLDER keeps what the stages and cameras say."
         )
     for number, chosen in enumerate(rounds, start=1):
+        if stop.told:
+            return
         _wait(cluster, SETTLE_S)
         names = [fault.name for fault in chosen]
         began_s = watcher.now_s()
