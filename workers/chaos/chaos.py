@@ -56,7 +56,7 @@ class Options(msgspec.Struct, frozen=True):
 def run(options: Options) -> Scorecard:
     """Runs it, from the main thread, which all processes live with.
 
-    SIGTERM or Ctrl-C ends it after the round at hand, and what was run is judged; the second one ends it at once.
+    SIGTERM or Ctrl-C ends it after the round at hand, and what was run is judged; a second one at once.
 
     Raises:
         SettingsInvalid: for a fault that does not exist.

@@ -10,6 +10,8 @@ from pathlib import Path
 ROOM_MIB = 4096
 """Of memory that is used only as far as the disk is."""
 
+SPARE_KIB = (64, 256, 1024, 4096)
+
 
 def can_mount() -> bool:
     """Whether we may make such a disk."""
@@ -38,9 +40,20 @@ class SmallDisk:
             _run("umount", "--lazy", str(folder))
 
     def fill(self) -> None:
-        """Leaves no room."""
-        used = shutil.disk_usage(self._folder).used
-        self._resize(f"{used // 1024}k")
+        """Leaves hardly any room.
+
+        Raises:
+            OSError: if it grows too quickly for that.
+        """
+        for spare_kib in SPARE_KIB:
+            used_kib = shutil.disk_usage(self._folder).used // 1024
+            try:
+                self._resize(f"{used_kib + spare_kib}k")
+            except OSError:  # meanwhile it holds more than that
+                if spare_kib == SPARE_KIB[-1]:
+                    raise
+            else:
+                return
 
     def make_room(self) -> None:
         """Undoes `fill`."""
