@@ -114,7 +114,7 @@ def impossible_here() -> dict[str, str]:
     """Faults that this machine cannot have, with the reason."""
     reasons = {}
     if not small_disk.can_mount():
-        reasons["fill-disk"] = "only root can mount a small disk"
+        reasons["fill-disk"] = "we may not mount a small disk (root may)"
     if not camera_clock.can_step():
         reasons["step-clock"] = "Debian's package libfaketime is not installed"
     return reasons
