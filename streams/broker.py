@@ -15,6 +15,8 @@ from aiokafka.errors import (
     InconsistentGroupProtocolError,
     InvalidSessionTimeoutError,
     KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
     SaslAuthenticationFailed,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
@@ -49,6 +51,9 @@ _DENIED = (
     UnsupportedSaslMechanismError,
 )
 
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""What is larger than the topic, one of its segments or the producer takes: trying again changes nothing."""
+
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
     """Raises:
@@ -59,7 +64,13 @@ def ssl_context(settings: Settings) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
         if settings.kafka_ssl_cert_file:
-            context.load_cert_chain(settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file)
+            password = settings.kafka_ssl_key_password
+            # Always one, be it empty: without, OpenSSL asks the terminal for that of an encrypted key.
+            context.load_cert_chain(
+                settings.kafka_ssl_cert_file,
+                settings.kafka_ssl_key_file,
+                password.get_secret_value() if password else "",
+            )
     except (OSError, ssl.SSLError) as exc:
         files = [settings.kafka_ssl_ca_file, settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file]
         raise SettingsInvalid(
@@ -204,8 +215,7 @@ async def create_topics(settings: Settings) -> dict[str, str]:
     try:
         await admin.start()
         wanted = [
-            NewTopic(t.name, t.partitions, settings.topic_replication, topic_configs=t.config())
-            for t in settings.topics
+            NewTopic(t.name, t.partitions, t.replication, topic_configs=t.config()) for t in settings.topics
         ]
         try:
             response = await admin.create_topics(wanted)

@@ -32,10 +32,13 @@ class TrackRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CameraTracks(msgspec.Struct, frozen=True, array_like=True, tag=SCHEMA):
-    """All subjects of a camera that may come back, as of one frame."""
+    """All subjects of one run of a camera that may come back, as of one frame."""
 
     captured_at_us: int
     tracks: tuple[TrackRecord, ...]
+    run: int = 0
+    seq: int = -1
+    """The frame's number. A release that knew no runs did not write it: its tracks are of run 0."""
 
 
 def tracks_key(camera_id: str) -> str:
@@ -52,9 +55,10 @@ class CameraTracksStore(QuickStore):
 
     async def read(self, camera_id: str) -> CameraTracks | None:
         """What the last worker left of a camera; None if nothing, or only what another release wrote."""
-        async with self._in_time():
-            value = await self._client.get(tracks_key(camera_id))
-        return _decoded(value) if isinstance(value, bytes) else None
+        async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
+            pipe.get(tracks_key(camera_id))
+            (value,) = await self._values(pipe)
+        return _decoded(value) if value is not None else None
 
     async def write(self, cameras: Mapping[str, CameraTracks]) -> None:
         """Writes the tracks of each camera, in one round trip."""

@@ -63,12 +63,12 @@ class NeutralFaceStore(QuickStore):
     async def read(self, subject_ids: Sequence[str]) -> dict[str, NeutralFace]:
         """The neutral faces of those subjects that have one.
 
-        What is no :class:`NeutralFace`, but another release's, is left out.
+        What is no :class:`NeutralFace`, but another release's or program's, is left out.
         """
         async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
             for subject_id in subject_ids:
                 pipe.getex(neutral_key(subject_id), ex=self._settings.subject_ttl_s)
-            values = await pipe.execute()
+            values = await self._values(pipe)
         faces = {
             subject_id: _decoded(value)
             for subject_id, value in zip(subject_ids, values, strict=True)

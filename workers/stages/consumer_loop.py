@@ -9,7 +9,7 @@
 When the group shares its partitions anew (a worker came or went, or the topic changed), for all that we have:
 
     a. what is fetched and not begun is dropped: whoever gets the partition reads it again
-    b. the batch in hand is finished, and noted
+    b. the batch in hand is finished, and noted; what the handler keeps of its cameras is handed over
     c. what is noted is committed
     d. the partitions go
 
@@ -161,6 +161,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             async with asyncio.timeout(self._reading.settings.kafka_session_timeout_s / 2):
                 await self._at_rest.wait()  # b
+                await self._reading.settle()
                 await self._share.commit()  # c
         except TimeoutError:
             log.warning("partitions go with a batch in hand", stage=self._reading.stage, of=len(revoked))

@@ -96,8 +96,8 @@ def test_example_has_its_own_camera_in_place_of_the_demo_ones() -> None:
     (camera,) = pod(of_kind("example", "Deployment")["camera-lobby"])["containers"]
     env = {e["name"]: e for e in camera["env"]}
     assert env["CAMERA_ID"] == {"name": "CAMERA_ID", "value": "lobby"}
-    assert env["CAMERA_SOURCE"] == {
-        "name": "CAMERA_SOURCE",
+    assert env["MIEN_CAMERA_SOURCE"] == {
+        "name": "MIEN_CAMERA_SOURCE",
         "valueFrom": {"secretKeyRef": {"name": "camera-lobby", "key": "source"}},
     }
 
@@ -135,7 +135,7 @@ def test_every_container_runs_a_verb_of_the_command_line(overlay: str) -> None:
     for name, deployment in of_kind(overlay, "Deployment").items():
         (main,) = pod(deployment)["containers"]
         assert main["args"][0] == name.partition("-")[0]
-        assert [c["args"] for c in pod(deployment)["initContainers"]] == [["topics"]]
+        assert [c["args"] for c in pod(deployment)["initContainers"]] == [["topics", "--only-create"]]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

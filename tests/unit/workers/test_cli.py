@@ -25,6 +25,11 @@ from workers.bench import bench
 
 COMMANDS = typer.main.get_command(cli.app).commands
 VERBS = sorted(COMMANDS)
+LEAVES = {  # with the verbs below a verb
+    f"{verb} {below}".strip(): command
+    for verb, top in COMMANDS.items()
+    for below, command in (getattr(top, "commands", None) or {"": top}).items()
+}
 ROOT = Path(__file__).parents[3]
 
 
@@ -77,9 +82,9 @@ def test_help_lists_every_verb(mien: Mien) -> None:
         assert f" {verb} " in ended.out
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", sorted({*VERBS, *LEAVES}))
 def test_each_verbs_help_has_an_example_of_it(verb: str) -> None:
-    ended = CliRunner().invoke(cli.app, [verb, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    ended = CliRunner().invoke(cli.app, [*verb.split(), "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
 
     assert ended.exit_code == 0
     assert f"mien {verb}" in ended.output.partition("Example:")[2]
@@ -100,16 +105,16 @@ PRINTS_NO_RESULT = {"landmarks", "classify", "state"}
 """They run until they are told to stop."""
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", LEAVES)
 def test_a_verb_that_prints_a_result_prints_it_as_json_too(verb: str) -> None:
-    options = {option for p in COMMANDS[verb].params for option in p.opts}
+    options = {option for p in LEAVES[verb].params for option in p.opts}
 
     assert ("--json" in options) is (verb not in PRINTS_NO_RESULT)
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", LEAVES)
 def test_camera_means_a_cameras_id_and_nothing_else(verb: str) -> None:
-    named = [p for p in COMMANDS[verb].params if {"--camera", "--id"} & set(p.opts)]
+    named = [p for p in LEAVES[verb].params if {"--camera", "--id"} & set(p.opts)]
 
     assert {p.name for p in named if not p.hidden} <= {"camera_id"}
     assert all("--camera" in p.opts and p.help.startswith("The camera's id") for p in named if not p.hidden)
@@ -242,6 +247,11 @@ def test_without_a_verb_help_is_shown(mien: Mien) -> None:
         ["export", "mine.npz", "--out", "artifacts", "--model", "mine.onnx"],
         ["settings", "--markdown", "--json"],
         ["evaluate", "faces.npz", "--seed", "-1"],
+        ["topics", "--apply", "--only-create"],
+        ["dead-letters", "show", "the last one"],
+        ["dead-letters", "replay"],
+        ["dead-letters", "replay", "--reason", "corrupt"],  # nobody is there to be asked
+        ["dead-letters", "replay", "--yes", "--offset", "-1"],
     ],
     ids=" ".join,
 )
@@ -267,6 +277,27 @@ def test_topics_without_a_broker(mien: Mien, nobody: str) -> None:
     assert ended.code == 69
     assert f"Kafka at {nobody}" in ended.err
     assert "MIEN_KAFKA_BOOTSTRAP_SERVERS" in ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["list", "--json"], ["show", "41"], ["replay", "--yes", "--reason", "corrupt"]]
+)
+def test_dead_letters_without_a_broker(mien: Mien, nobody: str, arguments: list[str]) -> None:
+    ended = mien("dead-letters", *arguments, MIEN_KAFKA_BOOTSTRAP_SERVERS=nobody)
+
+    assert (ended.code, ended.out) == (69, "")
+    assert f"Kafka at {nobody}" in ended.err
+
+
+def test_dead_letters_that_are_not_there(mien: Mien, kafka: str) -> None:
+    listed = mien("dead-letters", "list", "--json", MIEN_KAFKA_BOOTSTRAP_SERVERS=kafka)
+    shown = mien("dead-letters", "show", "41", MIEN_KAFKA_BOOTSTRAP_SERVERS=kafka)
+    chosen = mien("dead-letters", "replay", "--yes", "--json", "--reason", "corrupt")
+
+    assert (listed.code, listed.out) == (0, "[]\n")
+    assert (shown.code, shown.out) == (66, "")
+    assert "There is no dead letter 41 on mien.dead-letters" in shown.err
+    assert (chosen.code, chosen.out) == (0, "[]\n")
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--watch"], ["--watch", "--json"]], ids=" ".join)

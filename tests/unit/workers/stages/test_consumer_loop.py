@@ -138,8 +138,11 @@ class Bench:
             raise self.error
         self.told.append(f"did {offsets}")
 
+    async def settle(self) -> None:
+        self.told.append("handed over")
+
     def start(self, batch_max: int = 2) -> "asyncio.Future[None]":
-        reading = Reading(SETTINGS, "landmarks", TOPIC, batch_max, self.health, self.stopping)
+        reading = Reading(SETTINGS, "landmarks", TOPIC, batch_max, self.health, self.stopping, self.settle)
         self.running = asyncio.ensure_future(consume(reading, self.work_off))
         return self.running
 
@@ -226,12 +229,12 @@ async def test_partitions_go_when_the_batch_in_hand_is_committed_and_the_rest_is
     assert bench.health.not_ready
     bench.may_end.set()
     await asyncio.wait_for(revoked, 10)
-    assert bench.told == ["began [7, 8]", "did [7, 8]", "committed [9]", "gone"]
+    assert bench.told == ["began [7, 8]", "did [7, 8]", "handed over", "committed [9]", "gone"]
 
     await consumer.assign(SECOND)
     consumer.answer(3, tp=SECOND)
     await until(lambda: bench.told[-1] == "did [3]")
-    assert bench.told[4:] == ["began [3]", "did [3]"]
+    assert bench.told[5:] == ["began [3]", "did [3]"]
 
 
 async def test_a_batch_that_takes_too_long_does_not_hold_up_the_group_and_is_never_committed(

@@ -1,0 +1,1 @@
+"""Verbs that keep Kafka in order: its topics, and what stages refused."""
