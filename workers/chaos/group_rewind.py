@@ -1,9 +1,11 @@
 """Sets the offsets of a consumer group back, as an operator does who wants a part of a topic read again."""
 
+import asyncio
 import time
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from streams.errors import BrokerUnavailable
 
@@ -17,22 +19,27 @@ def rewind(bootstrap: str, group: str, messages: int) -> None:
     Raises:
         BrokerUnavailable: if Kafka does not let us in time, as while the group has members.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     deadline_s = time.monotonic() + TIMEOUT_S
-    while problem := _try(admin, group, messages):
-        if time.monotonic() > deadline_s:
-            raise BrokerUnavailable(f"Kafka does not set the offsets of {group} back: {problem}")
-        time.sleep(0.5)
+    while True:
+        try:
+            asyncio.run(_rewind(bootstrap, group, messages))
+        except KafkaError as exc:
+            if time.monotonic() > deadline_s:
+                raise BrokerUnavailable(f"Kafka does not set the offsets of {group} back: {exc}") from exc
+            time.sleep(0.5)
+        else:
+            return
 
 
-def _try(admin: AdminClient, group: str, messages: int) -> object:
-    """What stands in the way; None if it is done."""
+async def _rewind(bootstrap: str, group: str, messages: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
     try:
-        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-        committed = asked[group].result(10).topic_partitions
-        back = [TopicPartition(tp.topic, tp.partition, max(0, tp.offset - messages)) for tp in committed]
-        changed = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, back)])
-        answers = changed[group].result(10).topic_partitions
-    except KafkaException as exc:
-        return exc
-    return next((tp.error for tp in answers if tp.error is not None), None)
+        committed = await admin.list_consumer_group_offsets(group)
+    finally:
+        await admin.close()
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False
+    ) as consumer:
+        consumer.assign(list(committed))  # by hand: it may commit as long as the group has no member
+        await consumer.commit({tp: max(0, found.offset - messages) for tp, found in committed.items()})

@@ -1,5 +1,6 @@
 """Watches a chaos run from outside and writes down what it sees: topics, offsets, processes, Redis."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,15 +10,9 @@ from typing import Any
 
 import msgspec
 import redis
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    ConsumerGroupTopicPartitions,
-    KafkaException,
-    Message,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from streams.settings import Settings
 from streams.store.subject_state import state_key
@@ -36,6 +31,8 @@ from workers.local.chain import STAGES
 
 SAMPLE_S = 1.0
 POLL_S = 0.2
+ANSWER_MS = 3_000
+METADATA_MAX_AGE_MS = 2_000
 
 
 class _Named(msgspec.Struct):
@@ -77,18 +74,15 @@ class Watcher:
         bootstrap: where the brokers are reached whatever is cut; pids: our processes now, by name.
         """
         watcher = cls(settings, bootstrap, log, pids)
-        threads = [
-            threading.Thread(target=look, name=f"chaos-{look.__name__}", daemon=True)
-            for look in (watcher._read_topics, watcher._sample)
-        ]
-        for thread in threads:
-            thread.start()
+        thread = threading.Thread(
+            target=lambda: asyncio.run(watcher._watch()), name="chaos-watcher", daemon=True
+        )
+        thread.start()
         try:
             yield watcher
         finally:
             watcher._done.set()
-            for thread in threads:
-                thread.join()
+            thread.join()
 
     def now_s(self) -> float:
         """Seconds since it began."""
@@ -98,83 +92,95 @@ class Watcher:
         """Of each camera: its newest frame, and when that came."""
         return dict(self._newest)
 
-    def _read_topics(self) -> None:
+    async def _watch(self) -> None:
+        await asyncio.gather(self._read_topics(), self._sample_processes(), self._sample_offsets())
+
+    async def _read_topics(self) -> None:
         topics = self._settings.topics
-        takes: dict[str, Callable[[Message], None]] = {
+        takes: dict[str, Callable[[Any], None]] = {
             topics.frames.name: self._take_frame,
             topics.landmarks.name: self._take_landmarks,
             topics.emotions.name: self._take_emotion,
             topics.dead_letters.name: self._take_dead_letter,
         }
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._bootstrap,
-                "group.id": "chaos-watcher",  # never joined: partitions are assigned by hand
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "log_level": 0,
-                "reconnect.backoff.max.ms": 500,
-                "topic.metadata.refresh.interval.ms": 2000,
-            }
-        )
-        consumer.assign(
-            [
-                TopicPartition(topic.name, partition, OFFSET_BEGINNING)
-                for topic in topics
-                if topic.name in takes
-                for partition in range(topic.partitions)
-            ]
-        )
-        while not self._done.is_set():
-            for message in consumer.consume(500, timeout=POLL_S):
-                place = (message.topic(), _place(message))
-                if message.error() is None and place not in self._seen:  # it may read a part again
-                    self._seen.add(place)
-                    takes[message.topic()](message)
-        consumer.close()
+        async with AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
+        ) as consumer:
+            consumer.assign(
+                [
+                    TopicPartition(topic.name, partition)
+                    for topic in topics
+                    if topic.name in takes
+                    for partition in range(topic.partitions)
+                ]
+            )
+            while not self._done.is_set():
+                try:
+                    fetched = await consumer.getmany(timeout_ms=round(1000 * POLL_S))
+                except KafkaError:  # a broker is away
+                    await asyncio.sleep(POLL_S)
+                    continue
+                for tp, records in fetched.items():
+                    for record in records:
+                        if (tp.topic, _place(record)) not in self._seen:  # it may read a part again
+                            self._seen.add((tp.topic, _place(record)))
+                            takes[tp.topic](record)
 
-    def _take_frame(self, message: Message) -> None:
-        headers = dict(message.headers() or ())
-        frame = FrameId(message.key().decode(), _number(headers.get("run")), _number(headers["seq"]))
+    def _take_frame(self, record: Any) -> None:
+        headers = dict(record.headers)
+        # A camera of before runs were known names none.
+        frame = FrameId(record.key.decode(), int(headers.get("run", 0)), int(headers["seq"]))
         at_s = self.now_s()
-        self.log.frames.append(FrameSeen(frame, _place(message), at_s))
+        self.log.frames.append(FrameSeen(frame, _place(record), at_s))
         self._newest[frame.camera_id] = (frame, at_s)
 
-    def _take_landmarks(self, message: Message) -> None:
-        self.log.landmarks.append(self._face(message, _from_msgpack.decode(message.value())))
+    def _take_landmarks(self, record: Any) -> None:
+        self.log.landmarks.append(self._face(record, _from_msgpack.decode(record.value)))
 
-    def _take_emotion(self, message: Message) -> None:
-        self.log.emotions.append(self._face(message, _from_json.decode(message.value())))
+    def _take_emotion(self, record: Any) -> None:
+        self.log.emotions.append(self._face(record, _from_json.decode(record.value)))
 
-    def _face(self, message: Message, named: _Named) -> FaceSeen:
+    def _face(self, record: Any, named: _Named) -> FaceSeen:
         frame = FrameId(named.camera_id, named.run, named.frame_seq)
-        return FaceSeen(frame, named.subject_id, _place(message), self.now_s(), named.event_id)
+        return FaceSeen(frame, named.subject_id, _place(record), self.now_s(), named.event_id)
 
-    def _take_dead_letter(self, message: Message) -> None:
-        headers = dict(message.headers() or ())
+    def _take_dead_letter(self, record: Any) -> None:
+        headers = dict(record.headers)
         stage, reason = (headers.get(f"dead-letter-{what}", b"?").decode() for what in ("stage", "reason"))
         self.log.dead_letters.append(DeadLetter(stage, reason, self.now_s()))
 
-    def _sample(self) -> None:
-        admin = AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0})
-        while not self._done.wait(SAMPLE_S):
+    async def _sample_processes(self) -> None:
+        while not self._done.is_set():
             for name, pid in self._pids().items():
                 if used := _used(pid):
                     self.log.processes.append(ProcessSeen(name, pid, *used, self.now_s()))
-            for stage in STAGES:
-                self.log.offsets += self._committed(admin, self._settings.group(stage))
+            await asyncio.sleep(SAMPLE_S)
 
-    def _committed(self, admin: AdminClient, group: str) -> list[OffsetSeen]:
-        """What the group has committed now; nothing while Kafka does not say."""
-        try:
-            asked = admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group)], request_timeout=2.0
-            )
-            found = asked[group].result(5).topic_partitions
-        except (KafkaException, TimeoutError):
-            return []
+    async def _sample_offsets(self) -> None:
+        while not self._done.is_set():
+            admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=ANSWER_MS)
+            try:
+                await admin.start()
+                while not self._done.is_set():
+                    for stage in STAGES:
+                        await self._sample_group(admin, self._settings.group(stage))
+                    await asyncio.sleep(SAMPLE_S)
+            except (KafkaError, OSError, TimeoutError):  # a broker is away: begin again
+                await asyncio.sleep(SAMPLE_S)
+            finally:
+                await admin.close()
+
+    async def _sample_group(self, admin: AIOKafkaAdminClient, group: str) -> None:
+        committed = await admin.list_consumer_group_offsets(group)
         at_s = self.now_s()
-        return [OffsetSeen(group, tp.partition, tp.offset, at_s) for tp in found if tp.offset >= 0]
+        self.log.offsets += [
+            OffsetSeen(group, tp.partition, found.offset, at_s)
+            for tp, found in committed.items()
+            if found.offset >= 0
+        ]
 
 
 def kept(client: redis.Redis) -> list[Kept]:
@@ -199,13 +205,13 @@ def newest_kept(states: Iterable[Kept]) -> dict[str, FrameId]:
     return newest
 
 
-def _number(header: str | bytes | None) -> int:
-    """0 where there is none: the run of a camera of before runs were known."""
-    return int(header or 0)
+def _number(field: str | bytes | None) -> int:
+    """0 where there is none: the run of a state of before runs were known."""
+    return int(field or 0)
 
 
-def _place(message: Any) -> Place:
-    return Place(message.partition(), message.offset())
+def _place(record: Any) -> Place:
+    return Place(record.partition, record.offset)
 
 
 def _used(pid: int) -> tuple[float, int] | None:
