@@ -1,6 +1,7 @@
 """Watches a chaos run from outside and writes down what it sees: topics, offsets, processes, Redis."""
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -73,6 +74,7 @@ class Watcher:
 
         bootstrap: where the brokers are reached whatever is cut; pids: our processes now, by name.
         """
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers are away is no news here
         watcher = cls(settings, bootstrap, log, pids)
         thread = threading.Thread(
             target=lambda: asyncio.run(watcher._watch()), name="chaos-watcher", daemon=True
