@@ -47,8 +47,8 @@ class Rebuilt(msgspec.Struct, frozen=True):
     events_read: int
     events_applied: int
     """To the subjects in view, each once."""
-    subjects: int
     replaced: int
+    """Subjects whose state is now what the topic says."""
     left: int
     """Subjects that stay as they are: Redis has more of them than the topic."""
     seconds: float
@@ -90,13 +90,15 @@ async def rebuild(settings: Settings) -> Rebuilt:
 
 async def _rebuild(settings: Settings, events: "_EventLog", shadow: ShadowState, began_s: float) -> Rebuilt:
     ttl_ms = settings.subject_ttl_s * 1000
+    oldest_ms = time.time_ns() // 1_000_000 - ttl_ms
     last_ms: dict[str, int] = {}  # of the subjects in view
     until = await events.ends()
-    async for records in events.read(await events.since(time.time_ns() // 1_000_000 - ttl_ms), until):
-        last_ms |= {_subject_of(record): record.timestamp for record in records}
+    async for records in events.read(await events.since(oldest_ms), until):
+        in_view = [record for record in records if record.timestamp >= oldest_ms]
+        last_ms |= {_subject_of(record): record.timestamp for record in in_view}
     subjects = set(last_ms)
 
-    replaced = read = applied = 0
+    replaced = less = read = applied = 0
     at = await events.beginnings()
     for _ in range(ROUNDS_MAX):
         async for records in events.read(at, until):
@@ -105,16 +107,18 @@ async def _rebuild(settings: Settings, events: "_EventLog", shadow: ShadowState,
             last_ms |= {_subject_of(record): record.timestamp for record in of_subjects}
             applied += await shadow.apply(list(filter(None, map(_event, of_subjects))))
         now_ms = time.time_ns() // 1_000_000
-        left_s = {who: (last_ms[who] + ttl_ms - now_ms) // 1000 for who in subjects}
+        made = subjects & shadow.subject_ids
+        left_s = {who: (last_ms[who] + ttl_ms - now_ms) // 1000 for who in made}
         outcomes = await shadow.put_in_place(left_s)
-        replaced += sum(outcome == "replaced" for outcome in outcomes.values())
+        replaced += list(outcomes.values()).count("replaced")
+        less += list(outcomes.values()).count("less")
         subjects = {who for who, outcome in outcomes.items() if outcome == "behind"}
         if not subjects:
             break
         await asyncio.sleep(ROUND_S)
         at, until = until, await events.ends()
     seconds = round(time.monotonic() - began_s, 3)
-    return Rebuilt(read, applied, len(last_ms), replaced, len(last_ms) - replaced, seconds)
+    return Rebuilt(read, applied, replaced, less + len(subjects), seconds)
 
 
 def _subject_of(record: Any) -> str:
@@ -167,10 +171,10 @@ class _EventLog:
         return found
 
     async def since(self, at_ms: int) -> Offsets:
-        """Where what is not older begins; partitions without it are left out."""
+        """Where what is not older begins, or before: the embedded broker does not know times."""
         places = dict.fromkeys(self._consumer.assignment(), at_ms)
         found = await self._consumer.offsets_for_times(places)
-        return {tp: at.offset for tp, at in found.items() if at is not None}
+        return await self.beginnings() | {tp: at.offset for tp, at in found.items() if at is not None}
 
     async def read(self, start: Mapping[TopicPartition, int], until: Offsets) -> AsyncIterator[list[Any]]:
         """The records of the partitions in `start` from there on, in batches, at least until the others."""

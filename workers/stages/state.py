@@ -19,25 +19,29 @@ from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
 from streams.store import connection, state_rebuild, subject_state
 from streams.store.subject_state import SubjectStore
-from workers.stages import faust_reader, stage
+from workers.stages import consumer_loop, faust_reader, stage
 from workers.stages.handler import Handler, Message
 from workers.stages.outlet import Outlet
 
 NAME = "state"
 BATCH_MAX = 64
+WOKEN_FROM_MS = 100
+"""Fetches that are to wait for less are on a broker that does not end them when a message comes."""
 ACTIVE_S = 5.0
 """A subject counts as active for so long after its last event."""
 
 
 def run(settings: Settings) -> None:
     """Runs the stage until it is told to stop."""
+    # Faust's fetches wait for 1.5 s, whatever is set; a broker that does not wake them makes that a delay.
+    woken = settings.kafka_fetch_max_wait_ms >= WOKEN_FROM_MS
     stage.run(
         settings,
         NAME,
         settings.topics.emotions,
         partial(open_handler, settings),
         batch_max=BATCH_MAX,
-        consume=faust_reader.consume,
+        consume=faust_reader.consume if woken else consumer_loop.consume,
     )
 
 

@@ -88,7 +88,7 @@ steps = st.builds(
 )
 reads = st.tuples(st.integers(0, 12), st.integers(1, 15))
 """A worker reads again from so far before what anybody has read, and so many."""
-turns = st.lists(reads | st.just("flush") | st.integers(1, 10), max_size=12)
+turns = st.lists(reads | st.just("flush") | st.integers(1, 10), max_size=18)
 """A number: a rebuild under way reads so many on."""
 
 

@@ -126,7 +126,8 @@ class Bench:
         self.error: MienError | None = None
         self.running: asyncio.Future[None] | None = None
 
-    def make(self, **_options: Any) -> FakeConsumer:
+    def make(self, **options: Any) -> FakeConsumer:
+        self.options = options
         self.consumers.append(FakeConsumer(self.told, self.refusals.pop(0) if self.refusals else None))
         return self.consumers[-1]
 
@@ -319,3 +320,12 @@ async def test_when_the_work_fails_for_good_what_was_done_before_is_committed(be
         await asyncio.wait_for(running, 10)
     assert consumer.offsets == {FIRST: 8}
     assert bench.told[-1] == "left"
+
+
+async def test_it_keeps_few_frames_in_memory(bench: Bench) -> None:
+    """Twice what Kafka answers at once, with the message that goes beyond: in hand, and on the way."""
+    bench.start()
+    await bench.member()
+    megabytes = 2 * (bench.options["fetch_max_bytes"] + SETTINGS.max_frame_bytes) / 2**20
+
+    assert megabytes <= 100
