@@ -32,7 +32,7 @@ from streams.errors import KafkaServerUnavailable, SettingsInvalid
 from streams.local import child_process
 from streams.local.child_process import can_listen, free_ports
 from streams.local.kafka_jars import DEFAULT_LIB_DIR, fetch_jars, jars_ready, run, tail, tool
-from streams.local.kafka_properties import HOST, security_protocol, server_properties
+from streams.local.kafka_properties import HOST, Node, security_protocol, server_properties
 
 DEFAULT_DATA_DIR = Path(".kafka/data")
 
@@ -61,6 +61,8 @@ class KafkaServer:
     client_ca: PEM file; with it and ``tls``, clients must show a certificate of its, whose CN is the user.
     partitions: of topics created without saying how many.
     short_lived: for tests and benchmarks, which end before Java's slow compiler has paid off.
+    node, ports, cluster_id: of one node of several (``streams.local.kafka_cluster``); ports are those of
+        clients, of the other nodes and of the controller.
 
     On Linux the child also dies with the *thread* that started it (PR_SET_PDEATHSIG), so call ``start``
     from one that lives as long as the server is needed.
@@ -80,6 +82,9 @@ class KafkaServer:
         short_lived: bool = False,
         lib_dir: Path = DEFAULT_LIB_DIR,
         ready_timeout_s: float = 60.0,
+        node: Node | None = None,
+        ports: tuple[int, int, int] | None = None,
+        cluster_id: str | None = None,
     ) -> None:
         users = dict([sasl] if sasl else []) | dict(scram_users or {})
         if not all(re.fullmatch(r"[A-Za-z0-9._-]+", text) for user in users.items() for text in user):
@@ -97,7 +102,10 @@ class KafkaServer:
         self._jvm_options = (*_JVM_OPTIONS, *((_SHORT_LIVED,) if short_lived else ()))
         self._lib_dir = lib_dir
         self._ready_timeout_s = ready_timeout_s
-        self._ports: tuple[int, int, int] | None = None
+        self._node = node
+        self._ports = ports
+        self._cluster_id = cluster_id or new_cluster_id()
+        self._log_start = 0
         self._work_dir: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._keystore_password = secrets.token_hex(16)
@@ -108,6 +116,13 @@ class KafkaServer:
         if self._ports is None:
             raise KafkaServerUnavailable("the local Kafka was not started: call start() first")
         return f"{HOST}:{self._ports[0]}"
+
+    @property
+    def internal_bootstrap(self) -> str:
+        """``host:port`` that no proxy and no security stands before, for whoever watches from outside."""
+        if self._ports is None:
+            raise KafkaServerUnavailable("the local Kafka was not started: call start() first")
+        return f"{HOST}:{self._ports[1]}"
 
     @property
     def security_protocol(self) -> str:
@@ -146,11 +161,20 @@ class KafkaServer:
         if self.alive:
             return self
         try:
-            self._start()
+            self.launch()
+            self.wait_ready()
         except BaseException:
             self.stop()
             raise
         return self
+
+    def wait_ready(self) -> None:
+        """Waits until the node that was launched serves clients; for one of several: with most of the others.
+
+        Raises KafkaServerUnavailable as `start`.
+        """
+        if self._process is not None:
+            self._wait_ready(self._process, self._log_start)
 
     def stop(self) -> None:
         """End the node in order (SIGTERM, after 20 s SIGKILL) and remove everything temporary."""
@@ -190,7 +214,8 @@ class KafkaServer:
             self._work_dir = Path(tempfile.mkdtemp(prefix="mien-kafka-"))
         return self._work_dir
 
-    def _start(self) -> None:
+    def launch(self) -> None:
+        """Starts the node and does not wait for it."""
         java = tool("java")
         if not jars_ready(self._lib_dir):
             raise KafkaServerUnavailable(
@@ -212,12 +237,11 @@ class KafkaServer:
         if not (self.data_dir / "meta.properties").exists():
             self._format(jvm, config)
         with self.log_path.open("ab") as log:
-            log_start = log.tell()
+            self._log_start = log.tell()
             self._process = child_process.start(
                 [*jvm, "kafka.Kafka", str(config)], stdout=log, stderr=subprocess.STDOUT
             )
         atexit.register(self.kill)
-        self._wait_ready(self._process, log_start)
 
     def _write_properties(self, ports: tuple[int, int, int]) -> Path:
         client, internal, controller = ports
@@ -232,6 +256,7 @@ class KafkaServer:
             keystore_password=self._keystore_password,
             client_ca=self._client_ca,
             super_user=self._super_user,
+            node=self._node,
         )
         path = self._work() / "server.properties"
         path.touch(mode=0o600)  # holds passwords
@@ -254,7 +279,7 @@ class KafkaServer:
         """Write cluster id and SCRAM credentials into the empty data directory."""
         java, *options = jvm
         arguments = [*options, "kafka.tools.StorageTool", "format"]
-        arguments += ["--config", str(config), "--cluster-id", _cluster_id()]
+        arguments += ["--config", str(config), "--cluster-id", self._cluster_id]
         for user, password in self._users.items():
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
                 arguments += ["--add-scram", f"{mechanism}=[name={user},password={password}]"]
@@ -299,7 +324,7 @@ class KafkaServer:
         atexit.unregister(self.kill)
 
 
-def _cluster_id() -> str:
+def new_cluster_id() -> str:
     """A random id as Kafka writes them: 16 bytes in URL-safe base 64, never starting like an option."""
     while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass

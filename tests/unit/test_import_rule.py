@@ -48,10 +48,17 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.stages",
         "workers.local",
     },
+    "workers.chaos": {
+        *STREAMS,
+        "streams.local",
+        "models.faces",
+        "models.staged",
+        "workers",
+        "workers.local",
+    },
     "workers.commands": {*STREAMS, *RUNTIME, *LAB, "workers", "workers.stages", "workers.bench"},
     "workers.upkeep": {*STREAMS, "workers"},
     "workers": {*STREAMS, *RUNTIME},
-    "workers.upkeep": {*STREAMS, "workers"},
     "workers.verbs": set(),
 }
 """For each room, the other rooms that it may import from; the command line, which starts all, is free."""
