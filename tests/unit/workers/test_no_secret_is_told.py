@@ -1,5 +1,6 @@
 """Whatever form an address has: nothing that Mien prints, logs or counts holds a word of its secret."""
 
+import asyncio
 import io
 import logging
 from collections.abc import Callable, Iterator
@@ -85,7 +86,12 @@ def test_settings_and_their_errors_tell_no_secret(form: str, secret: str) -> Non
 @given(secret=SECRETS)
 def test_a_redis_that_cannot_be_used_is_told_without_the_secret(form: str, secret: str) -> None:
     chosen = Settings(redis_url=form.replace("{}", secret), allow_plaintext=True)
-    assert WORD not in error_of(lambda: connection.client(chosen, timeout_s=1))
+
+    async def use() -> None:
+        async with connection.client(chosen, timeout_s=1):
+            pass
+
+    assert WORD not in error_of(lambda: asyncio.run(use()))
     assert WORD not in str(connection.unavailable(chosen, connection.RedisError("Error 111 connecting")))
 
 
@@ -102,7 +108,7 @@ def test_a_camera_that_cannot_be_read_is_told_without_the_secret(form: str, secr
         logs.configure("debug", "console")
         assert WORD not in error_of(lambda: chosen_source(Settings(), address, None))
         options = CameraOptions("secretive", address)
-        reader = Reader(Settings(), options, Slot.__new__(Slot), Health("source"), Outcomes("secretive"))
+        reader = Reader(Settings(), options, Slot.__new__(Slot), Health("source"), Outcomes("secretive"), 0)
         patch.setattr(reader._stopped, "wait", lambda _s: reader.stop())  # once is enough
         assert WORD not in error_of(reader._read_and_reconnect)
     assert WORD not in said.getvalue()
