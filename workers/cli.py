@@ -21,6 +21,7 @@ from workers.terminal import Terminal
 from workers.verbs import (
     check_verbs,
     dead_letter_verbs,
+    forget_verb,
     judge_verbs,
     look_verbs,
     stream_verbs,
@@ -37,7 +38,15 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for panel in (stream_verbs, dead_letter_verbs, look_verbs, judge_verbs, train_verbs, check_verbs):
+for panel in (
+    stream_verbs,
+    dead_letter_verbs,
+    forget_verb,
+    look_verbs,
+    judge_verbs,
+    train_verbs,
+    check_verbs,
+):
     app.add_typer(panel.verbs)
 
 

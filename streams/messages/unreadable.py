@@ -5,4 +5,4 @@ from typing import Final
 import msgspec
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""Not its own errors alone: text that is no UTF-8, and arrays nested by the thousand, are Python's errors."""
+"""Not its own errors alone: text that is no UTF-8, and nesting by the thousand, come out as Python's."""

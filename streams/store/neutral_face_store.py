@@ -17,6 +17,7 @@ from streams.messages.frame_message import MAX_TIME_US
 from streams.messages.landmarks_message import MAX_COORDINATE, pack_points
 from streams.messages.unreadable import UNREADABLE
 from streams.store.optional_store import QuickStore
+from streams.store.subject_state import forgotten_key
 
 SCHEMA = "mien.neutral-face/1"
 
@@ -78,9 +79,14 @@ class NeutralFaceStore(QuickStore):
         return {subject_id: face for subject_id, face in faces.items() if face}
 
     async def write(self, faces: Mapping[str, NeutralFace]) -> None:
-        """Writes the face of each subject, in one round trip."""
+        """Writes the face of each subject, but of those that were forgotten."""
         async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
-            for subject_id, face in faces.items():
+            for subject_id in faces:
+                pipe.exists(forgotten_key(subject_id))
+            forgotten = await pipe.execute()
+            for (subject_id, face), gone in zip(faces.items(), forgotten, strict=True):
+                if gone:
+                    continue
                 pipe.set(neutral_key(subject_id), _encoder.encode(face), ex=self._settings.subject_ttl_s)
             await pipe.execute()
 

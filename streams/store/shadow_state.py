@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
 from streams.store import connection, subject_state
-from streams.store.subject_state import state_key, window_key
+from streams.store.subject_state import forgotten_key, state_key, window_key
 
 TTL_S: Final = 3600
 """Of what a killed process leaves. No rebuild may take longer."""
@@ -55,7 +55,8 @@ class ShadowState:
         ):
             for event in events:
                 arguments = subject_state.script_arguments(self._settings, event, ttl_s=TTL_S)
-                await self._apply(self._keys(event.subject_id), arguments, pipe)
+                keys = [*self._keys(event.subject_id), forgotten_key(event.subject_id)]
+                await self._apply(keys, arguments, pipe)
             return sum(await pipe.execute())
 
     async def put_in_place(self, ttl_s: Mapping[str, int]) -> dict[str, Outcome]:

@@ -3,6 +3,7 @@
 Keys (one hash slot a subject; each expires ``subject_ttl_s`` after the last event):
     mien:{subject}:state   hash: last frame, evidence, smoothed probabilities, dominant emotion, last event …
     mien:{subject}:window  sorted set: the emotions of the last ``window_s`` seconds, by time
+    mien:{subject}:forgotten  there while the subject is not to be kept: ``streams.store.forgetting``
 (``mien:{subject}:neutral`` is the classify stage's: ``streams.store.neutral_face_store``)
 
 One Lua script applies one event (``subject_state.lua``, after ``subject_fence.lua``); a batch goes over in
@@ -45,6 +46,10 @@ def state_key(subject_id: str) -> str:
 
 def window_key(subject_id: str) -> str:
     return f"mien:{{{subject_id}}}:window"
+
+
+def forgotten_key(subject_id: str) -> str:
+    return f"mien:{{{subject_id}}}:forgotten"
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -130,8 +135,8 @@ class SubjectStore:
 
     def _call(self, event: EmotionEvent) -> tuple[Any, ...]:
         """The script's number of keys, keys and arguments."""
-        keys = state_key(event.subject_id), window_key(event.subject_id)
-        return 2, *keys, *script_arguments(self._settings, event, ttl_s=self._settings.subject_ttl_s)
+        keys = state_key(event.subject_id), window_key(event.subject_id), forgotten_key(event.subject_id)
+        return 3, *keys, *script_arguments(self._settings, event, ttl_s=self._settings.subject_ttl_s)
 
     async def subjects(self, camera_id: str | None = None) -> list[Subject]:
         """All subjects that have not expired, of one camera or of all, the longest known first."""
@@ -139,7 +144,7 @@ class SubjectStore:
         return sorted(found, key=lambda subject: (subject.camera_id, subject.first_seen_us))
 
     async def _scan(self, camera_id: str | None) -> AsyncIterator[Subject]:
-        pattern = state_key(f"{_glob_quoted(camera_id)}:*" if camera_id else "*")
+        pattern = state_key(f"{glob_quoted(camera_id)}:*" if camera_id else "*")
         async with connection.errors_told(self._client, self._settings):
             async for key in self._client.scan_iter(match=pattern, count=500):
                 subject_id = key.decode()[len("mien:{") : -len("}:state")]
@@ -197,5 +202,6 @@ def _subject(subject_id: str, fields: dict[bytes, bytes], window: list[bytes]) -
     )
 
 
-def _glob_quoted(text: str) -> str:
+def glob_quoted(text: str) -> str:
+    """The text as a pattern of Redis that matches it alone."""
     return re.sub(r"([*?\[\]\\^-])", r"\\\1", text)

@@ -9,7 +9,7 @@ import io
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -45,7 +45,7 @@ class Family(NamedTuple):
     decode: Callable[[bytes], object]
     may_raise: tuple[type[Exception], ...]
     seeds: list[bytes]
-    words: list[bytes] = []
+    words: Sequence[bytes] = ()
 
 
 def _message(data: bytes) -> tuple[bytes | None, bytes | None, Headers]:
@@ -189,8 +189,10 @@ _JPEGS = [
 _JPEG_WORDS = [bytes([0xFF, mark]) for mark in (0xC0, 0xC2, 0xC4, 0xDA, 0xDB, 0xDD, 0xD9, 0xD0, 0xE1, 0xFE)]
 _KEPT = TrackRecord("lobby:7k3f", (9.0, 9.0, 8.0, 0.1), (1.0, 1.0, 9.0, 9.0), (0.0, 1.0, 0.1), 7)
 _STATE = {
-    b"camera_id": b"lobby", b"frame_seq": b"7", b"first_seen_us": b"1", b"last_seen_us": b"9", b"events": b"3",
-    b"abstained": b"1", b"dominant": b"fear", b"since_us": b"4", b"smoothed": b"0.1,0.2,0.3,0.1,0.1,0.1,0.05,0.05",
+    b"camera_id": b"lobby", b"frame_seq": b"7", b"first_seen_us": b"1", b"last_seen_us": b"9",
+    b"events": b"3",
+    b"abstained": b"1", b"dominant": b"fear", b"since_us": b"4",
+    b"smoothed": b"0.1,0.2,0.3,0.1,0.1,0.1,0.05,0.05",
     b"last_event": msgspec.json.encode((emotion().emotion, 0.5, emotion().explanation)),
 }  # fmt: skip
 _VARIABLES = [

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 MAX_BYTES = 64 * 1024
 _ODD = [0, 1, 2, 0x20, 0x2D, 0x30, 0x39, 0x5C, 0x7B, 0x7F, 0x80, 0xC0, 0xDC, 0xDF, 0xFE, 0xFF]
 _ODD_TEXT = [
-    b"0", b"-1", b"9007199254740993", b"1e999", b"-0.0", b"NaN", b"null", b"\xed\xa0\x80", b"\xf4\x90\x80\x80",
+    b"0", b"-1", b"9007199254740993", b"1e999", b"-0.0", b"NaN", b"null", b"\xed\xa0\x80",
+    b"\xf4\x90\x80\x80",
     b"{}", b"[]", b"\x00", b"\xff" * 8, b"\x7f" * 8, b"\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00",
     b"\xcb\x7f\xef\xff\xff\xff\xff\xff\xff", b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff",
     b"\xc6\xff\xff\xff\xff",

@@ -17,10 +17,10 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "fuzz")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from decoders import FAMILIES, Family, outcome  # noqa: E402
-from mutation import MAX_BYTES, Mutator  # noqa: E402
+from fuzz.decoders import FAMILIES, Family, outcome  # noqa: E402
+from fuzz.mutation import MAX_BYTES, Mutator  # noqa: E402
 
 MAX_S, MAX_GROWTH_MB = 1.0, 100.0
 WARM_UP = 2_000
@@ -48,7 +48,7 @@ def _run(name: str, family: Family, inputs: int, seed: int) -> int:
     slowest_s, base_mb, started_s = 0.0, _peak_mb(), time.monotonic()
     last = _LastInput(Path(f"fuzz-{name}.bin"))
     for number in range(inputs):
-        data = mutator.of(corpus)
+        data = mutator.of(corpus if number % 2 else family.seeds)
         last.note(data)
         if number % 10_000 == 0:
             faulthandler.dump_traceback_later(_HANGS_AFTER_S * 10, exit=True)
@@ -103,7 +103,7 @@ def _guided(name: str, inputs: int, seed: int) -> int:
     import atheris  # not among our dependencies  # type: ignore[import-not-found]
 
     family = FAMILIES[name]
-    for module in [m for n, m in sys.modules.items() if n.startswith(("streams.", "models.", "decoders"))]:
+    for module in [m for n, m in sys.modules.items() if n.startswith(("streams.", "models.", "fuzz."))]:
         for attribute, value in list(vars(module).items()):
             if (
                 callable(value)
