@@ -15,7 +15,7 @@ from harness import command
 ROOT = Path(__file__).parents[2]
 FENCE = "return 0"
 """What the script does with an event that is a replay (streams/store/subject_state.lua)."""
-RUN_TIMEOUT_S = 300
+RUN_TIMEOUT_S = 360
 
 pytestmark = pytest.mark.alone
 
