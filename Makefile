@@ -56,7 +56,7 @@ kafka: setup ## Run a real Apache Kafka (KRaft) on localhost:9092 until Ctrl-C; 
 
 # What the integration tests run against. Where it cannot be had, they say so and skip; in CI they fail.
 servers: setup
-	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat prometheus:promtool
+	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat openssl prometheus:promtool
 	$(BIN)/python -m streams.local.kafka_server --fetch-only || test -z "$${CI:-}"
 
 # The runtime alone, all of it, and what builds the image but is not in it. Pins stay as they are where they can;

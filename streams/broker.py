@@ -42,12 +42,15 @@ log = logs.get("mien.broker")
 METADATA_MAX_AGE_MS = 5_000
 """New partitions and topics made again are noticed after so long, and not after aiokafka's 5 minutes."""
 
-_DENIED = (
+_NO_RIGHT = (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
+_DENIED = (
+    *_NO_RIGHT,
     IllegalSaslStateError,
     SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
     UnsupportedSaslMechanismError,
 )
 
@@ -107,6 +110,11 @@ def producer(settings: Settings, *, max_message_bytes: int) -> AIOKafkaProducer:
 def unavailable(settings: Settings, exc: Exception) -> ServiceUnavailable:
     """The error that says in the user's terms why Kafka cannot be used."""
     where = f"Kafka at {settings.kafka_bootstrap_servers} ({settings.kafka_security_protocol})"
+    if isinstance(exc, _NO_RIGHT):
+        return AccessDenied(
+            f"{where} knows this user, who has no right to it: {exc!r}. `mien acls` prints which rights each "
+            "stage's user needs."
+        )
     if isinstance(exc, _DENIED):
         return AccessDenied(
             f"{where} refused the credentials: {exc}. "
@@ -177,7 +185,8 @@ async def wait_until_ready(settings: Settings, timeout_s: float, *topics: Topic)
                 return
             error: ServiceUnavailable = TopicMissing(
                 f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(sorted(missing))}. "
-                "Create it with `mien topics`, under the same MIEN_TOPIC_PREFIX."
+                "Create it with `mien topics`, under the same MIEN_TOPIC_PREFIX. (Or it is there, and this "
+                "user has no right to see it: `mien acls`.)"
             )
         except (KafkaError, OSError, TimeoutError) as exc:
             error = unavailable(settings, await _reason(settings) or exc)

@@ -1,1 +1,1 @@
-"""Verbs that keep Kafka in order: its topics, and what stages refused."""
+"""Verbs that keep Kafka and Redis in order: topics, what stages refused, who may do what."""

@@ -1,5 +1,6 @@
 """The command line as a user meets it: help with examples, and clear words instead of tracebacks."""
 
+import asyncio
 import json
 import logging
 import os
@@ -12,14 +13,18 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import redis
 import structlog
 import typer
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from models.faces.pictures import encode_jpeg
 from streams.local import embedded_servers
 from streams.local.child_process import free_ports
+from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
+from streams.store import subject_state
 from workers import cli
 from workers.bench import bench
 
@@ -238,6 +243,8 @@ def test_without_a_verb_help_is_shown(mien: Mien) -> None:
         ["dance"],
         ["camera", "--camera", "a"],
         ["camera", "--source", "0"],
+        ["camera", "--camera", "a", "--source", "0", "--source-file", "f"],
+        ["demo", "--source", "0", "--source-file", "f"],
         ["camera", "--camera", "a", "--source", "0", "--fps", "0"],
         ["demo", "--cameras", "0"],
         ["explain"],
@@ -307,6 +314,40 @@ def test_subjects_without_redis(mien: Mien, nobody: str, options: list[str]) -> 
     assert ended.code == 69
     assert f"Redis at {nobody}" in ended.err
     assert "hunter2" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("text", ["[/x]", "\x1b]0;owned\x07", "a\nb"])
+def test_a_hostile_event_harms_no_terminal(
+    mien: Mien, redis_url: str, make_event: Callable[..., EmotionEvent], text: str
+) -> None:
+    event = make_event(camera_id="hostile", subject_id="hostile:1")
+    hostile = replace(event, explanation=replace(event.explanation, text=text, regions={text: 1.0}))
+
+    async def apply() -> None:
+        async with subject_state.connect(Settings(redis_url=redis_url)) as store:
+            await store.apply([hostile])
+
+    asyncio.run(apply())
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset(subject_state.state_key("hostile:1"), "camera_id", text)
+    as_table = mien("subjects", MIEN_REDIS_URL=redis_url)
+    as_json = mien("subjects", "--json", MIEN_REDIS_URL=redis_url)
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+
+    assert (as_table.code, as_json.code) == (0, 0), as_table.err + as_json.err
+    assert not {"\x1b", "\x07"} & set(as_table.out + as_json.out)
+    assert text in [subject["camera_id"] for subject in json.loads(as_json.out)]
+
+
+@pytest.mark.parametrize("name", ["[/x].npz", "\x1b]0;owned\x07.npz"])
+def test_a_hostile_file_name_harms_no_terminal(mien: Mien, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"no faces")
+    ended = mien("evaluate", str(tmp_path / name))
+
+    assert ended.code == 65, ended.err
+    assert not {"\x1b", "\x07"} & set(ended.out + ended.err)
 
 
 def test_subjects_of_an_empty_redis(mien: Mien, redis_url: str) -> None:

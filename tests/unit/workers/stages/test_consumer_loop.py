@@ -293,7 +293,7 @@ async def test_when_kafka_refuses_us_for_now_another_consumer_tries(bench: Bench
 @pytest.mark.parametrize(
     ("error", "kind", "telling"),
     [
-        (GroupAuthorizationFailedError("mien-landmarks"), AccessDenied, "MIEN_KAFKA_SASL_USERNAME"),
+        (GroupAuthorizationFailedError("mien-landmarks"), AccessDenied, "no right to it.*mien acls"),
         (InvalidSessionTimeoutError(), SettingsInvalid, "MIEN_KAFKA_SESSION_TIMEOUT_S=1:"),
     ],
 )
