@@ -18,6 +18,9 @@ _OF_THE_SCRIPT = ("exists", "hmget", "hsetnx", "hset", "hincrby", "expire", "zad
 """What subject_state.lua calls; Redis asks for these rights too."""
 
 
+_TO_FORGET = ("forgotten", "neutral", "state", "tracks", "window")
+
+
 class KafkaRight(NamedTuple):
     """What a user may do with one topic or group, or with all whose names begin so."""
 
@@ -88,7 +91,11 @@ def _redis_rights(settings: Settings) -> list[RedisRight]:
             ("~mien:{*}:neutral", "%R~mien:{*}:forgotten"),
             ("ping", "getex", "set", "exists"),
         ),
-        RedisRight(group("forget"), ("~mien:{*}:*",), ("ping", "scan", "set", "del", "multi", "exec")),
+        RedisRight(
+            group("forget"),
+            tuple(f"~mien:{{*}}:{kind}" for kind in _TO_FORGET),
+            ("scan", "set", "del", "multi", "exec"),
+        ),
         RedisRight(
             group("state"),
             ("~mien:{*}:state", "~mien:{*}:window", "%R~mien:{*}:forgotten"),
