@@ -51,14 +51,19 @@ _ERROR_LOGITS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1)
 
 frame_age_seconds = Histogram(
     "mien_frame_age_seconds",
-    "Time since the capture of a frame when a stage is done with it.",
+    "Time since the capture of a live frame when a stage is done with it.",
     ["stage"],
     buckets=_AGE_S,
 )
 
 
-def observe_frame_age(stage: str, captured_at_us: int) -> None:
-    """Now minus the capture. A camera whose clock runs ahead counts as fresh: an age is never negative."""
+def observe_frame_age(stage: str, captured_at_us: int, source: str) -> None:
+    """Now minus the capture. A camera whose clock runs ahead counts as fresh: an age is never negative.
+
+    A file's frames have no age: their times are those of the file's playing.
+    """
+    if source == "file":
+        return
     frame_age_seconds.labels(stage).observe(max(0.0, time.time() - captured_at_us / 1e6))
 
 
@@ -70,6 +75,11 @@ stage_duration_seconds = Histogram(
 )
 frames_total = Counter(
     "mien_frames_total", "Frames by what became of them in a stage.", ["stage", "camera", "outcome"]
+)
+overlapping_frames_total = Counter(
+    "mien_overlapping_frames_total",
+    "Frames of a camera's run that came between those of another run: two producers have one camera id.",
+    ["camera"],
 )
 faces_total = Counter("mien_faces_total", "Faces found.", ["camera"])
 emotions_total = Counter("mien_emotions_total", "Emotion events that name an emotion.", ["camera", "emotion"])

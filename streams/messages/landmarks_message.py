@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from streams.errors import BadMessage
-from streams.messages.frame_message import CAMERA_ID, MAX_SEQ, MAX_TIME_US
+from streams.messages.frame_message import CAMERA_ID, MAX_SEQ, MAX_TIME_US, Source
 
 if TYPE_CHECKING:  # an emotion event shares types with this, and whoever reads only events needs no arrays
     import numpy as np
@@ -24,6 +24,16 @@ CameraId = Annotated[str, msgspec.Meta(pattern=f"^{CAMERA_ID.pattern}$")]
 SubjectId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,80}$")]
 """Both become parts of Redis keys, where a brace would choose another slot."""
 FrameSeq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
+CameraRun = Annotated[
+    int,
+    msgspec.Meta(
+        ge=0, le=MAX_SEQ, description="when this run of the camera began, µs since the epoch; 0: not known"
+    ),
+]
+FrameSource = Annotated[
+    Source,
+    msgspec.Meta(description="file: the time of capture is that of the file's playing, not of a clock"),
+]
 
 
 class FaceBox(msgspec.Struct, frozen=True):
@@ -75,6 +85,8 @@ class Landmarks(msgspec.Struct, frozen=True, tag_field="schema", tag=SCHEMA):
     ]
     transform: Transform
     traceparent: str = ""
+    run: CameraRun = 0
+    source: FrameSource = "live"
 
     def __post_init__(self) -> None:
         # MessagePack can say NaN, but the JSON of the event that is made from this cannot.

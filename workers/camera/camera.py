@@ -8,6 +8,7 @@ that are under way), and the newest goes next. A lossless file waits until there
 
 import asyncio
 import signal
+import time
 from collections.abc import Iterator, Sequence
 
 from aiokafka import AIOKafkaProducer
@@ -89,13 +90,14 @@ class _Camera:
         self._outcomes = outcomes
         self._topic = settings.topics.frames
         self._stopping = asyncio.Event()
+        self._run = time.time_ns() // 1000
 
     async def run(self) -> None:
         beat = asyncio.ensure_future(self._health.beat())  # first: to wait for Kafka is no standstill
         await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s, self._topic)
         loop = asyncio.get_running_loop()
         slot = Slot(loop)
-        reader = Reader(self._settings, self._options, slot, self._health, self._outcomes)
+        reader = Reader(self._settings, self._options, slot, self._health, self._outcomes, self._run)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, reader)
         producer = broker.producer(self._settings, max_message_bytes=self._topic.max_message_bytes)
@@ -222,7 +224,7 @@ class _Camera:
         return record.partition, record.offset
 
     def _sent(self, frame: Frame) -> None:
-        metrics.observe_frame_age(NAME, frame.captured_at_us)
+        metrics.observe_frame_age(NAME, frame.captured_at_us, frame.source)
         self._outcomes.add("published")
         self._health.set_ready("kafka")
 
@@ -241,6 +243,7 @@ class _Camera:
             source="file" if self._options.lossless else "live",
             traceparent=new_traceparent(),
             jpeg=jpeg.data,
+            run=self._run,
         )
 
     def _encode(self, picture: Picture) -> Jpeg:

@@ -173,7 +173,7 @@ class LandmarksWorker:
             )
             for face in found.faces
         ]
-        metrics.observe_frame_age(NAME, frame.captured_at_us)
+        metrics.observe_frame_age(NAME, frame.captured_at_us, frame.source)
         return deliveries
 
 
@@ -355,6 +355,8 @@ def to_messages(
                 translation_px=alignment.translation_px[place].tolist(),
             ),
             traceparent=frame.traceparent,
+            run=frame.run,
+            source=frame.source,
         )
         for place, ((subject_id, face), pose_deg, (x0, y0, x1, y1)) in enumerate(
             zip(tracked, poses_deg, boxes.clip(0, 1).tolist(), strict=True)

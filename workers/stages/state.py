@@ -73,7 +73,7 @@ class StateWorker:
             applied = await self._store.apply(events)
         for event, changed in zip(events, applied, strict=True):
             metrics.state_events_total.labels(event.camera_id, "applied" if changed else "fenced").inc()
-            metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event))
+            metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source)
             self._seen_at_s[event.camera_id, event.subject_id] = time.monotonic()
         for message, error in refused:  # last: while Redis is away, all of this is done again and again
             await self._outlet.refuse(message, error)

@@ -99,11 +99,13 @@ def test_promtool_accepts_the_page() -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
-def test_a_clock_that_runs_ahead_gives_no_negative_age() -> None:
+def test_a_clock_that_runs_ahead_gives_no_negative_age_and_a_file_none() -> None:
     def total() -> float:
         return REGISTRY.get_sample_value("mien_frame_age_seconds_sum", {"stage": "ahead"}) or 0.0
 
-    metrics.observe_frame_age("ahead", (2**40) * 1_000_000)
+    metrics.observe_frame_age("ahead", (2**40) * 1_000_000, "live")
     assert total() == 0.0
-    metrics.observe_frame_age("ahead", time.time_ns() // 1000 - 2_000_000)
+    metrics.observe_frame_age("ahead", 0, "file")
+    assert total() == 0.0
+    metrics.observe_frame_age("ahead", time.time_ns() // 1000 - 2_000_000, "live")
     assert 2.0 <= total() < 30.0

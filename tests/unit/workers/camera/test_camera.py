@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
+from prometheus_client import REGISTRY
 
 from models.arrays import Picture
 from models.faces.jpeg_passthrough import Jpeg
@@ -112,6 +113,36 @@ async def test_a_picture_becomes_a_frame(health: Health, lossless: bool, source:
     assert (frame.camera_id, frame.seq, frame.source) == ("sender", 9, source)
     assert frame.captured_at_us == captured(9).captured_at_us
     assert frame.size_px == jpeg_size_px(frame.jpeg) == (32, 24)
+
+
+async def test_all_frames_of_a_process_are_of_one_run_and_those_of_the_next_process_of_another(
+    health: Health,
+) -> None:
+    """The same file within a second and a half: the same numbers, but of another run."""
+    runs = []
+    for _ in range(2):
+        side = loop_side(health, lossless=True)
+        frames = [frame for seq in (0, 1) for frame in await side._frames([captured(seq)])]
+        sent = [frame_message.decode(*frame_message.encode(frame)) for frame in frames]
+        assert [frame.seq for frame in sent] == [0, 1]
+        runs.append({frame.run for frame in sent})
+
+    assert [len(run) for run in runs] == [1, 1]
+    assert 0 < runs[0].pop() < runs[1].pop()
+
+
+def ages() -> float:
+    return REGISTRY.get_sample_value("mien_frame_age_seconds_count", {"stage": "camera"}) or 0.0
+
+
+@pytest.mark.parametrize(("lossless", "observed"), [(False, 1), (True, 0)])
+async def test_a_files_frame_has_no_age(health: Health, lossless: bool, observed: int) -> None:
+    """Its time is that of the file's playing: an age would say nothing, or that it is fresh."""
+    side, before = loop_side(health, lossless=lossless), ages()
+    for frame in await side._frames([captured(1)]):
+        side._sent(frame)
+
+    assert ages() - before == observed
 
 
 async def test_a_live_frame_that_kafka_does_not_take_is_counted_and_gone(health: Health) -> None:
