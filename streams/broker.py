@@ -59,7 +59,13 @@ def ssl_context(settings: Settings) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
         if settings.kafka_ssl_cert_file:
-            context.load_cert_chain(settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file)
+            password = settings.kafka_ssl_key_password
+            # Always one, be it empty: without, OpenSSL asks the terminal for that of an encrypted key.
+            context.load_cert_chain(
+                settings.kafka_ssl_cert_file,
+                settings.kafka_ssl_key_file,
+                password.get_secret_value() if password else "",
+            )
     except (OSError, ssl.SSLError) as exc:
         files = [settings.kafka_ssl_ca_file, settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file]
         raise SettingsInvalid(

@@ -12,12 +12,12 @@ from importlib.metadata import version
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from streams import logs
 from streams.errors import MienError, OutputFailed
 from workers import lab
+from workers.terminal import Terminal
 from workers.verbs import check_verbs, judge_verbs, look_verbs, stream_verbs, train_verbs
 
 app = typer.Typer(
@@ -88,7 +88,8 @@ def _exit_code(exc: SystemExit) -> int:
 
 
 def _report(error: MienError) -> int:
-    Console(stderr=True).print(f"[bold red]mien:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    console = Terminal(stderr=True)
+    console.print(Text("mien:", "bold red"), str(error), highlight=False, soft_wrap=True)
     return error.exit_code
 
 

@@ -3,20 +3,21 @@
 import asyncio
 import time
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from streams import logs
 from streams.errors import AccessDenied, RedisUnavailable, ServiceUnavailable, SettingsInvalid
+from streams.redact_url import parse_url
 from streams.settings import Settings
 
 log = logs.get("mien.redis")
 
 _NO_URL: Final = (
     "MIEN_REDIS_URL is not a Redis URL, like redis://user:password@host:6379/0 "
-    "(rediss:// for TLS, unix:// for a socket; special signs in the password as %XX)"
+    "(rediss:// for TLS, unix:// for a socket). Percent-encode special signs in user and password: "
+    "@ as %40, / as %2F, # as %23, ? as %3F"
 )
 
 
@@ -33,7 +34,7 @@ def client(settings: Settings, *, timeout_s: float, **options: Any) -> Redis:
     Raises:
         SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
     """
-    if "://" not in settings.redis_url:  # of redis:/:password@host redis-py would make localhost
+    if not parse_url(settings.redis_url):  # redis-py would take a piece of the password for the host
         raise SettingsInvalid(_NO_URL)
     try:
         made = Redis.from_url(
@@ -48,8 +49,8 @@ def client(settings: Settings, *, timeout_s: float, **options: Any) -> Redis:
 
 def unavailable(settings: Settings, exc: RedisError) -> ServiceUnavailable:
     """The error that says in the user's terms why Redis cannot be used. Never shows the password."""
-    parts = urlsplit(settings.redis_url)
-    where = f"Redis at {f'{parts.hostname}:{parts.port or 6379}' if parts.hostname else parts.path}"
+    url = parse_url(settings.redis_url)
+    where = f"Redis at {f'{url.host}:{url.port or 6379}' if url and url.host else 'its socket'}"
     denied = isinstance(exc, AuthenticationError | NoPermissionError) or (
         isinstance(exc, ResponseError) and str(exc).startswith(("NOAUTH", "WRONGPASS"))
     )

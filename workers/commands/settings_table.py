@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 
 from streams.settings import InForce, Settings, in_force
@@ -13,13 +12,11 @@ def show(rows: Sequence[InForce], unknown_variables: Sequence[str], console: Con
     """Prints the values in force, those that were set stronger than the defaults."""
     table = Table(Column("variable", no_wrap=True), "value", "from", "default", "meaning")
     for row in rows:
-        values = [
-            escape(text or "") for text in (row.variable, row.value, row.source, row.default, row.meaning)
-        ]
+        values = [text or "" for text in (row.variable, row.value, row.source, row.default, row.meaning)]
         table.add_row(*values, style="bold" if row.source == "environment" else None)
     console.print(table)
     for variable in unknown_variables:
-        console.print(f"[yellow]{escape(variable)} is set, but no setting has this name.[/]", highlight=False)
+        console.print(f"{variable} is set, but no setting has this name.", style="yellow", highlight=False)
 
 
 def markdown() -> str:

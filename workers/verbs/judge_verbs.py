@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from workers.json_output import print_json
+from workers.terminal import Terminal
 from workers.verbs.command_line import JsonOption, start
 
 PANEL = "Judge"
@@ -75,12 +75,12 @@ def evaluate(
             files[0],
             model=model,
             seed=seed,
-            console=Console(stderr=True),
+            console=Terminal(stderr=True),
         )
         if as_json:
             print_json(judgement)
         else:
-            sequences_.show(judgement, Console())
+            sequences_.show(judgement, Terminal())
         return
     options = EvaluationOptions(
         neutral=neutral,
@@ -89,12 +89,12 @@ def evaluate(
         curve_faces=attribution_faces,
         seed=seed,
     )
-    report = evaluate_.run(start(), files, options, model=model, out=out, console=Console(stderr=True))
+    report = evaluate_.run(start(), files, options, model=model, out=out, console=Terminal(stderr=True))
     if as_json:
         print_json(report)
     else:
         for evaluation in report.data_sets:
-            evaluation_tables.show(evaluation, Console())
+            evaluation_tables.show(evaluation, Terminal())
 
 
 @verbs.command(
@@ -146,12 +146,12 @@ def select(
         out=out,
         write=write,
         landmarks=landmarks,
-        console=Console(stderr=True),
+        console=Terminal(stderr=True),
     )
     if as_json:
         print_json(selection)
     else:
-        select_.show(selection, Console())
+        select_.show(selection, Terminal())
 
 
 @verbs.command(epilog="Example: mien limits --pictures faces/ --out limits/", rich_help_panel=PANEL)
@@ -186,11 +186,11 @@ def limits(
     loaded = start()
     if model is not None:
         loaded = loaded.model_copy(update={"model_path": model})
-    report = limits_.run(loaded, pictures or [], share, out, Console(stderr=True), neutral=neutral)
+    report = limits_.run(loaded, pictures or [], share, out, Terminal(stderr=True), neutral=neutral)
     if as_json:
         print_json(report)
     else:
-        limits_.show(report, Console())
+        limits_.show(report, Terminal())
 
 
 @verbs.command(epilog="Example: mien reproduce CK+/ --folds 10", rich_help_panel=PANEL)
@@ -206,11 +206,11 @@ def reproduce(
     """
     from workers.commands import reproduce as reproduce_
 
-    report = reproduce_.run(start(), ck_plus, folds=folds, steps=steps, console=Console(stderr=True))
+    report = reproduce_.run(start(), ck_plus, folds=folds, steps=steps, console=Terminal(stderr=True))
     if as_json:
         print_json(report)
     else:
-        reproduce_.show(report, Console())
+        reproduce_.show(report, Terminal())
 
 
 @verbs.command(epilog="Example: mien bench --json", rich_help_panel=PANEL)
@@ -233,9 +233,9 @@ def bench(
 
     loaded = start(log_level="warning")
     results = bench_.run(
-        loaded, rows or [], seconds, Console(stderr=True), soak_frames=soak_frames, plot=plot
+        loaded, rows or [], seconds, Terminal(stderr=True), soak_frames=soak_frames, plot=plot
     )
     if as_json:
         print_json(results)
     else:
-        bench_.show(results, Console())
+        bench_.show(results, Terminal())

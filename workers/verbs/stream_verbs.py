@@ -1,18 +1,32 @@
 """Verbs that run the stream, or make it ready."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from workers.json_output import print_json
+from workers.terminal import Terminal
 from workers.verbs.command_line import JsonOption, start
 
 PANEL = "Stream"
 
 verbs = typer.Typer()
+
+SourceFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--source-file",
+        help="A file that holds the source, so that no address with a password can be seen in `ps`.",
+    ),
+]
+
+
+def _refuse_two(source: str | None, source_file: Path | None) -> None:
+    if source is not None and source_file is not None:
+        raise typer.BadParameter("--source and --source-file name two sources: give one")
 
 
 @verbs.command(epilog="Example: mien demo --cameras 2 --seconds 30", rich_help_panel=PANEL)
@@ -27,8 +41,13 @@ def demo(
         float | None, typer.Option(min=1, help="End after so long; without it, on Ctrl-C.")
     ] = None,
     source: Annotated[
-        str, typer.Option(help="Where pictures come from; as for `mien camera --source`.")
-    ] = "demo:cycle",
+        str | None,
+        typer.Option(
+            help="Where pictures come from; as for `mien camera --source`. Without it MIEN_CAMERA_SOURCE, "
+            "else demo:cycle."
+        ),
+    ] = None,
+    source_file: SourceFileOption = None,
     fps: Annotated[float, typer.Option(min=0.1, max=120, help="Frames a second, each camera.")] = 10.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,16 +55,21 @@ def demo(
 
     The broker and Redis are embedded, unless MIEN_KAFKA_BOOTSTRAP_SERVERS and MIEN_REDIS_URL name others.
     """
+    from workers.camera.source_choice import chosen_source
     from workers.local import demo as demo_
 
     loaded = start(log_level="warning")
+    _refuse_two(source, source_file)
+    chosen = chosen_source(loaded, source, source_file)
+    if chosen is None:
+        chosen = "demo:cycle"
     summary = demo_.run(
         loaded,
-        cameras=cameras or (2 if source.startswith("demo:") else 1),
+        cameras=cameras or (2 if chosen.startswith("demo:") else 1),
         seconds=seconds,
-        source=source,
+        source=chosen,
         fps=fps,
-        console=Console(stderr=as_json),
+        console=Terminal(stderr=as_json),
     )
     if as_json:
         print_json(summary)
@@ -68,7 +92,7 @@ def topics(as_json: JsonOption = False) -> None:
     for row in rows:
         retention = f"{row['retention_ms'] // 1000} s"
         table.add_row(row["name"], str(row["partitions"]), retention, row["holds"], row["outcome"])
-    Console().print(table)
+    Terminal().print(table)
 
 
 def _take_id_as_camera(context: typer.Context, camera_id: str | None) -> None:
@@ -87,11 +111,13 @@ def camera(
         typer.Option("--camera", help="The camera's id: letters, digits, . _ -"),
     ],
     source: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Webcam number, rtsp:// or http:// url, video, folder of pictures, picture, or demo:SCRIPT."
+            help="Webcam number, rtsp:// or http:// url, video, folder of pictures, picture, or demo:SCRIPT. "
+            "Without it MIEN_CAMERA_SOURCE, which no `ps` shows."
         ),
-    ],
+    ] = None,
+    source_file: SourceFileOption = None,
     fps: Annotated[
         float | None,
         typer.Option(min=0.1, max=240, help="At most so many frames a second; else the source's own."),
@@ -126,11 +152,16 @@ def camera(
     """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them."""
     from workers.camera import camera as camera_
     from workers.camera.reading_thread import CameraOptions
+    from workers.camera.source_choice import chosen_source
 
+    _refuse_two(source, source_file)
     loaded = start()
+    chosen = chosen_source(loaded, source, source_file)
+    if chosen is None:
+        raise typer.BadParameter("give one of --source, --source-file and MIEN_CAMERA_SOURCE")
     options = CameraOptions(
         camera_id=camera_id,
-        source=source,
+        source=chosen,
         fps=fps,
         width_px=width,
         jpeg_quality=quality,

@@ -96,8 +96,8 @@ def test_example_has_its_own_camera_in_place_of_the_demo_ones() -> None:
     (camera,) = pod(of_kind("example", "Deployment")["camera-lobby"])["containers"]
     env = {e["name"]: e for e in camera["env"]}
     assert env["CAMERA_ID"] == {"name": "CAMERA_ID", "value": "lobby"}
-    assert env["CAMERA_SOURCE"] == {
-        "name": "CAMERA_SOURCE",
+    assert env["MIEN_CAMERA_SOURCE"] == {
+        "name": "MIEN_CAMERA_SOURCE",
         "valueFrom": {"secretKeyRef": {"name": "camera-lobby", "key": "source"}},
     }
 
