@@ -123,6 +123,11 @@ active_subjects = Gauge("mien_active_subjects", "Subjects seen in the last secon
 consumer_lag = Gauge("mien_consumer_lag", "Messages that wait in a partition.", ["topic", "partition"])
 dead_letters_total = Counter("mien_dead_letters_total", "Messages that a stage refused.", ["stage", "reason"])
 camera_up = Gauge("mien_camera_up", "1 while the camera gives pictures.", ["camera"])
+camera_unchanged_seconds = Gauge(
+    "mien_camera_unchanged_seconds",
+    "Seconds since a live camera's picture was another than those before.",
+    ["camera"],
+)
 camera_reconnects_total = Counter(
     "mien_camera_reconnects_total", "Attempts to open a lost camera again.", ["camera"]
 )

@@ -13,6 +13,7 @@ from models.faces.pictures import encode_jpeg
 from streams.errors import BadPicture, SourceNotFound
 from workers.camera.file_sources import FILE_FPS, PicturesSource, VideoSource
 from workers.camera.sources import Source, open_source
+from workers.camera.video_stream import Reading
 
 MAX_PIXELS = 640 * 480
 
@@ -156,8 +157,11 @@ def test_a_video_that_lost_frames_says_how_many(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.avi", 30)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     source = open_source(str(path), max_pixels=MAX_PIXELS)
-    with pytest.raises(BadPicture, match=r"only \d+ of about 30 frames") as damaged:
+    with pytest.raises(BadPicture, match="not whole") as torn:  # the one that was cut through
         read_all(source)
+    assert torn.value.reason == "corrupt"
+    with pytest.raises(BadPicture, match=r"only \d+ of about 30 frames") as damaged:
+        source.read()
     assert damaged.value.reason == "corrupt"
     assert source.read() is None
 
@@ -194,7 +198,7 @@ def test_a_videos_pictures_have_the_times_of_the_file_over_all_rounds(tmp_path: 
     path = tmp_path / "slow.gif"
     shades = [Image.fromarray(np.full((48, 64), shade, np.uint8)) for shade in (0, 80, 160, 240)]
     shades[0].save(path, save_all=True, append_images=shades[1:], duration=[100, 100, 1500, 100])
-    source = VideoSource(path, loop=True, max_pixels=MAX_PIXELS)
+    source = VideoSource(path, loop=True, reading=Reading(MAX_PIXELS))
     times_s = []
     for _ in range(8):
         source.read()

@@ -448,7 +448,8 @@ class Timed(FakeSource):
     [
         pytest.param(True, None, [0, 0.1, 2.5, 2.6, 2.6], id="its own times, which never go back"),
         pytest.param(False, None, [0, 0.04, 0.08, 0.12, 0.16], id="its own rate"),
-        pytest.param(True, 5.0, [0, 0.2, 0.4, 0.6, 0.8], id="the rate that was asked for"),
+        pytest.param(True, 5.0, [0, 0.1, 2.5, 2.6, 2.6], id="its own, whatever rate was asked for"),
+        pytest.param(False, 5.0, [0, 0.2, 0.4, 0.6, 0.8], id="of no times, the rate that was asked for"),
     ],
 )
 def test_a_lossless_files_times_are_those_of_the_file_however_long_it_waits(
