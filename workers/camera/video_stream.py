@@ -33,8 +33,8 @@ class Reading(NamedTuple):
     max_pixels: larger pictures are refused.
     ready: JPEGs within these limits come as they are, not decoded.
     keyframes: only pictures that stand alone are decoded, one in a second or in ten; the rest costs nothing.
-    hardware: the kind of device that decodes, as FFmpeg names it (cuda, qsv, …); without it, or where it
-        cannot decode what comes, the CPU does.
+    hardware: the kind of device that decodes, as FFmpeg names it (``check_hardware`` tells whether it is
+        there); without it, or for a codec that it does not know, the CPU does.
     """
 
     max_pixels: int
@@ -182,9 +182,16 @@ class VideoStream:
 
 
 def check_hardware(kind: str) -> None:
-    """Raises SettingsInvalid for a kind of device that this FFmpeg cannot decode with anywhere."""
+    """Raises SettingsInvalid if this machine has no such device that decodes H.264."""
     if kind not in (known := hwdevices_available()):
-        raise SettingsInvalid(f"--hardware {kind} is not known here; {', '.join(known)} are")
+        raise SettingsInvalid(f"--hardware {kind} is not known; {', '.join(known)} are")
+    try:
+        HWAccel(kind).create(av.Codec("h264", "r"))
+    except (FFmpegError, NotImplementedError) as exc:
+        raise SettingsInvalid(
+            f"--hardware {kind} cannot be used on this machine: is the device there, with its driver, and "
+            "may this user use it? Without the option the CPU decodes"
+        ) from exc
 
 
 def why(error: FFmpegError) -> str:

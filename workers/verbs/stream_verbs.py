@@ -159,8 +159,8 @@ def camera(
     hardware: Annotated[
         str | None,
         typer.Option(
-            help="What decodes videos in place of the CPU, as FFmpeg names it: cuda, qsv, drm, amf. Where it "
-            "cannot, the CPU does."
+            help="What decodes videos in place of the CPU, as FFmpeg names it: cuda, qsv, drm, amf. Codecs "
+            "that it does not know are left to the CPU."
         ),
     ] = None,
     as_json: JsonOption = False,

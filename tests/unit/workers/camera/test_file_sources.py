@@ -6,13 +6,15 @@ import cv2
 import numpy as np
 import pytest
 from made_up import BLUE, GREEN, RED, plain, shows
+from made_up_videos import shades
+from made_up_videos import write_video as write_shades
 from PIL import Image
 
-from models.arrays import Picture
 from models.faces.pictures import encode_jpeg
 from streams.errors import BadPicture, SourceNotFound
 from workers.camera.file_sources import FILE_FPS, PicturesSource, VideoSource
 from workers.camera.sources import Source, open_source
+from workers.camera.video_picture import Shot
 from workers.camera.video_stream import Reading
 
 MAX_PIXELS = 640 * 480
@@ -34,8 +36,8 @@ def write_video(path: Path, frames: int, fps: float = 25.0, codec: str = "MJPG")
     return path
 
 
-def read_all(source: Source, at_most: int = 1000) -> list[Picture]:
-    frames: list[Picture] = []
+def read_all(source: Source, at_most: int = 1000) -> list[Shot]:
+    frames: list[Shot] = []
     while len(frames) < at_most and (frame := source.read()) is not None:
         frames.append(frame)
     return frames
@@ -213,3 +215,20 @@ def test_a_videos_pictures_have_the_times_of_the_file_over_all_rounds(tmp_path: 
 
 def test_pictures_of_a_folder_have_no_times_of_their_own(tmp_path: Path) -> None:
     assert PicturesSource([tmp_path / "1.jpg"], loop=False, max_pixels=MAX_PIXELS).at_s is None
+
+
+def test_two_videos_put_together_have_times_that_never_go_back(tmp_path: Path) -> None:
+    one = write_shades(tmp_path / "1.ts", shades(10)).read_bytes()
+    path = tmp_path / "both.ts"
+    path.write_bytes(one + one)
+    source = VideoSource(path, loop=False, reading=Reading(MAX_PIXELS))
+    times_s = []
+    while source.read() is not None:
+        times_s.append(source.at_s)
+
+    assert times_s == pytest.approx([n / 25 for n in range(20)], abs=0.003)
+
+
+def test_a_video_whose_name_looks_like_an_address_is_a_file(tmp_path: Path) -> None:
+    path = write_shades(tmp_path / "10:30.mp4", shades(3))
+    assert len(read_all(open_source(str(path), max_pixels=MAX_PIXELS))) == 3
