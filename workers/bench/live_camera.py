@@ -23,13 +23,16 @@ RUN_S: Final = 8.0
 def run_live(jpeg: Callable[[], object], skip: Callable[[], object], run_s: float) -> dict[str, float]:
     """Takes frames as a camera gives them, some to JPEGs; memory and CPU of this process at the end."""
     thinning, began_s = Thinning(CAMERA_FPS), time.monotonic()
-    cpu_from_s, from_s = 0.0, 0.0
-    for frame in range(round(run_s * VIDEO_FPS)):
+    frames = round(run_s * VIDEO_FPS)
+    cpu_from_s = 0.0
+    for frame in range(frames):
         time.sleep(max(0.0, began_s + frame / VIDEO_FPS - time.monotonic()))
+        if frame == frames // 2:
+            cpu_from_s = time.process_time()
         (jpeg if thinning.takes(frame / VIDEO_FPS) else skip)()
-        if frame == round(run_s * VIDEO_FPS) // 2:
-            cpu_from_s, from_s = time.process_time(), time.monotonic()
-    cpu_percent = 100 * (time.process_time() - cpu_from_s) / (time.monotonic() - from_s)
+    # Of the video's seconds, not of the clock's: on a busy machine the camera may not keep up.
+    video_s = (frames - frames // 2) / VIDEO_FPS
+    cpu_percent = 100 * (time.process_time() - cpu_from_s) / video_s
     return {**memory_mib(pid="self"), "cpu_percent": round(cpu_percent, 1)}
 
 
