@@ -33,7 +33,8 @@ def write_video(
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
         stream.pix_fmt = CODECS[codec]
-        stream.codec_context.time_base = Fraction(1, 1000)
+        # An AVI has a place for every unit of its time, with a frame in it or not.
+        stream.codec_context.time_base = Fraction(1, fps if path.suffix == ".avi" else 1000)
         stream.options = {"g": str(key_every), "bf": "0", "x265-params": "log-level=none"}
         if codec != "libx265":
             del stream.options["x265-params"]
