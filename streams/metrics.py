@@ -119,6 +119,10 @@ batch_size = Histogram("mien_batch_size", "Faces classified at once.", buckets=(
 state_events_total = Counter(
     "mien_state_events_total", "Emotion events by what became of them in the state.", ["camera", "outcome"]
 )
+state_rebuilds_total = Counter(
+    "mien_state_rebuilds_total",
+    "Times that this worker made the state again from the log: Redis had none, or had lost of it.",
+)
 active_subjects = Gauge("mien_active_subjects", "Subjects seen in the last seconds.", ["camera"])
 consumer_lag = Gauge("mien_consumer_lag", "Messages that wait in a partition.", ["topic", "partition"])
 dead_letters_total = Counter("mien_dead_letters_total", "Messages that a stage refused.", ["stage", "reason"])

@@ -32,10 +32,13 @@ class TrackRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CameraTracks(msgspec.Struct, frozen=True, array_like=True, tag=SCHEMA):
-    """All subjects of a camera that may come back, as of one frame."""
+    """All subjects of one run of a camera that may come back, as of one frame."""
 
     captured_at_us: int
     tracks: tuple[TrackRecord, ...]
+    run: int = 0
+    seq: int = -1
+    """The frame's number. A release that knew no runs did not write it: its tracks are of run 0."""
 
 
 def tracks_key(camera_id: str) -> str:

@@ -5,7 +5,8 @@ Keys (one hash slot a subject; each expires ``subject_ttl_s`` after the last eve
     mien:{subject}:window  sorted set: the emotions of the last ``window_s`` seconds, by time
 (``mien:{subject}:neutral`` is the classify stage's: ``streams.store.neutral_face_store``)
 
-One Lua script applies one event (``subject_state.lua``); a batch goes over in one round trip.
+One Lua script applies one event (``subject_state.lua``, after ``subject_fence.lua``); a batch goes over in
+one round trip. The state is a pure fold of the events that the fence lets pass.
 """
 
 import hashlib
@@ -23,9 +24,12 @@ from redis.exceptions import NoScriptError, RedisError
 from streams.messages.emotion_event import EMOTIONS, EmotionEvent, Explanation, captured_at_us
 from streams.settings import Settings
 from streams.store import connection
+from streams.store.state_watch import StateWatch
 
-_LUA = Path(__file__).with_name("subject_state.lua").read_text()
-_LUA_SHA1 = hashlib.sha1(_LUA.encode(), usedforsecurity=False).hexdigest()  # by which Redis knows a script
+FENCE_LUA = Path(__file__).with_name("subject_fence.lua").read_text()
+LUA = FENCE_LUA + Path(__file__).with_name("subject_state.lua").read_text()
+"""Applies one event; `script_arguments` are its arguments, after a state's and a window's keys."""
+_LUA_SHA1 = hashlib.sha1(LUA.encode(), usedforsecurity=False).hexdigest()  # by which Redis knows a script
 _NAMES = ",".join(EMOTIONS)
 _encoder = msgspec.json.Encoder()
 
@@ -61,12 +65,37 @@ class Subject(msgspec.Struct, frozen=True):
     last_explanation: Explanation
 
 
+def script_arguments(settings: Settings, event: EmotionEvent, *, ttl_s: int) -> list[Any]:
+    """What the script is told of an event; ``subject_state.lua`` lists it."""
+    return [
+        event.frame_seq,
+        captured_at_us(event),
+        event.camera_id,
+        event.emotion or "",
+        ",".join([f"{p:.6f}" for p in msgspec.structs.astuple(event.probabilities)]),
+        _NAMES,
+        event.pose.yaw,
+        event.pose.pitch,
+        settings.window_s * 1000,
+        ttl_s,
+        _encoder.encode((event.emotion, event.confidence, event.explanation)),
+        event.explanation.baseline,
+        settings.smoothing_s,
+        settings.usual_s,
+        settings.turn_discount,
+        settings.sustained_odds,
+        event.run,
+    ]
+
+
 class SubjectStore:
     """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer."""
 
     def __init__(self, client: Redis, settings: Settings) -> None:
         self._client = client
         self._settings = settings
+        self.watch = StateWatch(client, settings)
+        """Whether Redis still has all that was applied here."""
 
     async def apply(self, events: Sequence[EmotionEvent]) -> list[bool]:
         """Applies the events in order; for each, whether it changed the state (False: fenced as a replay)."""
@@ -77,7 +106,7 @@ class SubjectStore:
             try:
                 return await self._run(calls)
             except NoScriptError:  # a Redis that is new, or was restarted
-                await self._client.script_load(_LUA)
+                await self._client.script_load(LUA)
                 return await self._run(calls)
         except RedisError as exc:
             raise connection.unavailable(self._settings, exc) from exc
@@ -86,32 +115,15 @@ class SubjectStore:
         async with self._client.pipeline(transaction=False) as pipe:
             for call in calls:
                 pipe.evalsha(_LUA_SHA1, *call)
-            return [bool(changed) for changed in await pipe.execute()]
+            before = self.watch.count(pipe)
+            *answers, count, _ = await pipe.execute()
+            self.watch.check(before, count)
+            return [bool(changed) for changed in answers]
 
     def _call(self, event: EmotionEvent) -> tuple[Any, ...]:
         """The script's number of keys, keys and arguments."""
-        settings = self._settings
-        return (
-            2,
-            state_key(event.subject_id),
-            window_key(event.subject_id),
-            event.frame_seq,
-            captured_at_us(event),
-            event.camera_id,
-            event.emotion or "",
-            ",".join([f"{p:.6f}" for p in msgspec.structs.astuple(event.probabilities)]),
-            _NAMES,
-            event.pose.yaw,
-            event.pose.pitch,
-            settings.window_s * 1000,
-            settings.subject_ttl_s,
-            _encoder.encode((event.emotion, event.confidence, event.explanation)),
-            event.explanation.baseline,
-            settings.smoothing_s,
-            settings.usual_s,
-            settings.turn_discount,
-            settings.sustained_odds,
-        )
+        keys = state_key(event.subject_id), window_key(event.subject_id)
+        return 2, *keys, *script_arguments(self._settings, event, ttl_s=self._settings.subject_ttl_s)
 
     async def subjects(self, camera_id: str | None = None) -> list[Subject]:
         """All subjects that have not expired, of one camera or of all, the longest known first."""

@@ -1,14 +1,15 @@
 """`mien state`: emotion events in, rolling state of each subject in Redis.
 
-An event that is not newer than what Redis has of its subject changes nothing ("fenced"), so events that come
-again do no harm: ``streams.store.subject_state`` decides that inside Redis.
+An event of a frame that Redis has seen of its subject changes nothing ("fenced"), so events that come again
+do no harm: ``streams.store.subject_state`` decides that inside Redis. What Redis loses is made again from the
+log beside the stream (``streams.store.state_rebuild``).
 """
 
 import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from streams import metrics
@@ -16,7 +17,7 @@ from streams.errors import InputRefused
 from streams.messages import emotion_event
 from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
-from streams.store import connection, subject_state
+from streams.store import connection, state_rebuild, subject_state
 from streams.store.subject_state import SubjectStore
 from workers.stages import faust_reader, stage
 from workers.stages.handler import Handler, Message
@@ -42,15 +43,19 @@ def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
-    """Waits for Redis, gives the handler, and counts the active subjects beside it."""
+    """Waits for Redis, gives the handler, and beside it counts active subjects and keeps the state whole."""
     async with subject_state.connect(settings) as store:
         await connection.wait_for_redis(store, settings.startup_timeout_s)
         worker = StateWorker(store, outlet)
-        gauge = asyncio.ensure_future(worker.keep_counting_active())
+        beside = asyncio.gather(
+            worker.keep_counting_active(), state_rebuild.keep_whole(settings, store.watch)
+        )
         try:
             yield worker.handle
         finally:
-            gauge.cancel()
+            beside.cancel()
+            with suppress(asyncio.CancelledError):
+                await beside  # a rebuild leaves Kafka, and no half-made state
 
 
 class StateWorker:

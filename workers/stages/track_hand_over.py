@@ -29,7 +29,8 @@ FORGET_S = 60.0
 @dataclass(slots=True)
 class _Camera:
     seen_at_s: float  # monotonic
-    captured_at_us: int = -1
+    run: int = -1
+    seq: int = -1
     anybody: bool = False  # whether it has tracks
 
 
@@ -49,8 +50,11 @@ class HandOver:
             back="redis answers again: ids are handed over",
         )
 
-    async def take_up(self, camera_id: str) -> tuple[Track, ...]:
-        """Before each frame: the tracks that another worker left, newer than ours; none most of the time."""
+    async def take_up(self, camera_id: str, run: int) -> tuple[Track, ...]:
+        """Before each frame: the tracks that another worker left of this run, of a later frame than ours.
+
+        None most of the time.
+        """
         now_s = time.monotonic()
         camera = self._cameras.get(camera_id)
         if camera is not None and now_s - camera.seen_at_s < IDLE_S:
@@ -59,17 +63,18 @@ class HandOver:
         camera = self._cameras.setdefault(camera_id, _Camera(now_s))
         camera.seen_at_s = now_s
         record = await self._behind.ask(self._store.read, camera_id)
-        if record is None or record.captured_at_us <= camera.captured_at_us:
+        if record is None or record.run != run or (run == camera.run and record.seq <= camera.seq):
             return ()
         metrics.resumed_tracks_total.labels(camera_id).inc(len(record.tracks))
         return tuple(map(_track_of, record.tracks))
 
-    def note(self, camera_id: str, captured_at_us: int, tracks: Sequence[Track]) -> None:
+    def note(self, camera_id: str, run: int, seq: int, captured_at_us: int, tracks: Sequence[Track]) -> None:
         """After each frame: what is known now."""
         camera = self._cameras.setdefault(camera_id, _Camera(time.monotonic()))
         if tracks or camera.anybody or camera_id in self._behind.unwritten:
-            self._behind.put(camera_id, CameraTracks(captured_at_us, tuple(map(_record_of, tracks))))
-        camera.captured_at_us, camera.anybody = captured_at_us, bool(tracks)
+            record = CameraTracks(captured_at_us, tuple(map(_record_of, tracks)), run, seq)
+            self._behind.put(camera_id, record)
+        camera.run, camera.seq, camera.anybody = run, seq, bool(tracks)
 
     def writing(self) -> AbstractAsyncContextManager[None]:
         """Writes what is new a few times a second, until the block ends."""

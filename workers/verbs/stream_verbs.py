@@ -235,3 +235,15 @@ def state() -> None:
     from workers.stages import state as state_
 
     state_.run(start())
+
+
+@verbs.command(epilog="Example: mien rebuild --json", rich_help_panel=PANEL)
+def rebuild(as_json: JsonOption = False) -> None:
+    """Make the state in Redis again from the emotion events in Kafka, and say from how many and how fast.
+
+    State workers do so by themselves when Redis has lost something. It may run beside them: a subject's state
+    is only replaced by one that has seen as much.
+    """
+    from workers.commands import rebuild as rebuild_
+
+    rebuild_.run(start(), as_json=as_json)

@@ -18,7 +18,9 @@ AT_US = 1_764_000_000_000_000
 TRACK = TrackRecord(
     "yard:abcd2345", (100.0, 80.0, 90.0, 0.1), (70.0, 50.0, 130.0, 110.0), (12.0, -3.0, 0.01), AT_US
 )
-RECORD = CameraTracks(AT_US, (TRACK, msgspec.structs.replace(TRACK, subject_id="yard:zzzz2345")))
+RECORD = CameraTracks(
+    AT_US, (TRACK, msgspec.structs.replace(TRACK, subject_id="yard:zzzz2345")), AT_US - 9_000_000, 90
+)
 
 
 @pytest.fixture
@@ -54,6 +56,13 @@ async def test_reading_does_not_make_it_last_longer(store: CameraTracksStore, ra
     raw.expire(tracks_key("yard"), 3)
     await store.read("yard")
     assert raw.ttl(tracks_key("yard")) <= 3
+
+
+async def test_what_a_release_without_runs_wrote_is_of_run_0(
+    store: CameraTracksStore, raw: redis.Redis
+) -> None:
+    raw.set(tracks_key("yard"), msgspec.msgpack.encode(["mien.camera-tracks/1", AT_US, [TRACK]]))
+    assert await store.read("yard") == CameraTracks(AT_US, (TRACK,), 0, -1)
 
 
 def changed(**changes: Any) -> bytes:

@@ -55,6 +55,20 @@ async def test_events_reach_redis_and_a_replay_is_fenced(
     assert outcomes("replayed") == (3, 2)
 
 
+async def test_what_is_lost_under_a_running_worker_is_noticed(
+    store: SubjectStore, outlet: Any, make_event: Make, redis_url: str
+) -> None:
+    worker = StateWorker(store, outlet)
+    await worker.handle([message(make_event(frame_seq=1))])
+    await worker.handle([message(make_event(frame_seq=2))])
+    assert not store.watch.lost
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+    await worker.handle([message(make_event(frame_seq=3))])
+
+    assert store.watch.lost
+
+
 @pytest.mark.parametrize("bad", [b"", b"junk", b"{}", b'{"event_id": 1}'])
 async def test_a_bad_event_is_refused_and_the_others_are_applied(
     store: SubjectStore, outlet: Any, make_event: Make, bad: bytes
