@@ -2,6 +2,8 @@
 
     MienError
     ├── SettingsInvalid       78   a setting or command-line value cannot be used
+    ├── TopicsDiffer          78   Kafka's topics are not as the settings want them
+    ├── FramesLost            65   a lossless camera could not publish all of its frames
     ├── InputRefused          65   the data is wrong; trying again gives the same answer
     │   ├── BadPicture             a picture is corrupt, too large or no picture at all
     │   └── BadMessage             a Kafka message does not follow its schema
@@ -39,6 +41,18 @@ class SettingsInvalid(MienError):
     """A setting or command-line value cannot be used."""
 
     exit_code = 78
+
+
+class TopicsDiffer(MienError):
+    """Kafka's topics are not as the settings want them."""
+
+    exit_code = 78
+
+
+class FramesLost(MienError):
+    """A lossless camera could not publish all of its frames."""
+
+    exit_code = 65
 
 
 class InputRefused(MienError):

@@ -84,7 +84,7 @@ class MetricsServer:
     def address(self) -> str:
         host, port = self._server.address
         shown = f"[{host}]" if ":" in host else host
-        if host in ("0.0.0.0", "::"):  # noqa: S104
+        if host in ("0.0.0.0", "::"):  # noqa: S104  # nosec B104
             shown = "localhost"
         return f"http://{shown}:{port}/metrics"
 

@@ -104,6 +104,7 @@ def _read_head(connection: socket.socket) -> bytes:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # a full queue costs the next client a second, and Python's default is 5
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

@@ -8,7 +8,7 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import msgspec
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streams.errors import SettingsInvalid
+from streams.printable import printable
 from streams.redact_url import is_loopback, parse_url, redact_url
 from streams.secret_file import read_secret
 from streams.topics import Topics
@@ -44,15 +45,11 @@ class Settings(BaseSettings):
         "SCRAM-SHA-512", description="used with SASL only"
     )
     kafka_sasl_username: str | None = Field(None, description="needed with SASL")
-    kafka_sasl_password: SecretStr | None = Field(
-        None, repr=False, description="needed with SASL; never printed"
-    )
+    kafka_sasl_password: SecretStr | None = Field(None, description="needed with SASL; never printed")
     kafka_ssl_ca_file: Path | None = Field(None, description="CA to trust; the system's CAs without it")
     kafka_ssl_cert_file: Path | None = Field(None, description="client certificate, for mutual TLS")
     kafka_ssl_key_file: Path | None = Field(None, description="its key")
-    kafka_ssl_key_password: SecretStr | None = Field(
-        None, repr=False, description="of that key, if it is encrypted"
-    )
+    kafka_ssl_key_password: SecretStr | None = Field(None, description="of that key, if it is encrypted")
     kafka_fetch_max_wait_ms: int = Field(500, ge=1, description="5 on the embedded broker, which never wakes")
     kafka_session_timeout_s: float = Field(
         10.0, ge=1, description="a dead worker's partitions move after this"
@@ -69,6 +66,10 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(8, ge=1, description="the most workers that can share a stage")
     topic_replication: int = Field(1, ge=1, description="copies of each partition")
     frames_retention_ms: int = Field(60_000, ge=1_000, description="privacy: pictures are kept this long")
+    allow_longer_frames_retention: bool = Field(
+        False,
+        description="true: work even where the frames topic keeps pictures longer",
+    )
     events_retention_ms: int = Field(24 * 3600 * 1000, ge=1_000, description="landmarks, emotions, alerts")
     dead_letters_retention_ms: int = Field(
         3600 * 1000, ge=1_000, description="these may hold refused pictures"
@@ -78,11 +79,20 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://localhost:6379/0", repr=False, description="rediss:// for TLS; may hold a password"
     )
+    redis_sentinels: str | None = Field(
+        None, description="host:port, several with commas: they name the primary, instead of the URL's host"
+    )
+    redis_sentinel_primary: str = Field("mymaster", description="the name that the Sentinels know it by")
+    redis_sentinel_password: SecretStr | None = Field(None, description="of the Sentinels; never printed")
 
     # Frames
+    frames: Literal["publish", "none"] = Field(
+        "publish",
+        description="none: `mien camera` finds the faces itself and publishes landmarks alone; no picture "
+        "leaves its process, and no `mien landmarks` is needed for it",
+    )
     camera_source: SecretStr | None = Field(
         None,
-        repr=False,
         description="what `mien camera` reads where it has no --source, which every user of the machine can "
         "see in `ps`; may hold a password",
     )
@@ -216,10 +226,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, _SecretFiles(settings_cls)
 
-    @field_validator("kafka_bootstrap_servers")
+    @field_validator("kafka_bootstrap_servers", "redis_sentinels")
     @classmethod
-    def _servers_have_ports(cls, servers: str) -> str:
-        for number, server in enumerate(servers.split(","), start=1):
+    def _servers_have_ports(cls, servers: str | None) -> str | None:
+        for number, server in enumerate(servers.split(",") if servers is not None else (), start=1):
             address = _SERVER.fullmatch(server.strip())
             if not address or not 1 <= int(address["port"]) <= 65535:
                 # Not the text: whoever takes it for a URL writes a password into it.
@@ -264,6 +274,14 @@ class Settings(BaseSettings):
                 f"MIEN_KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} hides nothing from those on "
                 f"the way: {how}"
             )
+        if self.redis_sentinels is not None:  # who leads to the primary, by connections without TLS
+            sentinels = [server.strip().rpartition(":")[0] for server in self.redis_sentinels.split(",")]
+            if not all(map(is_loopback, sentinels)):
+                raise ValueError(
+                    "MIEN_REDIS_SENTINELS leads beyond this machine, and Sentinels are asked without TLS: "
+                    "set MIEN_ALLOW_PLAINTEXT=true where nobody else can listen"
+                )
+            return self
         redis = parse_url(self.redis_url)  # one that is none is refused where it is used
         if redis and redis.scheme == "redis" and not redis.is_local:
             raise ValueError(
@@ -281,6 +299,7 @@ class Settings(BaseSettings):
             events_retention_ms=self.events_retention_ms,
             dead_letters_retention_ms=self.dead_letters_retention_ms,
             max_frame_bytes=self.max_frame_bytes,
+            replication=self.topic_replication,
         )
 
     def group(self, stage: str) -> str:
@@ -293,8 +312,8 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         name, file_name = environment_name(field_name), file_variable(field_name)
-        path = "" if field.repr else os.environ.get(file_name, "")
-        if not path:
+        path = os.environ.get(file_name)
+        if not path or not _is_secret(field):
             return None, field_name, False
         if os.environ.get(name):
             raise SettingsInvalid(f"{name} and {file_name} are both set: which one is meant? Unset the other")
@@ -318,7 +337,11 @@ def file_variable(field: str) -> str:
 
 def secrets() -> list[str]:
     """The settings that are or may hold a secret: shown nowhere, and taken from files too."""
-    return [name for name, field in Settings.model_fields.items() if not field.repr]
+    return [name for name, field in Settings.model_fields.items() if _is_secret(field)]
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return not field.repr or SecretStr in get_args(field.annotation)
 
 
 def load() -> Settings:
@@ -371,8 +394,8 @@ def _source(settings: Settings, name: str) -> Literal["default", "environment", 
 def _shown(value: object, field: FieldInfo) -> str | None:
     if value is None:
         return None
-    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-    if field.repr:
+    text = printable(value.get_secret_value() if isinstance(value, SecretStr) else str(value))
+    if not _is_secret(field):
         return text
     return redact_url(text) if "://" in text else "***"  # no address: nobody can say where a password is
 

@@ -22,6 +22,7 @@ from streams.messages.landmarks_message import (
     Pose,
     SubjectId,
 )
+from streams.messages.unreadable import UNREADABLE
 
 CE_TYPE = "mien.emotion.v1"
 
@@ -165,5 +166,5 @@ def decode(value: bytes | None) -> EmotionEvent:
     """
     try:
         return _decoder.decode(value or b"")
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise BadMessage(f"Not an emotion event: {exc}") from exc

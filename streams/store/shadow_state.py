@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
 from streams.store import connection, subject_state
-from streams.store.subject_state import state_key, window_key
+from streams.store.subject_state import forgotten_key, state_key, window_key
 
 TTL_S: Final = 3600
 """Of what a killed process leaves. No rebuild may take longer."""
@@ -50,27 +49,28 @@ class ShadowState:
         if not events:
             return 0
         self.subject_ids.update(event.subject_id for event in events)
-        try:
-            async with self._client.pipeline(transaction=False) as pipe:
-                for event in events:
-                    arguments = subject_state.script_arguments(self._settings, event, ttl_s=TTL_S)
-                    await self._apply(self._keys(event.subject_id), arguments, pipe)
-                return sum(await pipe.execute())
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
+        async with (
+            connection.errors_told(self._client, self._settings),
+            self._client.pipeline(transaction=False) as pipe,
+        ):
+            for event in events:
+                arguments = subject_state.script_arguments(self._settings, event, ttl_s=TTL_S)
+                keys = [*self._keys(event.subject_id), forgotten_key(event.subject_id)]
+                await self._apply(keys, arguments, pipe)
+            return sum(await pipe.execute())
 
     async def put_in_place(self, ttl_s: Mapping[str, int]) -> dict[str, Outcome]:
         """Puts the shadows of these subjects in place, each for so long; for each, what came of it."""
         if not ttl_s:
             return {}
-        try:
-            async with self._client.pipeline(transaction=False) as pipe:
-                for subject_id, left_s in ttl_s.items():
-                    keys = [state_key(subject_id), window_key(subject_id), *self._keys(subject_id)]
-                    await self._swap(keys, [max(1, left_s)], pipe)
-                answers = [answer.decode() for answer in await pipe.execute()]
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
+        async with (
+            connection.errors_told(self._client, self._settings),
+            self._client.pipeline(transaction=False) as pipe,
+        ):
+            for subject_id, left_s in ttl_s.items():
+                keys = [state_key(subject_id), window_key(subject_id), *self._keys(subject_id)]
+                await self._swap(keys, [max(1, left_s)], pipe)
+            answers = [answer.decode() for answer in await pipe.execute()]
         outcomes: dict[str, Outcome] = dict(zip(ttl_s, answers, strict=True))
         self.subject_ids -= {who for who, outcome in outcomes.items() if outcome == "replaced"}
         return outcomes
@@ -78,8 +78,6 @@ class ShadowState:
     async def drop(self) -> None:
         """Deletes the shadows that are not in place."""
         keys = [key for subject_id in self.subject_ids for key in self._keys(subject_id)]
-        try:
+        async with connection.errors_told(self._client, self._settings):
             for start in range(0, len(keys), 1000):
                 await self._client.delete(*keys[start : start + 1000])
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc

@@ -16,7 +16,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from streams.errors import ServiceUnavailable
 from streams.settings import Settings
@@ -61,7 +60,7 @@ class StateWatch:
 
         That is where something was lost, or Redis knows of no whole state, and nobody else is at it.
         """
-        try:
+        async with connection.errors_told(self._client, self._settings):
             async with self._client.pipeline(transaction=False) as pipe:
                 before = self.count(pipe)
                 self.check(before, (await pipe.execute())[0])
@@ -71,8 +70,6 @@ class StateWatch:
                 await self._client.expire(WHOLE_KEY, self._ttl_s)
                 return False
             return bool(await self._client.set(WHOLE_KEY, _REBUILDING, nx=True, ex=CLAIM_S))
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
 
     @asynccontextmanager
     async def rebuilding(self) -> AsyncIterator[None]:
@@ -97,7 +94,5 @@ class StateWatch:
             await asyncio.sleep(CLAIM_S / 3)
 
     async def _mark(self, value: bytes, ttl_s: int) -> None:
-        try:
+        async with connection.errors_told(self._client, self._settings):
             await self._client.set(WHOLE_KEY, value, ex=ttl_s)
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc

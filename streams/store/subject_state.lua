@@ -1,6 +1,7 @@
 -- Applies one emotion event to one subject's state. Returns 1 if applied, 0 if fenced.
 --
 -- KEYS[1]  hash: the subject's state            KEYS[2]  sorted set: its window, "run.seq:emotion" by time in ms
+-- KEYS[3]  there if the subject was forgotten: then nothing of it is kept
 -- ARGV     1 frame_seq, 2 captured_at_us, 3 camera_id, 4 emotion ("" = abstained), 5 probabilities "p1,p2,…",
 --          6 emotions "name1,name2,…" (neutral first), 7 yaw_deg, 8 pitch_deg, 9 window_ms, 10 ttl_s,
 --          11 event (JSON, kept as the last explanation), 12 baseline ("subject" or "population"),
@@ -27,12 +28,16 @@ local function share(elapsed_s, constant_s)  -- how far an exponential average g
   return 1 - math.exp(-elapsed_s / constant_s)
 end
 
+if redis.call('EXISTS', KEYS[3]) == 1 then
+  return 0
+end
 local seen, dropped = fence_of(state)
 if is_replay(seen, dropped, ARGV[17], ARGV[1]) then
   return 0
 end
 local last = redis.call('HMGET', state, 'smoothed_at_us', 'evidence', 'dominant')
 
+redis.call('ZCARD', window)  -- fails where another program has the key, before anything is written
 redis.call('HSETNX', state, 'first_seen_us', ARGV[2])
 redis.call('HSET', state, 'fence', fence_with(seen, dropped, ARGV[17], ARGV[1]), 'run', ARGV[17],
   'frame_seq', ARGV[1], 'last_seen_us', ARGV[2], 'camera_id', ARGV[3], 'last_event', ARGV[11])

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models.release": {*RUNTIME, "models.training"},
     "models.judging": {*RUNTIME, *LAB - {"models.release"}},
     "workers.stages": {*STREAMS, *RUNTIME, "workers"},
-    "workers.camera": {*STREAMS, *RUNTIME, "models.staged", "workers"},
+    "workers.camera": {*STREAMS, *RUNTIME, "models.staged", "workers", "workers.stages"},
     "workers.local": {*STREAMS, "streams.local", "models.staged", "workers", "workers.camera"},
     "workers.bench": {
         *STREAMS,
@@ -49,7 +49,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.camera",
         "workers.local",
     },
+    "workers.chaos": {
+        *STREAMS,
+        "streams.local",
+        "models.faces",
+        "models.staged",
+        "workers",
+        "workers.local",
+    },
     "workers.commands": {*STREAMS, *RUNTIME, *LAB, "workers", "workers.stages", "workers.bench"},
+    "workers.upkeep": {*STREAMS, "workers"},
     "workers": {*STREAMS, *RUNTIME},
     "workers.verbs": set(),
 }

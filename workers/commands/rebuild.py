@@ -2,14 +2,12 @@
 
 import asyncio
 
-from rich.console import Console
-from rich.markup import escape
-
 from streams import broker
 from streams.settings import Settings
 from streams.store import state_rebuild, subject_state
 from streams.store.state_rebuild import Rebuilt
 from workers.json_output import print_json
+from workers.terminal import Terminal
 
 
 def run(settings: Settings, *, as_json: bool) -> None:
@@ -23,14 +21,14 @@ def run(settings: Settings, *, as_json: bool) -> None:
         print_json(done)
         return
     topic = settings.topics.emotions.name
-    Console().print(
+    Terminal().print(
         f"{done.replaced} subjects made again from {done.events_applied} of {done.events_read} events "
-        f"of {escape(topic)} in {done.seconds:.1f} s",
+        f"of {topic} in {done.seconds:.1f} s",
         highlight=False,
     )
     if done.left:
-        Console().print(
-            f"{done.left} subjects stay as they are: Redis has more of them than {escape(topic)}",
+        Terminal().print(
+            f"{done.left} subjects stay as they are: Redis has more of them than {topic}",
             highlight=False,
         )
 

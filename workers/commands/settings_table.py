@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Column, Table
 
-from streams.settings import InForce, Settings, in_force
+from streams.settings import InForce, Settings, file_variable, in_force, secrets
 
 
 def show(rows: Sequence[InForce], unknown_variables: Sequence[str], console: Console) -> None:
@@ -25,6 +25,7 @@ def markdown() -> str:
         f"| `{row.variable}` |{f' `{row.default}`' if row.default else ''} | {row.meaning} |"
         for row in in_force(Settings.model_construct())
     ]
+    file_variables = [file_variable(name) for name in secrets()]
     return "\n".join(
         (
             "# Settings",
@@ -32,9 +33,17 @@ def markdown() -> str:
             "All settings are environment variables; `mien settings` shows their values and where they come "
             "from. This page is written by `mien settings --markdown`.",
             "",
+            f"A secret may stand in a file instead: {_listed(file_variables)} name files that hold it, as "
+            "Docker and Kubernetes hand secrets out.",
+            "",
             "| variable | default | meaning |",
             "| --- | --- | --- |",
             *rows,
             "",
         )
     )
+
+
+def _listed(variables: Sequence[str]) -> str:
+    *first, last = (f"`{variable}`" for variable in variables)
+    return f"{', '.join(first)} and {last}"

@@ -24,6 +24,8 @@ from streams.topics import Topic
 from workers.local import metrics_scrape
 
 STAGES = ("landmarks", "classify", "state")
+STAGES_WITHOUT_FRAMES = STAGES[1:]
+"""Where cameras find the faces themselves (MIEN_FRAMES=none)."""
 READY_TIMEOUT_S = 90.0
 DRAIN_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 15.0
@@ -35,10 +37,14 @@ class Child(NamedTuple):
 
 
 class Chain:
-    """The processes. `servers` are the settings that lead to Kafka and Redis; the logs go to `folder`."""
+    """The processes. `servers` are the settings that lead to Kafka and Redis; the logs go to `folder`.
 
-    def __init__(self, servers: Mapping[str, Any], folder: Path) -> None:
-        self._servers = dict(servers)
+    Without landmarks among the `stages`, the cameras do its work.
+    """
+
+    def __init__(self, servers: Mapping[str, Any], folder: Path, stages: Sequence[str] = STAGES) -> None:
+        self._settings = {**servers, "frames": "publish" if "landmarks" in stages else "none"}
+        self.stages = stages
         self._folder = folder
         self._children: dict[str, Child] = {}
         self.ports: dict[str, int] = {}
@@ -52,9 +58,9 @@ class Chain:
             ServiceUnavailable: if a stage does not get ready in time, or ends.
         """
         try:
-            for name in STAGES:
+            for name in self.stages:
                 self.start(name, name, *(options or {}).get(name, ()))
-            self.wait_ready(STAGES)
+            self.wait_ready(self.stages)
             yield
         finally:
             self.kill()
@@ -70,7 +76,7 @@ class Chain:
             process = child_process.start(
                 [sys.executable, "-m", "workers.cli", *arguments],
                 env=settings.child_environment(
-                    **(self._servers | changes), metrics_host="127.0.0.1", metrics_port=self.ports[name]
+                    **(self._settings | changes), metrics_host="127.0.0.1", metrics_port=self.ports[name]
                 ),
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -72,7 +72,7 @@ async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Hand
             engine = await loop.run_in_executor(finder, model_loading.open_engine)
             faces = Faces(engine, landmark_set, settings)
             try:
-                yield LandmarksWorker(settings, outlet, faces, finder, decoder, hand_over).handle
+                yield LandmarksWorker(settings, outlet, faces, finder, decoder, hand_over)
             finally:
                 await loop.run_in_executor(finder, engine.close)
 
@@ -107,6 +107,14 @@ class LandmarksWorker:
         self._decoder = decoder
         self._hand_over = hand_over
         self._runs = CameraRuns()
+
+    async def __call__(self, batch: Sequence[Message]) -> None:
+        await self.handle(batch)
+
+    async def settle(self) -> None:
+        """Leaves the tracks of all cameras to whoever gets their partitions; maybe to us again."""
+        if self._hand_over:
+            await self._hand_over.settle()
 
     async def handle(self, batch: Sequence[Message]) -> None:
         """Finds the faces of a batch of frames and sends them.

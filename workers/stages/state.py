@@ -19,25 +19,29 @@ from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
 from streams.store import connection, state_rebuild, subject_state
 from streams.store.subject_state import SubjectStore
-from workers.stages import faust_reader, stage
+from workers.stages import consumer_loop, faust_reader, stage
 from workers.stages.handler import Handler, Message
 from workers.stages.outlet import Outlet
 
 NAME = "state"
 BATCH_MAX = 64
+WOKEN_FROM_MS = 100
+"""Fetches that are to wait for less are on a broker that does not end them when a message comes."""
 ACTIVE_S = 5.0
 """A subject counts as active for so long after its last event."""
 
 
 def run(settings: Settings) -> None:
     """Runs the stage until it is told to stop."""
+    # Faust's fetches wait for 1.5 s, whatever is set; a broker that does not wake them makes that a delay.
+    woken = settings.kafka_fetch_max_wait_ms >= WOKEN_FROM_MS
     stage.run(
         settings,
         NAME,
         settings.topics.emotions,
         partial(open_handler, settings),
         batch_max=BATCH_MAX,
-        consume=faust_reader.consume,
+        consume=faust_reader.consume if woken else consumer_loop.consume,
     )
 
 
@@ -68,15 +72,20 @@ class StateWorker:
 
     async def handle(self, batch: Sequence[Message]) -> None:
         events: list[EmotionEvent] = []
+        of_events: list[Message] = []
         refused: list[tuple[Message, InputRefused]] = []
         for message in batch:
             try:
                 events.append(emotion_event.decode(message.value))
+                of_events.append(message)
             except InputRefused as exc:
                 refused.append((message, exc))
         with metrics.stage_duration_seconds.labels(NAME, "redis").time():
             applied = await self._store.apply(events)
-        for event, changed in zip(events, applied, strict=True):
+        for message, event, changed in zip(of_events, events, applied, strict=True):
+            if isinstance(changed, InputRefused):
+                refused.append((message, changed))
+                continue
             metrics.state_events_total.labels(event.camera_id, "applied" if changed else "fenced").inc()
             metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source)
             self._seen_at_s[event.camera_id, event.subject_id] = time.monotonic()
@@ -87,9 +96,10 @@ class StateWorker:
         """Sets the gauge each second, so that it falls when nothing comes any more."""
         while True:
             oldest_s = time.monotonic() - ACTIVE_S
-            cameras = {camera for camera, _ in self._seen_at_s}
+            cameras = {metrics.camera_label(camera) for camera, _ in self._seen_at_s}
             self._seen_at_s = {who: at_s for who, at_s in self._seen_at_s.items() if at_s > oldest_s}
-            active = Counter(camera for camera, _ in self._seen_at_s)
+            # By label: many cameras may share one, and a gauge is set, not counted.
+            active = Counter(metrics.camera_label(camera) for camera, _ in self._seen_at_s)
             for camera in cameras:
                 metrics.active_subjects.labels(camera).set(active[camera])
             await asyncio.sleep(1)

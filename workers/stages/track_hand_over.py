@@ -1,8 +1,8 @@
 """Hands a camera's tracks to its next worker through Redis, so that subject ids survive a rebalance.
 
-Redis is asked once for each camera that comes into view, or comes back after a while in which another worker
-may have had it. It is written to a few times a second, beside the stream, and at the end. So after a SIGTERM
-ids go on from the last frame, after a SIGKILL from at most `WRITE_EVERY_S` before it.
+Redis is asked once for each camera that comes into view, or comes back after a rebalance or a while in which
+another worker may have had it. It is written to a few times a second, beside the stream, when partitions go,
+and at the end. So ids go on from the last frame, and after a SIGKILL from at most `WRITE_EVERY_S` before it.
 
 While it does not answer, the stage goes on (``write_behind``).
 """
@@ -32,6 +32,7 @@ class _Camera:
     run: int = -1
     seq: int = -1
     anybody: bool = False  # whether it has tracks
+    settled: bool = False  # whether its partition has gone since; perhaps it came back
 
 
 class HandOver:
@@ -57,11 +58,11 @@ class HandOver:
         """
         now_s = time.monotonic()
         camera = self._cameras.get(camera_id)
-        if camera is not None and now_s - camera.seen_at_s < IDLE_S:
+        if camera is not None and not camera.settled and now_s - camera.seen_at_s < IDLE_S:
             camera.seen_at_s = now_s
             return ()
         camera = self._cameras.setdefault(camera_id, _Camera(now_s))
-        camera.seen_at_s = now_s
+        camera.seen_at_s, camera.settled = now_s, False
         record = await self._behind.ask(self._store.read, camera_id)
         if record is None or record.run != run or (run == camera.run and record.seq <= camera.seq):
             return ()
@@ -79,6 +80,12 @@ class HandOver:
     def writing(self) -> AbstractAsyncContextManager[None]:
         """Writes what is new a few times a second, until the block ends."""
         return self._behind.writing(WRITE_EVERY_S, self.forget_quiet)
+
+    async def settle(self) -> None:
+        """When partitions go: writes what is new, and asks again before each camera's next frame."""
+        await self.write()
+        for camera in self._cameras.values():
+            camera.settled = True
 
     async def write(self) -> None:
         """Writes what Redis does not have yet, if it answers."""

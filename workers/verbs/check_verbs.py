@@ -40,6 +40,21 @@ def show_settings(
         settings_table.show(in_force, settings.unknown_variables(), Terminal())
 
 
+@verbs.command(epilog="Example: MIEN_TOPIC_PREFIX=trial mien acls", rich_help_panel=PANEL)
+def acls(as_json: JsonOption = False) -> None:
+    """Print the commands that give each stage's user its rights in Kafka and Redis, and no others.
+
+    Nothing is changed: who administers them runs the commands. docs/security.md says how.
+    """
+    from workers.upkeep import acls as acls_
+
+    found = acls_.rights(settings.load())
+    if as_json:
+        print_json({name: [right._asdict() for right in rows] for name, rows in found._asdict().items()})
+    else:
+        print(acls_.text(found))
+
+
 @verbs.command(epilog="Example: mien schemas --out docs/schemas", rich_help_panel=PANEL)
 def schemas(
     out: Annotated[

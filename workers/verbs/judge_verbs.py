@@ -241,3 +241,65 @@ def bench(
         print_json(results)
     else:
         bench_.show(results, Terminal())
+
+
+@verbs.command(epilog="Example: mien chaos --seed 1 --rounds 50 --keep chaos/", rich_help_panel=PANEL)
+def chaos(
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same faults.")] = 1,
+    rounds: Annotated[int, typer.Option(min=0, help="Faults singly and in pairs, in turn.")] = 50,
+    faults: Annotated[
+        str, typer.Option(help="Only these, with commas between them; --list-faults names all.")
+    ] = "",
+    cameras: Annotated[int, typer.Option(min=1, max=16, help="Lossless cameras.")] = 3,
+    fps: Annotated[float, typer.Option(min=0.5, max=100, help="Frames a second of each camera.")] = 8.0,
+    brokers: Annotated[
+        Literal["1", "3"] | None, typer.Option(help="Kafka's nodes; as many as fit into memory without it.")
+    ] = None,
+    code: Annotated[
+        Path | None,
+        typer.Option(
+            help="Stages and cameras run the code of this checkout instead, to see what the run finds there.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="New folder for the log of the run and all that the processes say.")
+    ] = None,
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="Say which faults there are.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Break a chain on real servers on purpose, by a seed, and count what is lost, twice or changed.
+
+    Needs Java and Redis (`make servers`); it starts servers, stages and cameras of its own. Exit code 1 if a
+    promise was broken.
+    """
+    from workers.chaos import chaos as chaos_
+    from workers.chaos.faults import KINDS
+    from workers.chaos.scorecard import show
+
+    if list_faults:
+        if as_json:
+            print_json([{"name": kind.name, "what": kind.what} for kind in KINDS])
+        else:
+            print("\n".join(f"{kind.name:18}{kind.what}" for kind in KINDS))
+        return
+    start()
+    card = chaos_.run(
+        chaos_.Options(
+            seed=seed,
+            rounds=rounds,
+            names=tuple(name for name in faults.replace(" ", "").split(",") if name),
+            cameras=cameras,
+            fps=fps,
+            brokers=int(brokers) if brokers else None,
+            code=code,
+            keep=keep,
+        )
+    )
+    if as_json:
+        print_json(card)
+    else:
+        show(card, Terminal())
+    if card.violations:
+        raise typer.Exit(1)

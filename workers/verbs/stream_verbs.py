@@ -1,11 +1,9 @@
 """Verbs that run the stream, or make it ready."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from workers.json_output import print_json
 from workers.terminal import Terminal
@@ -76,23 +74,34 @@ def demo(
 
 
 @verbs.command(
-    epilog="Example: MIEN_KAFKA_BOOTSTRAP_SERVERS=localhost:9092 mien topics", rich_help_panel=PANEL
+    epilog="Example: MIEN_KAFKA_BOOTSTRAP_SERVERS=localhost:9092 mien topics --apply", rich_help_panel=PANEL
 )
-def topics(as_json: JsonOption = False) -> None:
-    """Create the topics that are missing, and list all of them."""
-    from streams import broker
+def topics(
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Correct what differs: settings, and too few partitions.")
+    ] = False,
+    only_create: Annotated[
+        bool,
+        typer.Option(
+            "--only-create", help="Do not look at those that exist: for what starts before each stage."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Create the topics that are missing, and show all as they are beside what they should be.
 
-    loaded = start()
-    outcome = asyncio.run(broker.create_topics(loaded))
-    rows = [t._asdict() | {"outcome": outcome[t.name]} for t in loaded.topics]
+    Ends with 78 if one is not as it should be.
+    """
+    from workers.upkeep import topic_table
+
+    if apply and only_create:
+        raise typer.BadParameter("--apply and --only-create are opposites: choose one")
+    rows = topic_table.run(start(), apply=apply, only_create=only_create)
     if as_json:
         print_json(rows)
-        return
-    table = Table("topic", "partitions", "retention", "holds", "outcome")
-    for row in rows:
-        retention = f"{row['retention_ms'] // 1000} s"
-        table.add_row(row["name"], str(row["partitions"]), retention, row["holds"], row["outcome"])
-    Terminal().print(table)
+    else:
+        topic_table.show(rows, Terminal())
+    topic_table.refuse_differences(rows)
 
 
 def _take_id_as_camera(context: typer.Context, camera_id: str | None) -> None:
@@ -168,7 +177,10 @@ def camera(
         str | None, typer.Option("--id", hidden=True, is_eager=True, callback=_take_id_as_camera)
     ] = None,
 ) -> None:
-    """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them."""
+    """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them.
+
+    With --lossless it ends with 65 if a frame could not be published.
+    """
     from workers.camera import camera as camera_
     from workers.camera.reading_thread import CameraOptions
     from workers.camera.source_choice import chosen_source
@@ -195,6 +207,7 @@ def camera(
     outcomes = camera_.run(loaded, options)
     if as_json:
         print_json(outcomes)
+    camera_.refuse_lost(options, outcomes)
 
 
 @verbs.command(epilog="Example: MIEN_METRICS_PORT=9101 mien landmarks --processes 2", rich_help_panel=PANEL)

@@ -131,10 +131,13 @@ async def test_a_redis_that_hangs_is_not_waited_for_long() -> None:
         server.close()
 
 
-async def test_a_redis_that_refuses_is_told(store: CameraTracksStore, raw: redis.Redis) -> None:
+async def test_another_programs_key_counts_as_unknown_and_is_replaced(
+    store: CameraTracksStore, raw: redis.Redis
+) -> None:
     raw.lpush(tracks_key("list"), "x")
-    with pytest.raises(ServiceUnavailable, match="WRONGTYPE"):
-        await store.read("list")
+    assert await store.read("list") is None
+    await store.write({"list": RECORD})
+    assert await store.read("list") == RECORD
 
 
 async def test_a_url_that_is_none_is_a_wrong_setting() -> None:

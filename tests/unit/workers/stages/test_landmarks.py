@@ -25,7 +25,6 @@ from streams.messages.frame_message import Frame, new_traceparent
 from streams.messages.landmarks_message import Landmarks
 from streams.settings import Settings
 from workers.stages import landmarks as worker_
-from workers.stages import stage
 from workers.stages.handler import Message
 from workers.stages.landmarks import (
     EVICT_AFTER_S,
@@ -580,9 +579,3 @@ def test_a_late_frame_is_not_smoothed(engine: FakeEngine) -> None:
     (late,) = faces.of(Frame("a", 2, 200_000, (320, 240), "file", "", JPEG))
     assert late.face.x * 320 == pytest.approx(engine.faces[0].box_xyxy_px[0], abs=1e-3)
     assert faces._cameras["a", 0].smoothed == before
-
-
-def test_the_worker_keeps_few_frames_in_memory() -> None:
-    megabytes = worker_.BATCH_MAX * stage.BATCHES_HELD * Settings().max_frame_bytes / 2**20
-
-    assert megabytes <= 100

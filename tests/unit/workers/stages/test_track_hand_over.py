@@ -235,3 +235,26 @@ async def test_it_writes_by_itself(store: FakeStore, monkeypatch: pytest.MonkeyP
         while not store.writes:
             await asyncio.sleep(0.001)
     assert list(store.records) == ["hall"]
+
+
+async def test_when_partitions_go_all_is_written_and_asked_for_again(
+    store: FakeStore, clock: Callable[[float], None]
+) -> None:
+    """The partition may come back at once, after another worker has followed the faces on."""
+    hand_over = made(store)
+    await hand_over.take_up("yard", RUN)
+    hand_over.note("yard", RUN, 7, AT_US, [a_track()])
+    await hand_over.settle()
+    assert store.records["yard"].captured_at_us == AT_US
+
+    another = made(store)
+    await another.take_up("yard", RUN)
+    another.note("yard", RUN, 8, AT_US + 1, [a_track(seen_us=AT_US + 1)])
+    await another.settle()
+    clock(IDLE_S / 10)
+    (track,) = await hand_over.take_up("yard", RUN)
+    assert track.seen_us == AT_US + 1
+
+    reads = len(store.reads)
+    assert await hand_over.take_up("yard", RUN) == ()
+    assert len(store.reads) == reads
