@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *LAB,
         "workers",
         "workers.stages",
+        "workers.camera",
         "workers.local",
     },
     "workers.chaos": {

@@ -19,10 +19,11 @@ from rich.table import Column, Table
 from streams.errors import SettingsInvalid
 from streams.settings import Settings
 from workers import output_files
-from workers.bench import landmarks_rows, memory_row, pipeline_row, scene_runs, speed_rows
+from workers.bench import camera_rows, landmarks_rows, memory_row, pipeline_row, scene_runs, speed_rows
 from workers.bench.timing import Comparison, Finding
 
 ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
+    "camera": camera_rows.camera,
     "decode": speed_rows.decode,
     "mesh": speed_rows.mesh,
     "landmarks": landmarks_rows.landmarks,
@@ -35,6 +36,7 @@ LIBRARIES = (
     "numpy",
     "mediapipe",
     "ai-edge-litert",
+    "av",
     "onnxruntime",
     "opencv-python-headless",
     "simplejpeg",
