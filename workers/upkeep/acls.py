@@ -14,8 +14,13 @@ Pattern = Literal["literal", "prefixed"]
 
 
 _MAKE_TOPICS = ("Create", "Describe", "DescribeConfigs", "Alter", "AlterConfigs")
-_OF_THE_SCRIPT = ("exists", "hmget", "hsetnx", "hset", "hincrby", "expire", "zadd", "zremrangebyscore")
-"""What subject_state.lua calls; Redis asks for these rights too."""
+_OF_THE_SCRIPTS = (
+    *("exists", "hmget", "zcard", "hsetnx", "hset", "hincrby", "expire", "zadd", "zremrangebyscore"),
+    *("type", "hget", "rename", "del"),
+)
+"""What subject_state.lua and shadow_state.lua call; Redis asks for these rights too."""
+_TO_KEEP_WHOLE = ("multi", "exec", "incrby", "get", "set", "script|exists")
+"""A batch is one transaction, and ends with a count by which a loss is noticed."""
 
 
 _TO_FORGET = ("forgotten", "neutral", "state", "tracks", "window")
@@ -98,8 +103,10 @@ def _redis_rights(settings: Settings) -> list[RedisRight]:
         ),
         RedisRight(
             group("state"),
-            ("~mien:{*}:state", "~mien:{*}:window", "%R~mien:{*}:forgotten"),
-            ("ping", "evalsha", "script|load", *_OF_THE_SCRIPT),
+            # With the shadows that a rebuild makes beside them, and what is known of the state as a whole.
+            # The mark of who was forgotten is read alone, but Redis takes all keys of a script for written.
+            ("~mien:{*}:state*", "~mien:{*}:window*", "~mien:{*}:forgotten", "~mien:{state}:*"),
+            ("ping", "evalsha", "script|load", *_TO_KEEP_WHOLE, *_OF_THE_SCRIPTS),
         ),
         RedisRight(
             group("subjects"),
