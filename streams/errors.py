@@ -2,6 +2,7 @@
 
     MienError
     ├── SettingsInvalid       78   a setting or command-line value cannot be used
+    │   └── RulesInvalid           a file of alert rules, or of their tests, cannot be used
     ├── InputRefused          65   the data is wrong; trying again gives the same answer
     │   ├── BadPicture             a picture is corrupt, too large or no picture at all
     │   └── BadMessage             a Kafka message does not follow its schema
@@ -39,6 +40,10 @@ class SettingsInvalid(MienError):
     """A setting or command-line value cannot be used."""
 
     exit_code = 78
+
+
+class RulesInvalid(SettingsInvalid):
+    """A file of alert rules, or of their tests, cannot be used; says line and column of each problem."""
 
 
 class InputRefused(MienError):

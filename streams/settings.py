@@ -161,6 +161,11 @@ class Settings(BaseSettings):
     )
     subject_ttl_s: int = Field(600, ge=1, description="Redis forgets a subject so long after its last event")
 
+    # Alerts
+    alerts_path: Path = Field(
+        Path("alerts.yaml"), description="the rules of `mien alerts`; read again whenever the file changes"
+    )
+
     # Running
     metrics_host: str = Field("0.0.0.0", description="address that /metrics listens on")  # noqa: S104
     metrics_port: int = Field(9100, ge=0, le=65535, description="0 takes a free port")

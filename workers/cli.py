@@ -18,7 +18,7 @@ from rich.markup import escape
 from streams import logs
 from streams.errors import MienError, OutputFailed
 from workers import lab
-from workers.verbs import check_verbs, judge_verbs, look_verbs, stream_verbs, train_verbs
+from workers.verbs import alert_verbs, check_verbs, judge_verbs, look_verbs, stream_verbs, train_verbs
 
 app = typer.Typer(
     name="mien",
@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for panel in (stream_verbs, look_verbs, judge_verbs, train_verbs, check_verbs):
+for panel in (stream_verbs, alert_verbs, look_verbs, judge_verbs, train_verbs, check_verbs):
     app.add_typer(panel.verbs)
 
 

@@ -1,0 +1,247 @@
+"""What the stage `mien alerts` must remember, in Redis: any of its workers goes on where another one ended.
+
+Keys (each expires; those of a subject or camera lie in its hash slot):
+    mien:{subject}:alerts       hash: the engine's state of a subject, and a version
+    mien:{camera}:alerts        the same of a camera, for rules that ask for several faces
+    mien:{camera}:alert-votes   sorted set: what its faces say to such rules, by time of capture in µs
+    mien:{…}:alert-claim:ID     who is sending this message now, for ``CLAIM_MS``
+    mien:{alerts-N}:active      hash: whose alerts of partition N are firing, and when they will be over
+    mien:{alert-cameras-N}:watch  hash: cameras of share N with votes or alerts
+
+The states are opaque here: the engine packs them. A state is written only if nobody has written it since it
+was read (``alert_state.lua``), so a worker that lost its partition cannot take back what the next has done.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError
+
+from streams.settings import Settings
+from streams.store import connection
+
+CLAIM_MS: Final = 10_000
+INDEX_TTL_S: Final = 24 * 3600
+"""Of the two indices; each write prolongs them."""
+
+_LUA = Path(__file__).with_name("alert_state.lua").read_text()
+_LUA_SHA1 = hashlib.sha1(_LUA.encode(), usedforsecurity=False).hexdigest()  # by which Redis knows a script
+
+
+def state_key(who: str) -> str:
+    """Of a subject or a camera: no camera's id has the colon of a subject's."""
+    return f"mien:{{{who}}}:alerts"
+
+
+def votes_key(camera_id: str) -> str:
+    return f"mien:{{{camera_id}}}:alert-votes"
+
+
+def claim_key(who: str, message_id: str) -> str:
+    return f"mien:{{{who}}}:alert-claim:{message_id}"
+
+
+def active_key(partition: int) -> str:
+    return f"mien:{{alerts-{partition}}}:active"
+
+
+def cameras_key(share: int) -> str:
+    return f"mien:{{alert-cameras-{share}}}:watch"
+
+
+class Stored(NamedTuple):
+    """A state as it was read."""
+
+    version: int
+    """0: there is none."""
+    state: bytes
+
+
+class Active(msgspec.Struct, frozen=True, array_like=True):
+    """A subject or camera whose alerts are firing."""
+
+    camera_id: str
+    seen_us: int
+    """Event time of its last event."""
+    over_at_us: int
+    """Event time at which the next one of its alerts is over, unless the condition holds again."""
+    written_s: float
+    """When this was written, by the worker's clock."""
+    alerts: Sequence[tuple[str, str]]
+    """Rule and severity of each."""
+
+
+class Watched(msgspec.Struct, frozen=True, array_like=True):
+    """A camera with votes or alerts."""
+
+    voted_us: int
+    """Event time of a vote of late."""
+    written_s: float
+
+
+_packer = msgspec.msgpack.Encoder()
+_active = msgspec.msgpack.Decoder(Active)
+_watched = msgspec.msgpack.Decoder(Watched)
+
+
+class Write(NamedTuple):
+    """A state to write."""
+
+    who: str
+    version: int
+    """As it was read."""
+    state: bytes
+    active_in: str | None = None
+    """The index to change too; None leaves it."""
+    active: Active | None = None
+    """Its new entry; None takes it out."""
+
+
+class AlertStore:
+    """Use :func:`connect`; every method raises ServiceUnavailable if Redis does not answer."""
+
+    def __init__(self, client: Redis, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+
+    async def read(self, names: Sequence[str]) -> dict[str, Stored]:
+        """The states of subjects or cameras; version 0 of who has none."""
+        try:
+            async with self._client.pipeline(transaction=False) as pipe:
+                for who in names:
+                    pipe.hmget(state_key(who), "version", "state")
+                found = await pipe.execute()
+        except RedisError as exc:
+            raise connection.unavailable(self._settings, exc) from exc
+        return {
+            who: Stored(int(version or 0), state or b"")
+            for who, (version, state) in zip(names, found, strict=True)
+        }
+
+    async def write(self, writes: Sequence[Write], ttl_s: int) -> list[bool]:
+        """Writes each state; for each, whether it is written (False: another worker has been quicker)."""
+        if not writes:
+            return []
+        try:
+            try:
+                return await self._write(writes, ttl_s)
+            except NoScriptError:  # a Redis that is new, or was restarted
+                await self._client.script_load(_LUA)
+                return await self._write(writes, ttl_s)
+        except RedisError as exc:
+            raise connection.unavailable(self._settings, exc) from exc
+
+    async def _write(self, writes: Sequence[Write], ttl_s: int) -> list[bool]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            # The index first: a state whose subject stands in no index would never be resolved by time.
+            for write in writes:
+                if write.active_in and write.active:
+                    pipe.hset(write.active_in, write.who, _packer.encode(write.active))
+                    pipe.expire(write.active_in, INDEX_TTL_S)
+            states = len(pipe)
+            for write in writes:
+                pipe.evalsha(_LUA_SHA1, 1, state_key(write.who), write.version, write.state, ttl_s)
+            gone = len(pipe)
+            for write in writes:
+                if write.active_in and not write.active:
+                    pipe.hdel(write.active_in, write.who)
+            return [bool(written) for written in (await pipe.execute())[states:gone]]
+
+    async def claim(self, names: Iterable[tuple[str, str]], token: str) -> list[bool]:
+        """Claims to send messages (who, message id) now; False where another worker is at it.
+
+        A claim ends by itself after `CLAIM_MS`, for a worker that died with it.
+        """
+        keys = [claim_key(who, message_id) for who, message_id in names]
+        try:
+            async with self._client.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.set(key, token, nx=True, px=CLAIM_MS)
+                    pipe.get(key)
+                answers = await pipe.execute()
+        except RedisError as exc:
+            raise connection.unavailable(self._settings, exc) from exc
+        return [holder == token.encode() for holder in answers[1::2]]
+
+    async def active(self, partition: int) -> dict[str, Active]:
+        """Whose alerts of a partition are firing."""
+        return {who: _active.decode(raw) for who, raw in (await self._index(active_key(partition))).items()}
+
+    async def watched(self, share: int) -> dict[str, Watched]:
+        """Cameras of a share with votes or alerts."""
+        return {who: _watched.decode(raw) for who, raw in (await self._index(cameras_key(share))).items()}
+
+    async def forget(self, key: str, who: str) -> None:
+        """Takes a subject or camera out of an index."""
+        try:
+            await self._client.hdel(key, who)
+        except RedisError as exc:
+            raise connection.unavailable(self._settings, exc) from exc
+
+    async def vote(
+        self, votes: Sequence[tuple[str, int, bytes]], watched: Mapping[tuple[str, str], Watched], ttl_s: int
+    ) -> None:
+        """Adds votes (camera, time in µs, packed vote); the same vote twice is one.
+
+        ``watched`` by index key and camera.
+        """
+        if not votes:
+            return
+        try:
+            async with self._client.pipeline(transaction=False) as pipe:
+                for (key, camera_id), entry in watched.items():
+                    pipe.hset(key, camera_id, _packer.encode(entry))
+                    pipe.expire(key, INDEX_TTL_S)
+                for camera_id, at_us, packed in votes:
+                    pipe.zadd(votes_key(camera_id), {packed: at_us})
+                    pipe.expire(votes_key(camera_id), ttl_s)
+                await pipe.execute()
+        except RedisError as exc:
+            raise connection.unavailable(self._settings, exc) from exc
+
+    async def votes(self, camera_id: str, until_us: int) -> list[bytes]:
+        """The votes up to this time."""
+        try:
+            found: list[Any] = await self._client.zrangebyscore(votes_key(camera_id), "-inf", until_us)
+        except RedisError as exc:
+            raise connection.unavailable(self._settings, exc) from exc
+        return found
+
+    async def drop_votes(self, camera_id: str, until_us: int) -> int:
+        """Forgets the votes up to this time; how many are left."""
+        try:
+            async with self._client.pipeline(transaction=False) as pipe:
+                pipe.zremrangebyscore(votes_key(camera_id), "-inf", until_us)
+                pipe.zcard(votes_key(camera_id))
+                _, left = await pipe.execute()
+        except RedisError as exc:
+            raise connection.unavailable(self._settings, exc) from exc
+        return int(left)
+
+    async def ping(self) -> Self:
+        try:
+            await self._client.ping()
+        except RedisError as exc:
+            raise connection.unavailable(self._settings, exc) from exc
+        return self
+
+    async def _index(self, key: str) -> dict[str, bytes]:
+        try:
+            found: dict[Any, Any] = await self._client.hgetall(key)
+        except RedisError as exc:
+            raise connection.unavailable(self._settings, exc) from exc
+        return {who.decode(): raw for who, raw in found.items()}
+
+
+@asynccontextmanager
+async def connect(settings: Settings) -> AsyncIterator[AlertStore]:
+    """Raises:
+    SettingsInvalid: if MIEN_REDIS_URL is no Redis URL.
+    """
+    async with connection.client(settings, timeout_s=5) as redis_client:
+        yield AlertStore(redis_client, settings)

@@ -1,0 +1,85 @@
+"""`mien alerts tail`: follows the topic of alerts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.text import Text
+
+from streams import broker, logs
+from streams.errors import BadMessage
+from streams.messages import alert as alert_message
+from streams.messages.alert import Alert
+from streams.settings import Settings
+from workers.json_output import print_json
+
+STYLES: Final = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
+
+log = logs.get("mien.alerts")
+
+
+def run(settings: Settings, *, from_beginning: bool, as_json: bool) -> None:
+    """Prints a line an alert until Ctrl-C.
+
+    Raises:
+        ServiceUnavailable: if Kafka does not answer, or has no such topic.
+    """
+    asyncio.run(_run(settings, from_beginning, as_json))
+
+
+async def _run(settings: Settings, from_beginning: bool, as_json: bool) -> None:
+    console = Console()
+    async for alert in follow(settings, from_beginning=from_beginning):
+        if as_json:
+            print_json(alert)
+        else:
+            console.print(line(alert), soft_wrap=True)
+
+
+async def follow(settings: Settings, *, from_beginning: bool) -> AsyncIterator[Alert]:
+    """The alerts as they come; what is no alert is left out, with a warning."""
+    topic = settings.topics.alerts
+    await broker.wait_until_ready(settings, 0, topic)
+    consumer = AIOKafkaConsumer(
+        **broker.connection(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="latest"
+    )
+    try:
+        await consumer.start()
+        # No group: whoever looks takes nothing away from others, and leaves nothing behind.
+        partitions = [TopicPartition(topic.name, p) for p in await _partitions(consumer, topic.name)]
+        consumer.assign(partitions)
+        if from_beginning:
+            await consumer.seek_to_beginning(*partitions)
+        async for record in consumer:
+            try:
+                yield alert_message.decode(record.value)
+            except BadMessage as exc:
+                log.warning("no alert", partition=record.partition, offset=record.offset, error=str(exc))
+    except KafkaError as exc:
+        raise broker.unavailable(settings, exc) from exc
+    finally:
+        await consumer.stop()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
+    await consumer.topics()  # so that it asks for those of all topics
+    return sorted(consumer.partitions_for_topic(topic) or ())
+
+
+def line(alert: Alert) -> Text:
+    """One line for a terminal. What producers chose is shown as it is: no control characters, no markup."""
+    who = alert.subject_id or alert.camera_id
+    words = f"{alert.at:%Y-%m-%d %H:%M:%S} {alert.state:<8} {alert.severity:<8} {alert.rule} {who} "
+    labels = " ".join(f"{name}={value}" for name, value in sorted(alert.labels.items()))
+    return Text(
+        _printable(f"{words}{alert.summary} {labels}".rstrip()),
+        style=STYLES[alert.severity] if alert.state == "firing" else "green",
+    )
+
+
+def _printable(text: str) -> str:
+    """Escapes what would move the cursor or colour the terminal."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
