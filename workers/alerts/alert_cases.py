@@ -25,9 +25,9 @@ from streams.messages.emotion_event import (
 )
 from streams.messages.landmarks_message import FaceBox, Pose
 from streams.settings import Settings
-from workers.alerts import crowd, engine, rule_file
+from workers.alerts import alert_engine, crowd, rule_file
+from workers.alerts.alert_engine import Sighting, SubjectState, Vote
 from workers.alerts.crowd import CrowdState
-from workers.alerts.engine import Sighting, SubjectState, Vote
 from workers.alerts.rule_file import Document
 from workers.alerts.rules import Duration, RuleSet
 from workers.alerts.smoothing import SmoothingRule
@@ -146,13 +146,13 @@ def replay(rules: RuleSet, rule: SmoothingRule, sightings: Sequence[Sighting], u
     alerts: list[Alert] = []
     for sighting in sightings:
         who = sighting.event.subject_id
-        outcome = engine.step(rules, rule, subjects.get(who), sighting)
+        outcome = alert_engine.step(rules, rule, subjects.get(who), sighting)
         subjects[who] = outcome.state
         alerts += outcome.alerts
         if outcome.vote:
             votes.setdefault(outcome.vote.camera_id, []).append(outcome.vote)
     for state in subjects.values():
-        alerts += engine.advance(state, until_us)
+        alerts += alert_engine.advance(state, until_us)
     for camera_id, its_votes in votes.items():
         alerts += crowd.count(rules, CrowdState(camera_id), its_votes, until_us)
     return sorted(alerts, key=lambda alert: (alert.at, alert.rule, alert.subject_id or ""))

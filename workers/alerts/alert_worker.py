@@ -1,7 +1,7 @@
-"""Works on emotion events: engine's state out of Redis, alerts to Kafka, state back. In this order:
+"""Works on emotion events: the engine's state out of Redis, alerts to Kafka, state back. In this order:
 
     1. read the states of the batch's subjects
-    2. decide (`workers/alerts/engine.py`)
+    2. decide (`workers/alerts/alert_engine.py`)
     3. claim each alert, so that no second worker sends it at the same time
     4. send the alerts, until Kafka has them
     5. write votes, then states; the offsets are committed after that
@@ -29,9 +29,9 @@ from streams.messages.alert import Alert
 from streams.messages.emotion_event import EmotionEvent, captured_at_us
 from streams.settings import Settings
 from streams.store.alert_store import Active, AlertStore, Stored, Watched, Write, active_key, cameras_key
-from workers.alerts import crowd, engine
+from workers.alerts import alert_engine, crowd
+from workers.alerts.alert_engine import Sighting, SubjectState, Vote
 from workers.alerts.crowd import LATENESS_US, CrowdState
-from workers.alerts.engine import Sighting, SubjectState, Vote
 from workers.alerts.rule_book import RuleBook
 from workers.alerts.smoothing import SmoothingRule
 from workers.stages.handler import Message, Share
@@ -142,7 +142,7 @@ class AlertWorker:
                 state = _decoded(_subject_state, stored[who].state)
                 firing = bool(state and state.firing)
                 work = works[who] = _Work(stored[who].version, partition, firing, state)
-            outcome = engine.step(rules, self._smoothing, work.state, Sighting(event))
+            outcome = alert_engine.step(rules, self._smoothing, work.state, Sighting(event))
             work.state = outcome.state
             work.events.append((event, partition))
             work.alerts += outcome.alerts
@@ -221,7 +221,7 @@ class AlertWorker:
         if state is None or not state.firing:  # it expired, or the index is older than the state
             await self._store.forget(active_key(partition), who)
             return []
-        alerts = engine.advance(state, until_us)
+        alerts = alert_engine.advance(state, until_us)
         if not await self._send((who, alert) for alert in alerts):
             write = Write(who, stored.version, _packer.encode(state), active_key(partition), _active(state))
             await self._store.write([write], self._ttl_s)

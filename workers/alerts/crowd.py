@@ -13,7 +13,7 @@ import msgspec
 
 from streams.messages.alert import Alert
 from workers.alerts import track
-from workers.alerts.engine import Vote
+from workers.alerts.alert_engine import Vote
 from workers.alerts.rules import Rule, RuleSet
 from workers.alerts.track import SPEAKS_US, Look, Track
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.text import Text
@@ -43,16 +43,16 @@ async def follow(settings: Settings, *, from_beginning: bool) -> AsyncIterator[A
     """The alerts as they come; what is no alert is left out, with a warning."""
     topic = settings.topics.alerts
     await broker.wait_until_ready(settings, 0, topic)
+    # No group: whoever looks takes nothing away from others, and leaves nothing behind.
     consumer = AIOKafkaConsumer(
-        **broker.connection(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="latest"
+        topic.name,
+        **broker.connection(settings),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest" if from_beginning else "latest",
     )
     try:
         await consumer.start()
-        # No group: whoever looks takes nothing away from others, and leaves nothing behind.
-        partitions = [TopicPartition(topic.name, p) for p in await _partitions(consumer, topic.name)]
-        consumer.assign(partitions)
-        if from_beginning:
-            await consumer.seek_to_beginning(*partitions)
         async for record in consumer:
             try:
                 yield alert_message.decode(record.value)
@@ -62,11 +62,6 @@ async def follow(settings: Settings, *, from_beginning: bool) -> AsyncIterator[A
         raise broker.unavailable(settings, exc) from exc
     finally:
         await consumer.stop()
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
-    await consumer.topics()  # so that it asks for those of all topics
-    return sorted(consumer.partitions_for_topic(topic) or ())
 
 
 def line(alert: Alert) -> Text:
