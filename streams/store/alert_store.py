@@ -7,6 +7,7 @@ Keys (each expires; those of a subject or camera lie in its hash slot):
     mien:{…}:alert-claim:ID     who is sending this message now, for ``CLAIM_MS``
     mien:{alerts-N}:active      hash: whose alerts of partition N are firing, and when they will be over
     mien:{alert-cameras-N}:watch  hash: cameras of share N with votes or alerts
+    mien:{alerts}:progress      hash: until when everything of each partition is done
 
 The states are opaque here: the engine packs them. A state is written only if nobody has written it since it
 was read (``alert_state.lua``), so a worker that lost its partition cannot take back what the next has done.
@@ -52,6 +53,9 @@ def active_key(partition: int) -> str:
 
 def cameras_key(share: int) -> str:
     return f"mien:{{alert-cameras-{share}}}:watch"
+
+
+PROGRESS_KEY: Final = "mien:{alerts}:progress"
 
 
 class Stored(NamedTuple):
@@ -175,6 +179,25 @@ class AlertStore:
     async def watched(self, share: int) -> dict[str, Watched]:
         """Cameras of a share with votes or alerts."""
         return {who: _watched.decode(raw) for who, raw in (await self._index(cameras_key(share))).items()}
+
+    async def note_progress(self, done_until_s: Mapping[int, float]) -> None:
+        """Until when everything of some partitions is done, in seconds of the epoch."""
+        try:
+            async with self._client.pipeline(transaction=False) as pipe:
+                for partition, until_s in done_until_s.items():
+                    pipe.hset(PROGRESS_KEY, str(partition), until_s)
+                pipe.expire(PROGRESS_KEY, INDEX_TTL_S)
+                await pipe.execute()
+        except RedisError as exc:
+            raise connection.unavailable(self._settings, exc) from exc
+
+    async def progress(self, partitions: int) -> float | None:
+        """Until when everything of all partitions is done; None: not known of each."""
+        found = await self._index(PROGRESS_KEY)
+        try:
+            return min(float(found[str(partition)]) for partition in range(partitions))
+        except KeyError:
+            return None
 
     async def forget(self, key: str, who: str) -> None:
         """Takes a subject or camera out of an index."""

@@ -180,7 +180,7 @@ def test_wrong_rules_keep_the_old_ones_in_force_and_right_ones_are_taken_while_i
     )
     faces.show("a", range(140))
     eventually(lambda: told(chain) == ONE, lambda: f"the old rules: {told(chain)}")
-    assert "alerts.yaml:3:31: rules[0].emotions[0]: input should be 'neutral'" in stage.err
+    assert "alerts.yaml:3:29: rules[0].emotions[0]: input should be 'neutral'" in stage.err
     assert "Traceback" not in stage.err
 
     rules.write_text(RULES.replace("fear,", "renamed,", 1))

@@ -31,7 +31,7 @@ from streams.settings import Settings
 from streams.store.alert_store import Active, AlertStore, Stored, Watched, Write, active_key, cameras_key
 from workers.alerts import alert_engine, crowd
 from workers.alerts.alert_engine import Sighting, SubjectState, Vote
-from workers.alerts.crowd import LATENESS_US, CrowdState
+from workers.alerts.crowd import CrowdState
 from workers.alerts.rule_book import RuleBook
 from workers.alerts.smoothing import SmoothingRule
 from workers.stages.handler import Message, Share
@@ -39,8 +39,8 @@ from workers.stages.outlet import Outlet
 
 NAME: Final = "alerts"
 CONTENDED_PAUSE_S: Final = 0.5
-GRACE_US: Final = 2_000_000
-"""Clocks and Kafka may be off by so much before a subject counts as gone by the clock."""
+GRACE_S: Final = 2.0
+"""The clocks of workers may differ by so much, with what Kafka has and does not hand out yet."""
 CAMERA_SHARES: Final = 64
 """Cameras are spread over so many shares, and these over the partitions, for rules on several faces."""
 SENT_KEPT: Final = 10_000
@@ -84,6 +84,8 @@ class AlertWorker:
         self._outlet = outlet
         self._book = book
         self._token = uuid.uuid4().hex
+        self._marks: dict[str, Watched] = {}
+        """Cameras: how far the votes were at a time that not all partitions have come to."""
         self._tallied: set[_Tally] = set()
         self._sent: dict[str, None] = {}
         """Ids of messages that Kafka has: a batch that Redis interrupts comes again."""
@@ -205,10 +207,13 @@ class AlertWorker:
                 if until_us >= entry.over_at_us:
                     alerts = await self._move_on(partition, who, until_us)
                 tallies.update(_Tally(rule, severity, entry.camera_id) for rule, severity in alerts)
+        if share.done_until_s is not None:
+            await self._store.note_progress(dict.fromkeys(share.partitions, share.done_until_s))
+        done_until_s = await self._store.progress(share.of)
         for number in range(CAMERA_SHARES):
             if number % share.of in share.partitions:
                 for camera_id, watched in (await self._store.watched(number)).items():
-                    firing = await self._count_votes(number, camera_id, watched, share)
+                    firing = await self._count_votes(number, camera_id, watched, done_until_s)
                     tallies.update(_Tally(one.rule, one.severity, camera_id) for one in firing)
         self._tallied |= tallies.keys()
         for tally in self._tallied:  # 0 of what has ended, so that no reader finds a gap
@@ -227,13 +232,15 @@ class AlertWorker:
             await self._store.write([write], self._ttl_s)
         return [(one.rule, one.severity) for one in state.firing]
 
-    async def _count_votes(self, number: int, camera_id: str, watched: Watched, share: Share) -> list[Alert]:
-        """Counts the frames of a camera that are due; the alerts that are firing then."""
-        until_us = (
-            max(watched.voted_us, _by_the_clock_us(watched.voted_us, watched.written_s, share)) - LATENESS_US
-        )
+    async def _count_votes(
+        self, number: int, camera_id: str, watched: Watched, done_until_s: float | None
+    ) -> list[Alert]:
+        """Counts the frames of a camera whose votes are all there; the alerts that are firing then."""
+        until_us = self._voted_until_us(camera_id, watched, done_until_s)
         stored = (await self._store.read([camera_id]))[camera_id]
         state = _decoded(_crowd_state, stored.state) or CrowdState(camera_id)
+        if until_us is None:
+            return state.firing
         votes = [_vote.decode(packed) for packed in await self._store.votes(camera_id, until_us)]
         alerts = crowd.count(self._book.rules, state, votes, until_us)
         if votes or alerts:
@@ -244,8 +251,23 @@ class AlertWorker:
                 return state.firing
         left = await self._store.drop_votes(camera_id, min(until_us, state.counted_us))
         if not left and not state.firing:
+            self._marks.pop(camera_id, None)
             await self._store.forget(cameras_key(number), camera_id)
         return state.firing
+
+    def _voted_until_us(self, camera_id: str, watched: Watched, done_until_s: float | None) -> int | None:
+        """The event time up to which no vote is to come; None: not known yet.
+
+        All that one frame gave came to Kafka about together. So when every partition has come to the time
+        at which one of its votes was written, the others are written too.
+        """
+        mark = self._marks.setdefault(camera_id, watched)
+        if done_until_s is None or done_until_s < mark.written_s + GRACE_S:
+            return None
+        self._marks[camera_id] = watched
+        if watched != mark:
+            return mark.voted_us
+        return mark.voted_us + round((done_until_s - mark.written_s - GRACE_S) * 1e6)
 
 
 def _active(state: SubjectState) -> Active | None:
@@ -263,7 +285,7 @@ def _by_the_clock_us(seen_us: int, written_s: float, share: Share) -> int:
     """
     if share.done_until_s is None:
         return 0
-    return seen_us + round(max(0.0, share.done_until_s - written_s) * 1e6) - GRACE_US
+    return seen_us + round((share.done_until_s - written_s - GRACE_S) * 1e6)
 
 
 def _share_of(camera_id: str) -> int:

@@ -1,8 +1,7 @@
 """Rules that ask for several faces of one camera at once: (rules, state, votes) → (state, alerts).
 
 The faces of a camera lie in different partitions, so their votes come in any order. They are counted frame by
-frame, each frame when the camera is `LATENESS_US` further on, so that votes that are late by less change
-nothing. A face counts for the frames up to `track.SPEAKS_US` after its last vote.
+frame, each frame when all of its votes are there, which the caller must know. A face counts for the frames up to `track.SPEAKS_US` after its last vote.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from workers.alerts.rules import Rule, RuleSet
 from workers.alerts.track import SPEAKS_US, Look, Track
 
 SCHEMA: Final = "mien.crowd-state/1"
-LATENESS_US: Final = 2_000_000
 
 
 class CrowdState(msgspec.Struct, array_like=True, tag=SCHEMA):
@@ -41,7 +39,7 @@ def count(rules: RuleSet, state: CrowdState, votes: Sequence[Vote], until_us: in
 
     Args:
         votes: all that were not counted yet, in any order.
-        until_us: how far the camera is, less `LATENESS_US`.
+        until_us: up to here no further vote is to come; one that comes nevertheless may not be counted.
     """
     crowd_rules = rules.of_camera(state.camera_id).crowd
     due = [vote for vote in votes if state.counted_us < vote.look.at_us <= until_us]

@@ -25,6 +25,8 @@ EVENTS_MAX: Final = 20
 RUNS_MAX: Final = 200
 """Of a condition that flickers; the oldest are forgotten then, and count as not held."""
 
+_NO_EVIDENCE: Final = AlertEvidence([], 0.0, 0.0, None, "population", {}, [], "", "")
+
 
 class Look(msgspec.Struct, frozen=True, array_like=True):
     """What one event adds to the evidence."""
@@ -121,9 +123,10 @@ def holds(
         return None
     track.held_us, track.value_us = held_us, sum([run.value_us for run in held])
     track.clear_us, track.cooldown_us = rule.clear_for_us, rule.cooldown_us
-    track.alert = _alert(track, rule, camera_id, who, value, at_us)
+    alert = _alert(track, rule, camera_id, who, value, at_us)
+    track.alert = msgspec.structs.replace(alert, evidence=_NO_EVIDENCE)  # that grows until the end
     track.runs = []
-    return track.alert
+    return alert
 
 
 def lapses(track: Track, rule: Rule | None, at_us: int, step_us: int) -> None:

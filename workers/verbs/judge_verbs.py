@@ -217,7 +217,9 @@ def reproduce(
 def bench(
     rows: Annotated[
         list[str] | None,
-        typer.Argument(help="Which of decode, mesh, landmarks, classify, pipeline, memory; all without it."),
+        typer.Argument(
+            help="Which of decode, mesh, landmarks, classify, alerts, pipeline, memory; all without it."
+        ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.5, help="How long each measurement runs.")] = 3.0,
     soak_frames: Annotated[

@@ -192,18 +192,22 @@ async def test_nor_does_it_fire_for_ever_where_nothing_comes_any_more(
     assert resolved.at == emotion_event.time_of(START_US + 29 * 100_000 + 2_000_000)
 
 
-async def test_faces_of_a_camera_are_counted_together_whoever_reads_them(
+async def test_faces_of_a_camera_are_counted_together_whoever_reads_them_and_when(
     make: Callable[[], AlertWorker], outlet: Any, see: See, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alert_worker.time, "time", lambda: 1000.0)
+    """The second worker is behind by all of it: nothing is counted until it has come as far."""
+    now_s = 1000.0
+    monkeypatch.setattr(alert_worker.time, "time", lambda: now_s)
     one, other = make(), make()
-    for i in range(0, 60, 5):
-        await one.handle(messages(see([FEAR] * 5, first=i, subject="a")))
-        await other.handle(messages(see([FEAR] * 5, first=i, subject="b")))
-        await one.tick(share(None, 0, 1, 2, 3))
-        await other.tick(share(None, 4, 5, 6, 7))
-    for worker in (one, other):
-        await worker.tick(share(1100.0))
+    await one.handle(messages(see([FEAR] * 60, subject="a")))
+    for tick_s in (1001.0, 1005.0, 1010.0):
+        await one.tick(share(tick_s, 0, 1, 2, 3))
+        await other.tick(share(990.0, 4, 5, 6, 7))
+    now_s = 1010.0
+    await other.handle(messages(see([FEAR] * 60, subject="b")))
+    for tick_s in (1011.0, 1013.0, 1020.0):
+        await one.tick(share(tick_s, 0, 1, 2, 3))
+        await other.tick(share(tick_s, 4, 5, 6, 7))
 
     crowd = [alert for alert in sent(outlet) if alert.rule == "crowd"]
     assert [(alert.state, alert.camera_id, alert.subject_id) for alert in crowd] == [

@@ -12,11 +12,13 @@ from made_up_sightings import CALM, FEAR, SMOOTHING, START_US, See, rules_of
 from streams.messages.alert import Alert
 from workers.alerts import alert_engine, crowd
 from workers.alerts.alert_engine import SubjectState, Vote
-from workers.alerts.crowd import LATENESS_US, CrowdState
+from workers.alerts.crowd import CrowdState
 
 RULES = rules_of(
     "  - {name: crowd, emotions: [fear], probability: 0.6, for: 1s, subjects_at_least: 2, clear_for: 2s}\n"
 )
+LATEST_US = 2_000_000
+"""How late votes are here, at most."""
 Shown = Sequence[dict[str, float] | None]
 _packer = msgspec.msgpack.Encoder()
 _unpacker = msgspec.msgpack.Decoder(CrowdState)
@@ -79,18 +81,18 @@ def test_its_evidence_names_who_was_counted(see: See) -> None:
 def test_the_order_in_which_votes_come_does_not_matter(
     see: See, shows: list[list[tuple[dict[str, float] | None, int]]], chance: random.Random
 ) -> None:
-    """As long as none is later than `LATENESS_US`; nor does an interruption, nor a vote that comes again."""
+    """Nor does an interruption, nor a vote that comes again."""
     shown = [[p for p, frames in show for _ in range(frames)] for show in shows]
     votes = [vote for its in votes_of(see, *shown) for vote in its]
     expected = count(votes)
-    arriving = sorted(votes, key=lambda vote: vote.look.at_us + chance.randrange(LATENESS_US))
+    arriving = sorted(votes, key=lambda vote: vote.look.at_us + chance.randrange(LATEST_US))
     state = CrowdState("lobby-1")
     alerts: list[Alert] = []
     come: list[Vote] = []
     for vote in arriving:
         come.append(vote)
         if chance.random() < 0.2:
-            until_us = max(one.look.at_us for one in come) - LATENESS_US
+            until_us = max(one.look.at_us for one in come) - LATEST_US
             state = _unpacker.decode(_packer.encode(state))
             alerts += crowd.count(RULES, state, come + chance.sample(come, len(come) // 2), until_us)
     alerts += crowd.count(RULES, state, come, START_US + 1_000_000_000)
