@@ -77,7 +77,7 @@ class AlertWorker:
     """The stage's handler, and what time alone brings about."""
 
     def __init__(self, settings: Settings, store: AlertStore, outlet: Outlet, book: RuleBook) -> None:
-        self._topic = settings.topics.alerts
+        self._source, self._topic = settings.topics.emotions, settings.topics.alerts
         self._subject_ttl_s = settings.subject_ttl_s
         self._smoothing = SmoothingRule.of(settings)
         self._store = store
@@ -209,9 +209,10 @@ class AlertWorker:
                 tallies.update(_Tally(rule, severity, entry.camera_id) for rule, severity in alerts)
         if share.done_until_s is not None:
             await self._store.note_progress(dict.fromkeys(share.partitions, share.done_until_s))
-        done_until_s = await self._store.progress(share.of)
+        partitions = await self._outlet.partitions_of(self._source)
+        done_until_s = await self._store.progress(partitions)
         for number in range(CAMERA_SHARES):
-            if number % share.of in share.partitions:
+            if number % partitions in share.partitions:
                 for camera_id, watched in (await self._store.watched(number)).items():
                     firing = await self._count_votes(number, camera_id, watched, done_until_s)
                     tallies.update(_Tally(one.rule, one.severity, camera_id) for one in firing)

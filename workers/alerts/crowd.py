@@ -1,7 +1,8 @@
 """Rules that ask for several faces of one camera at once: (rules, state, votes) → (state, alerts).
 
 The faces of a camera lie in different partitions, so their votes come in any order. They are counted frame by
-frame, each frame when all of its votes are there, which the caller must know. A face counts for the frames up to `track.SPEAKS_US` after its last vote.
+frame, each frame when all of its votes are there, which the caller must know. A face counts for the frames up
+to `track.SPEAKS_US` after its last vote.
 """
 
 from collections.abc import Sequence

@@ -67,10 +67,10 @@ async def follow(settings: Settings, *, from_beginning: bool) -> AsyncIterator[A
 def line(alert: Alert) -> Text:
     """One line for a terminal. What producers chose is shown as it is: no control characters, no markup."""
     who = alert.subject_id or alert.camera_id
-    words = f"{alert.at:%Y-%m-%d %H:%M:%S} {alert.state:<8} {alert.severity:<8} {alert.rule} {who} "
-    labels = " ".join(f"{name}={value}" for name, value in sorted(alert.labels.items()))
+    words = f"{alert.at:%Y-%m-%d %H:%M:%S} {alert.state:<8} {alert.severity:<8} {alert.rule} {who}"
+    labels = [f"{name}={value}" for name, value in sorted(alert.labels.items())]
     return Text(
-        _printable(f"{words}{alert.summary} {labels}".rstrip()),
+        _printable(" ".join([words, alert.summary, *labels])),
         style=STYLES[alert.severity] if alert.state == "firing" else "green",
     )
 

@@ -24,7 +24,7 @@ class LagWatch:
     def __init__(self, stage: str) -> None:
         self._stage = stage
         self._next_offset: dict[TopicPartition, int] = {}
-        self._ahead: tuple[float, dict[TopicPartition, int | None]] | None = None
+        self._ahead: tuple[float, dict[TopicPartition, int]] | None = None
         """When Kafka was so far."""
         self._done_until_s: float | None = None
 
@@ -71,17 +71,16 @@ class LagWatch:
         try:
             if self._ahead is None or await self._have_passed(consumer, self._ahead[1]):
                 self._done_until_s = self._ahead[0] if self._ahead else self._done_until_s
-                self._ahead = (time.time(), {tp: consumer.highwater(tp) for tp in consumer.assignment()})
+                ends = {tp: consumer.highwater(tp) for tp in consumer.assignment()}
+                fetched = None not in ends.values()
+                self._ahead = (time.time(), ends) if fetched else None
         except (AssertionError, KafkaError) as exc:  # as in `keep_watching`
             log.debug("progress not known", stage=self._stage, error=repr(exc))
             self.forget()
         return self._done_until_s
 
-    async def _have_passed(self, consumer: Any, ends: dict[TopicPartition, int | None]) -> bool:
+    async def _have_passed(self, consumer: Any, ends: dict[TopicPartition, int]) -> bool:
         for tp, end in ends.items():
-            if end is None:  # nothing fetched yet
-                self._ahead = None
-                return False
             if await self._next(consumer, tp) < end:
                 return False
         return True

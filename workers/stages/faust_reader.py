@@ -172,13 +172,13 @@ class _Reader:
         if self._tick is None or time.monotonic() - self._ticked_at_s < WATCH_INTERVAL_S:
             return
         self._ticked_at_s = time.monotonic()
-        consumer, topic = self._app.consumer, self._reading.source.name
-        if not self._has_share or not (count := consumer.topic_partitions(topic)):
+        if not self._has_share:
             return
+        consumer = self._app.consumer
         partitions = frozenset(tp.partition for tp in consumer.assignment())
         done_until_s = await self._lag.done_until_s(consumer)
         try:
-            await self._tick(Share(partitions, count, done_until_s))
+            await self._tick(Share(partitions, done_until_s))
         except (MienError, KafkaError) as exc:
             if isinstance(exc, MienError) and not exc.retriable:
                 raise

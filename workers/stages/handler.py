@@ -58,8 +58,6 @@ class Share(NamedTuple):
     """What of a topic a worker has now, and how far it is."""
 
     partitions: frozenset[int]
-    of: int
-    """Partitions of the topic."""
     done_until_s: float | None
     """Until this time of the epoch all that had come is done; None: not known yet."""
 

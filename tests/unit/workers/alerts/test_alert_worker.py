@@ -68,7 +68,7 @@ def told(outlet: Any) -> list[tuple[str, str]]:
 
 
 def share(done_until_s: float | None = None, *partitions: int) -> Share:
-    return Share(frozenset(partitions or range(8)), 8, done_until_s)
+    return Share(frozenset(partitions or range(8)), done_until_s)
 
 
 async def test_an_alert_is_sent_once_though_its_events_come_again_to_another_worker(
