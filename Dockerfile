@@ -26,11 +26,13 @@ FROM python:3.11.13-slim-bookworm
 ARG UID=10001
 COPY --from=build /opt/mien /opt/mien
 # The root file system is meant to be read-only: /tmp is the one place to write
-# (Faust makes its data folder in the working directory).
+# (Faust makes its data folder in the working directory). A container's metrics are asked for from outside it,
+# so they are served on all of its interfaces; on a machine itself the default is loopback.
 ENV PATH=/opt/mien/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    MIEN_METRICS_HOST=0.0.0.0 \
     MIEN_LOG_FORMAT=json
 WORKDIR /tmp
 USER ${UID}:${UID}

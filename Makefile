@@ -29,10 +29,7 @@ $(VENV)/.done: requirements-dev.txt pyproject.toml
 demo: setup ## Run the whole chain for 60 s on embedded servers: cameras, stages, live table, summary
 	$(BIN)/mien demo --cameras 2 --seconds 60
 
-test: setup servers ## Run all checks and tests, those against real Kafka and Redis too
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+test: lint servers ## Run all checks and tests, those against real Kafka and Redis too
 	$(PYTEST) -m "not alone and not image"
 	$(BIN)/pytest tests/integration -m alone
 
@@ -42,10 +39,12 @@ test-unit: setup ## Run the unit tests only: no Java, no Debian packages
 image-check: setup servers ## Build what the Dockerfile builds, without Docker, and run the chain from it
 	$(BIN)/pytest tests/integration/test_image.py -m image -s
 
-lint: setup ## Run ruff and mypy
+lint: setup ## Run ruff, mypy and bandit, and look the dependencies up among known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml streams workers models
+	$(BIN)/python .ci/audit
 
 format: setup ## Format the code
 	$(BIN)/ruff check --fix .
@@ -57,7 +56,7 @@ kafka: setup ## Run a real Apache Kafka (KRaft) on localhost:9092 until Ctrl-C; 
 
 # What the integration tests run against. Where it cannot be had, they say so and skip; in CI they fail.
 servers: setup
-	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat prometheus:promtool
+	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat openssl prometheus:promtool
 	$(BIN)/python -m streams.local.kafka_server --fetch-only || test -z "$${CI:-}"
 
 # The runtime alone, all of it, and what builds the image but is not in it. Pins stay as they are where they can;

@@ -10,7 +10,7 @@ def backoff_s(base_s: float, cap_s: float, rng: random.Random | None = None) -> 
     Capped exponential back-off with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS
     Architecture Blog, 2015), so that what was lost together does not come back together.
     """
-    rng = rng or random.Random()  # noqa: S311
+    rng = rng or random.Random()  # noqa: S311  no secret  # nosec B311
     ceiling_s = min(base_s, cap_s)
     while True:
         yield rng.uniform(0.0, ceiling_s)

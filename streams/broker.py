@@ -15,6 +15,8 @@ from aiokafka.errors import (
     InconsistentGroupProtocolError,
     InvalidSessionTimeoutError,
     KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
     SaslAuthenticationFailed,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
@@ -40,14 +42,20 @@ log = logs.get("mien.broker")
 METADATA_MAX_AGE_MS = 5_000
 """New partitions and topics made again are noticed after so long, and not after aiokafka's 5 minutes."""
 
-_DENIED = (
+_NO_RIGHT = (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
+_DENIED = (
+    *_NO_RIGHT,
     IllegalSaslStateError,
     SaslAuthenticationFailed,
-    TopicAuthorizationFailedError,
     UnsupportedSaslMechanismError,
 )
+
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""What is larger than the topic, one of its segments or the producer takes: trying again changes nothing."""
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext | None:
@@ -59,7 +67,13 @@ def ssl_context(settings: Settings) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
         if settings.kafka_ssl_cert_file:
-            context.load_cert_chain(settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file)
+            password = settings.kafka_ssl_key_password
+            # Always one, be it empty: without, OpenSSL asks the terminal for that of an encrypted key.
+            context.load_cert_chain(
+                settings.kafka_ssl_cert_file,
+                settings.kafka_ssl_key_file,
+                password.get_secret_value() if password else "",
+            )
     except (OSError, ssl.SSLError) as exc:
         files = [settings.kafka_ssl_ca_file, settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file]
         raise SettingsInvalid(
@@ -96,6 +110,11 @@ def producer(settings: Settings, *, max_message_bytes: int) -> AIOKafkaProducer:
 def unavailable(settings: Settings, exc: Exception) -> ServiceUnavailable:
     """The error that says in the user's terms why Kafka cannot be used."""
     where = f"Kafka at {settings.kafka_bootstrap_servers} ({settings.kafka_security_protocol})"
+    if isinstance(exc, _NO_RIGHT):
+        return AccessDenied(
+            f"{where} knows this user, who has no right to it: {exc!r}. `mien acls` prints which rights each "
+            "stage's user needs."
+        )
     if isinstance(exc, _DENIED):
         return AccessDenied(
             f"{where} refused the credentials: {exc}. "
@@ -166,7 +185,8 @@ async def wait_until_ready(settings: Settings, timeout_s: float, *topics: Topic)
                 return
             error: ServiceUnavailable = TopicMissing(
                 f"Kafka at {settings.kafka_bootstrap_servers} has no topic {', '.join(sorted(missing))}. "
-                "Create it with `mien topics`, under the same MIEN_TOPIC_PREFIX."
+                "Create it with `mien topics`, under the same MIEN_TOPIC_PREFIX. (Or it is there, and this "
+                "user has no right to see it: `mien acls`.)"
             )
         except (KafkaError, OSError, TimeoutError) as exc:
             error = unavailable(settings, await _reason(settings) or exc)
@@ -204,8 +224,7 @@ async def create_topics(settings: Settings) -> dict[str, str]:
     try:
         await admin.start()
         wanted = [
-            NewTopic(t.name, t.partitions, settings.topic_replication, topic_configs=t.config())
-            for t in settings.topics
+            NewTopic(t.name, t.partitions, t.replication, topic_configs=t.config()) for t in settings.topics
         ]
         try:
             response = await admin.create_topics(wanted)

@@ -3,6 +3,8 @@
     MienError
     ├── SettingsInvalid       78   a setting or command-line value cannot be used
     │   └── RulesInvalid           a file of alert rules, or of their tests, cannot be used
+    ├── TopicsDiffer          78   Kafka's topics are not as the settings want them
+    ├── FramesLost            65   a lossless camera could not publish all of its frames
     ├── InputRefused          65   the data is wrong; trying again gives the same answer
     │   ├── BadPicture             a picture is corrupt, too large or no picture at all
     │   └── BadMessage             a Kafka message does not follow its schema
@@ -44,6 +46,18 @@ class SettingsInvalid(MienError):
 
 class RulesInvalid(SettingsInvalid):
     """A file of alert rules, or of their tests, cannot be used; says line and column of each problem."""
+
+
+class TopicsDiffer(MienError):
+    """Kafka's topics are not as the settings want them."""
+
+    exit_code = 78
+
+
+class FramesLost(MienError):
+    """A lossless camera could not publish all of its frames."""
+
+    exit_code = 65
 
 
 class InputRefused(MienError):

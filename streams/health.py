@@ -5,15 +5,13 @@ stage named holds (model loaded, partitions assigned …). Both say in plain tex
 """
 
 import asyncio
-import socket
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Self
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from streams.errors import SettingsInvalid
+from streams.http_pages import Page, PageServer
 
 STALL_S = 20.0
 """A loop that did not turn for so long is taken for dead."""
@@ -68,48 +66,31 @@ class MetricsServer:
     """Serves until the ``with`` block ends. ``port`` 0 takes a free one; ``address`` tells which."""
 
     def __init__(self, health: Health, host: str, port: int) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                path = self.path.partition("?")[0]
-                if path == "/metrics":
-                    status, body, kind = 200, generate_latest(REGISTRY), CONTENT_TYPE_LATEST
-                else:
-                    status, text = health.answer(path)
-                    body, kind = text.encode(), "text/plain; charset=utf-8"
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_args: object) -> None:
-                """A scrape every few seconds is not worth a log line."""
-
-        class Server(ThreadingHTTPServer):
-            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        def answer(path: str) -> Page:
+            if path == "/metrics":
+                return Page(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
+            status, text = health.answer(path)
+            return Page(status, "text/plain; charset=utf-8", text.encode())
 
         try:
-            self._server = Server((host, port), Handler)
+            self._server = PageServer(host, port, answer)
         except OSError as exc:
             raise SettingsInvalid(
                 f"Metrics cannot be served on {host}:{port}: {exc.strerror}. "
                 "Set MIEN_METRICS_PORT to another port (0 takes a free one)."
             ) from exc
-        self._server.daemon_threads = True
-        self._thread = Thread(target=self._server.serve_forever, name="metrics", daemon=True)
 
     @property
     def address(self) -> str:
-        host, port = str(self._server.server_address[0]), self._server.server_address[1]
+        host, port = self._server.address
         shown = f"[{host}]" if ":" in host else host
-        if host in ("0.0.0.0", "::"):  # noqa: S104
+        if host in ("0.0.0.0", "::"):  # noqa: S104  # nosec B104
             shown = "localhost"
         return f"http://{shown}:{port}/metrics"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.__enter__()
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def __exit__(self, *error: object) -> None:
+        self._server.__exit__(*error)

@@ -6,6 +6,8 @@ from typing import Literal
 
 import structlog
 
+from streams.printable import printable
+
 Log = structlog.stdlib.BoundLogger
 
 # Libraries that log each step of what is routine here.
@@ -18,10 +20,10 @@ def configure(level: str, log_format: Literal["console", "json"]) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
     ]
     renderer: structlog.typing.Processor
     if log_format == "json":
-        shared.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer()
     else:
         renderer = structlog.dev.ConsoleRenderer(
@@ -40,7 +42,11 @@ def configure(level: str, log_format: Literal["console", "json"]) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _printable_values,
+                renderer,
+            ],
         )
     )
     root = logging.getLogger()
@@ -48,6 +54,16 @@ def configure(level: str, log_format: Literal["console", "json"]) -> None:
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def _printable_values(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Writes control signs out: camera ids and errors quote what others wrote, and terminals show the log."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = printable(value, keep="\n\t" if name in ("exception", "stack") else "")
+    return event
 
 
 def get(name: str) -> Log:

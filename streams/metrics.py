@@ -2,12 +2,15 @@
 
 Names start with ``mien_`` and use base units; labels are bounded: camera, stage, step, emotion, region,
 baseline, operation, reason, outcome, topic, partition, rule, severity, state. Never the subject: people come
-and go, series stay.
+and go, series stay. Cameras beyond `CAMERAS_MAX` share one label.
 """
 
 import time
+from typing import Any, Final, Self
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from streams import logs
 
 _AGE_S = (
     0.005,
@@ -50,16 +53,70 @@ _DURATION_S = (
 )
 _ERROR_LOGITS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1)
 
+CAMERAS_MAX: Final = 1000
+"""Cameras with series of their own in a process: who may write frames can make ids up without end."""
+OTHER_CAMERAS: Final = "other"
+"""The label of all further ones."""
+
+log = logs.get("mien.metrics")
+_cameras: set[str] = set()
+
+
+def camera_label(camera_id: str) -> str:
+    """The label that stands for a camera: its id, or ``other`` if too many have series already."""
+    if camera_id in _cameras:
+        return camera_id
+    if len(_cameras) < CAMERAS_MAX:
+        _cameras.add(camera_id)
+        return camera_id
+    if OTHER_CAMERAS not in _cameras:
+        _cameras.add(OTHER_CAMERAS)  # so that this is said once
+        log.warning(
+            "too many cameras: further ones are counted together", at_most=CAMERAS_MAX, as_=OTHER_CAMERAS
+        )
+    return OTHER_CAMERAS
+
+
+class _OfCameras:
+    """Mixed into a metric with the label ``camera``: bounds its series, whoever counts."""
+
+    def __init__(self, name: str, documentation: str, labelnames: Any = (), **options: Any) -> None:
+        super().__init__(name, documentation, labelnames, **options)  # type: ignore[call-arg]
+        self._camera_at = list(labelnames).index("camera")
+
+    def labels(self, *values: object, **by_name: object) -> Self:
+        if by_name:
+            by_name["camera"] = camera_label(str(by_name["camera"]))
+        else:
+            at = self._camera_at
+            values = (*values[:at], camera_label(str(values[at])), *values[at + 1 :])
+        labelled: Self = super().labels(*values, **by_name)  # type: ignore[misc]
+        return labelled
+
+
+class _CameraCounter(_OfCameras, Counter):
+    pass
+
+
+class _CameraGauge(_OfCameras, Gauge):
+    pass
+
+
 frame_age_seconds = Histogram(
     "mien_frame_age_seconds",
-    "Time since the capture of a frame when a stage is done with it.",
+    "Time since the capture of a live frame when a stage is done with it.",
     ["stage"],
     buckets=_AGE_S,
 )
 
 
-def observe_frame_age(stage: str, captured_at_us: int) -> None:
-    """Now minus the capture. A camera whose clock runs ahead counts as fresh: an age is never negative."""
+def observe_frame_age(stage: str, captured_at_us: int, source: str) -> None:
+    """Now minus the capture. A camera whose clock runs ahead counts as fresh: an age is never negative.
+
+    A file's frames have no age: their times are those of the file's playing.
+    """
+    if source == "file":
+        return
     frame_age_seconds.labels(stage).observe(max(0.0, time.time() - captured_at_us / 1e6))
 
 
@@ -69,18 +126,27 @@ stage_duration_seconds = Histogram(
     ["stage", "step"],
     buckets=_DURATION_S,
 )
-frames_total = Counter(
+frames_total = _CameraCounter(
     "mien_frames_total", "Frames by what became of them in a stage.", ["stage", "camera", "outcome"]
 )
-faces_total = Counter("mien_faces_total", "Faces found.", ["camera"])
-emotions_total = Counter("mien_emotions_total", "Emotion events that name an emotion.", ["camera", "emotion"])
-abstentions_total = Counter("mien_abstentions_total", "Emotion events that abstain.", ["camera", "reason"])
+overlapping_frames_total = _CameraCounter(
+    "mien_overlapping_frames_total",
+    "Frames of a camera's run that came between those of another run: two producers have one camera id.",
+    ["camera"],
+)
+faces_total = _CameraCounter("mien_faces_total", "Faces found.", ["camera"])
+emotions_total = _CameraCounter(
+    "mien_emotions_total", "Emotion events that name an emotion.", ["camera", "emotion"]
+)
+abstentions_total = _CameraCounter(
+    "mien_abstentions_total", "Emotion events that abstain.", ["camera", "reason"]
+)
 explaining_region_total = Counter(
     "mien_explaining_region_total",
     "Emotion events by the facial region with most attribution.",
     ["emotion", "region"],
 )
-baselines_total = Counter(
+baselines_total = _CameraCounter(
     "mien_baselines_total",
     "Emotion events by the neutral face they are compared with: the subject's own or the population's.",
     ["camera", "baseline"],
@@ -93,7 +159,7 @@ neutral_store_failures_total = Counter(
     "Times that Redis did not take or give neutral faces in time.",
     ["operation"],
 )
-resumed_tracks_total = Counter(
+resumed_tracks_total = _CameraCounter(
     "mien_resumed_tracks_total", "Subjects taken over from another landmarks worker.", ["camera"]
 )
 hand_over_failures_total = Counter(
@@ -107,12 +173,16 @@ completeness_error = Histogram(
     buckets=_ERROR_LOGITS,
 )
 batch_size = Histogram("mien_batch_size", "Faces classified at once.", buckets=(1, 2, 4, 8, 16, 32, 64, 128))
-state_events_total = Counter(
+state_events_total = _CameraCounter(
     "mien_state_events_total", "Emotion events by what became of them in the state.", ["camera", "outcome"]
 )
-active_subjects = Gauge("mien_active_subjects", "Subjects seen in the last seconds.", ["camera"])
+state_rebuilds_total = Counter(
+    "mien_state_rebuilds_total",
+    "Times that this worker made the state again from the log: Redis had none, or had lost of it.",
+)
+active_subjects = _CameraGauge("mien_active_subjects", "Subjects seen in the last seconds.", ["camera"])
 alerts_total = Counter("mien_alerts_total", "Alerts sent, by what they say.", ["rule", "severity", "state"])
-alerts_active = Gauge(
+alerts_active = _CameraGauge(
     "mien_alerts_active",
     "Alerts that are firing, of this worker's share.",
     ["rule", "severity", "camera"],
@@ -124,8 +194,8 @@ alert_rules_current = Gauge(
 )
 consumer_lag = Gauge("mien_consumer_lag", "Messages that wait in a partition.", ["topic", "partition"])
 dead_letters_total = Counter("mien_dead_letters_total", "Messages that a stage refused.", ["stage", "reason"])
-camera_up = Gauge("mien_camera_up", "1 while the camera gives pictures.", ["camera"])
-camera_reconnects_total = Counter(
+camera_up = _CameraGauge("mien_camera_up", "1 while the camera gives pictures.", ["camera"])
+camera_reconnects_total = _CameraCounter(
     "mien_camera_reconnects_total", "Attempts to open a lost camera again.", ["camera"]
 )
 model_info = Gauge("mien_model_info", "1 for the model in use.", ["name", "version", "landmark_set"])

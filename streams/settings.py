@@ -1,21 +1,24 @@
 """All settings, read from the environment (``MIEN_…``). The only file that reads the environment.
 
-``Settings()`` reads it; everything else gets the object handed in, so tests build their own.
+``Settings()`` reads it; everything else gets the object handed in, so tests build their own. A secret may
+stand in a file instead: ``MIEN_REDIS_URL_FILE`` names the file that holds ``MIEN_REDIS_URL``.
 """
 
 import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import msgspec
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streams.errors import SettingsInvalid
-from streams.redact_url import redact_url
+from streams.printable import printable
+from streams.redact_url import is_loopback, parse_url, redact_url
+from streams.secret_file import read_secret
 from streams.topics import Topics
 
 _SERVER = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
@@ -25,7 +28,12 @@ class Settings(BaseSettings):
     """Every setting, with its default: that of a laptop, plaintext Kafka and Redis on localhost."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MIEN_", env_ignore_empty=True, extra="forbid", frozen=True, allow_inf_nan=False
+        env_prefix="MIEN_",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
     )
 
     # Kafka
@@ -41,9 +49,16 @@ class Settings(BaseSettings):
     kafka_ssl_ca_file: Path | None = Field(None, description="CA to trust; the system's CAs without it")
     kafka_ssl_cert_file: Path | None = Field(None, description="client certificate, for mutual TLS")
     kafka_ssl_key_file: Path | None = Field(None, description="its key")
+    kafka_ssl_key_password: SecretStr | None = Field(None, description="of that key, if it is encrypted")
     kafka_fetch_max_wait_ms: int = Field(500, ge=1, description="5 on the embedded broker, which never wakes")
     kafka_session_timeout_s: float = Field(
         10.0, ge=1, description="a dead worker's partitions move after this"
+    )
+
+    allow_plaintext: bool = Field(
+        False,
+        description="true: Kafka and Redis may be reached without TLS beyond this machine, where others on "
+        "the way read pictures and passwords",
     )
 
     # Topics
@@ -51,6 +66,10 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(8, ge=1, description="the most workers that can share a stage")
     topic_replication: int = Field(1, ge=1, description="copies of each partition")
     frames_retention_ms: int = Field(60_000, ge=1_000, description="privacy: pictures are kept this long")
+    allow_longer_frames_retention: bool = Field(
+        False,
+        description="true: work even where the frames topic keeps pictures longer",
+    )
     events_retention_ms: int = Field(24 * 3600 * 1000, ge=1_000, description="landmarks, emotions, alerts")
     dead_letters_retention_ms: int = Field(
         3600 * 1000, ge=1_000, description="these may hold refused pictures"
@@ -60,8 +79,23 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "redis://localhost:6379/0", repr=False, description="rediss:// for TLS; may hold a password"
     )
+    redis_sentinels: str | None = Field(
+        None, description="host:port, several with commas: they name the primary, instead of the URL's host"
+    )
+    redis_sentinel_primary: str = Field("mymaster", description="the name that the Sentinels know it by")
+    redis_sentinel_password: SecretStr | None = Field(None, description="of the Sentinels; never printed")
 
     # Frames
+    frames: Literal["publish", "none"] = Field(
+        "publish",
+        description="none: `mien camera` finds the faces itself and publishes landmarks alone; no picture "
+        "leaves its process, and no `mien landmarks` is needed for it",
+    )
+    camera_source: SecretStr | None = Field(
+        None,
+        description="what `mien camera` reads where it has no --source, which every user of the machine can "
+        "see in `ps`; may hold a password",
+    )
     max_frame_age_ms: int = Field(2_000, ge=1, description="older live frames are dropped before decoding")
     max_frame_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="larger JPEGs are refused")
     max_frame_pixels: int = Field(
@@ -167,7 +201,10 @@ class Settings(BaseSettings):
     )
 
     # Running
-    metrics_host: str = Field("0.0.0.0", description="address that /metrics listens on")  # noqa: S104
+    metrics_host: str = Field(
+        "127.0.0.1",
+        description="address that /metrics listens on; 0.0.0.0: others may read it, without a password",
+    )
     metrics_port: int = Field(9100, ge=0, le=65535, description="0 takes a free port")
     startup_timeout_s: float = Field(
         30.0, ge=0, description="how long a stage waits for Kafka and Redis at start"
@@ -177,14 +214,25 @@ class Settings(BaseSettings):
     )
     log_format: Literal["console", "json"] = Field("console", description="json: one object a line")
 
-    @field_validator("kafka_bootstrap_servers")
     @classmethod
-    def _servers_have_ports(cls, servers: str) -> str:
-        for server in servers.split(","):
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic's interface
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
+    @field_validator("kafka_bootstrap_servers", "redis_sentinels")
+    @classmethod
+    def _servers_have_ports(cls, servers: str | None) -> str | None:
+        for number, server in enumerate(servers.split(",") if servers is not None else (), start=1):
             address = _SERVER.fullmatch(server.strip())
             if not address or not 1 <= int(address["port"]) <= 65535:
-                shown = server.strip().rpartition("@")[2]  # what is before may be a password
-                raise ValueError(f"{shown!r} is not host:port")
+                # Not the text: whoever takes it for a URL writes a password into it.
+                raise ValueError(f"server {number} is not host:port")
         return servers
 
     @model_validator(mode="after")
@@ -203,11 +251,41 @@ class Settings(BaseSettings):
             )
         if (self.kafka_ssl_cert_file is None) != (self.kafka_ssl_key_file is None):
             raise ValueError("MIEN_KAFKA_SSL_CERT_FILE and MIEN_KAFKA_SSL_KEY_FILE go together")
+        if self.kafka_ssl_key_password and not self.kafka_ssl_key_file:
+            raise ValueError("MIEN_KAFKA_SSL_KEY_PASSWORD is set, but not MIEN_KAFKA_SSL_KEY_FILE")
         tls_files = self.kafka_ssl_ca_file or self.kafka_ssl_cert_file
         if tls_files and self.kafka_security_protocol not in ("SSL", "SASL_SSL"):
             raise ValueError(
                 "TLS files are set (MIEN_KAFKA_SSL_…), but MIEN_KAFKA_SECURITY_PROTOCOL is "
                 f"{self.kafka_security_protocol}; set it to SSL or SASL_SSL"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_is_readable_on_the_way(self) -> Self:
+        if self.allow_plaintext:
+            return self
+        how = "use TLS, or set MIEN_ALLOW_PLAINTEXT=true where nobody else can listen"
+        hosts = [server.strip().rpartition(":")[0] for server in self.kafka_bootstrap_servers.split(",")]
+        if self.kafka_security_protocol.endswith("PLAINTEXT") and not all(map(is_loopback, hosts)):
+            raise ValueError(
+                "MIEN_KAFKA_BOOTSTRAP_SERVERS leads beyond this machine, and "
+                f"MIEN_KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} hides nothing from those on "
+                f"the way: {how}"
+            )
+        if self.redis_sentinels is not None:  # who leads to the primary, by connections without TLS
+            sentinels = [server.strip().rpartition(":")[0] for server in self.redis_sentinels.split(",")]
+            if not all(map(is_loopback, sentinels)):
+                raise ValueError(
+                    "MIEN_REDIS_SENTINELS leads beyond this machine, and Sentinels are asked without TLS: "
+                    "set MIEN_ALLOW_PLAINTEXT=true where nobody else can listen"
+                )
+            return self
+        redis = parse_url(self.redis_url)  # one that is none is refused where it is used
+        if redis and redis.scheme == "redis" and not redis.is_local:
+            raise ValueError(
+                "MIEN_REDIS_URL leads beyond this machine by redis://, which hides nothing from those on the "
+                f"way: {how} (rediss:// is Redis by TLS)"
             )
         return self
 
@@ -220,6 +298,7 @@ class Settings(BaseSettings):
             events_retention_ms=self.events_retention_ms,
             dead_letters_retention_ms=self.dead_letters_retention_ms,
             max_frame_bytes=self.max_frame_bytes,
+            replication=self.topic_replication,
         )
 
     def group(self, stage: str) -> str:
@@ -227,9 +306,41 @@ class Settings(BaseSettings):
         return f"{self.topic_prefix}-{stage}"
 
 
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Each secret from the file that ``MIEN_…_FILE`` names, where that is set."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        name, file_name = environment_name(field_name), file_variable(field_name)
+        path = os.environ.get(file_name)
+        if not path or not _is_secret(field):
+            return None, field_name, False
+        if os.environ.get(name):
+            raise SettingsInvalid(f"{name} and {file_name} are both set: which one is meant? Unset the other")
+        return read_secret(path, file_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        fields = self.settings_cls.model_fields.items()
+        values = {name: self.get_field_value(field, name)[0] for name, field in fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+
 def environment_name(field: str) -> str:
     """``topic_prefix`` → ``MIEN_TOPIC_PREFIX``."""
     return f"MIEN_{field.upper()}"
+
+
+def file_variable(field: str) -> str:
+    """``redis_url`` → ``MIEN_REDIS_URL_FILE``, which names a file with the secret."""
+    return f"{environment_name(field)}_FILE"
+
+
+def secrets() -> list[str]:
+    """The settings that are or may hold a secret: shown nowhere, and taken from files too."""
+    return [name for name, field in Settings.model_fields.items() if _is_secret(field)]
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return not field.repr or SecretStr in get_args(field.annotation)
 
 
 def load() -> Settings:
@@ -254,7 +365,7 @@ class InForce(msgspec.Struct, frozen=True):
 
     variable: str
     value: str | None
-    source: Literal["default", "environment"]
+    source: Literal["default", "environment", "file"]
     default: str | None
     meaning: str
 
@@ -265,7 +376,7 @@ def in_force(settings: Settings) -> list[InForce]:
         InForce(
             environment_name(name),
             _shown(getattr(settings, name), field),
-            "environment" if name in settings.model_fields_set else "default",
+            _source(settings, name),
             _shown(field.default, field),
             field.description or "",
         )
@@ -273,26 +384,35 @@ def in_force(settings: Settings) -> list[InForce]:
     ]
 
 
+def _source(settings: Settings, name: str) -> Literal["default", "environment", "file"]:
+    if name not in settings.model_fields_set:
+        return "default"
+    return "file" if name in secrets() and os.environ.get(file_variable(name)) else "environment"
+
+
 def _shown(value: object, field: FieldInfo) -> str | None:
     if value is None:
         return None
-    text = str(value)  # a SecretStr shows stars by itself
-    if not field.repr and "://" not in text:
-        return "***"  # no whole address: nobody can say where in it the password is
-    return redact_url(text)
+    text = printable(value.get_secret_value() if isinstance(value, SecretStr) else str(value))
+    if not _is_secret(field):
+        return text
+    return redact_url(text) if "://" in text else "***"  # no address: nobody can say where a password is
 
 
 def unknown_variables() -> list[str]:
     """MIEN_… variables that name no setting, perhaps misspelt. Kubernetes adds some for its services."""
-    known = {environment_name(name) for name in Settings.model_fields}
+    known = {environment_name(name) for name in Settings.model_fields} | set(map(file_variable, secrets()))
     return sorted(name for name in os.environ if name.startswith("MIEN_") and name not in known)
 
 
 def is_set(name: str) -> bool:
     """Whether the user chose the setting, rather than its default (the demo then starts no own server)."""
-    return bool(os.environ.get(environment_name(name)))
+    variables = [environment_name(name)] + ([file_variable(name)] if name in secrets() else [])
+    return any(os.environ.get(variable) for variable in variables)
 
 
 def child_environment(**changes: str | int | float) -> dict[str, str]:
     """This process's environment for a child stage, with some settings changed (by lower-case name)."""
-    return dict(os.environ) | {environment_name(name): str(value) for name, value in changes.items()}
+    changed = {environment_name(name): str(value) for name, value in changes.items()}
+    of_files = {file_variable(name) for name in changes if name in secrets()}  # of what they held before
+    return {name: value for name, value in os.environ.items() if name not in of_files} | changed

@@ -12,6 +12,17 @@ class Topic(NamedTuple):
     max_message_bytes: int
     holds: str
     """What its messages are, in words."""
+    replication: int = 1
+    """Copies of each partition."""
+
+    @property
+    def min_insync_replicas(self) -> int:
+        """How many copies must have a message before ``acks=all`` says that Kafka has it.
+
+        Two where there are three: no single broker's loss then loses a message, and one broker can be away.
+        With two copies it stays one: else nothing could be written while one of the brokers is away.
+        """
+        return 2 if self.replication >= 3 else 1
 
     def config(self) -> dict[str, str]:
         """Topic-level configuration, as Kafka's CreateTopics takes it.
@@ -24,6 +35,7 @@ class Topic(NamedTuple):
             "segment.ms": str(max(self.retention_ms // 4, 10_000)),
             "file.delete.delay.ms": "1000",  # not another minute on the disk after that
             "max.message.bytes": str(self.max_message_bytes),
+            "min.insync.replicas": str(self.min_insync_replicas),
             "cleanup.policy": "delete",
         }
 
@@ -47,25 +59,22 @@ class Topics(NamedTuple):
         events_retention_ms: int,
         dead_letters_retention_ms: int,
         max_frame_bytes: int,
+        replication: int = 1,
     ) -> Self:
         """The topics under a prefix; ``partitions`` of each but the dead letters, which have one."""
         # Kafka counts the batch with its headers, so a frame of the largest size needs some room.
         frame_bytes = max_frame_bytes + 64 * 1024
         event_bytes = 1024 * 1024
+
+        def topic(name: str, retention_ms: int, max_message_bytes: int, holds: str, count: int) -> Topic:
+            return Topic(f"{prefix}.{name}", count, retention_ms, max_message_bytes, holds, replication)
+
+        kept_ms, n = events_retention_ms, partitions
+        refused_bytes = frame_bytes + 64 * 1024  # a refused frame has more headers
         return cls(
-            Topic(
-                f"{prefix}.frames", partitions, frames_retention_ms, frame_bytes, "JPEG pictures, by camera"
-            ),
-            Topic(f"{prefix}.landmarks", partitions, events_retention_ms, event_bytes, "faces as 128 points"),
-            Topic(
-                f"{prefix}.emotions", partitions, events_retention_ms, event_bytes, "explained emotion events"
-            ),
-            Topic(f"{prefix}.alerts", partitions, events_retention_ms, event_bytes, "alerts on subjects"),
-            Topic(
-                f"{prefix}.dead-letters",
-                1,
-                dead_letters_retention_ms,
-                frame_bytes + 64 * 1024,
-                "refused messages",
-            ),
+            topic("frames", frames_retention_ms, frame_bytes, "JPEG pictures, by camera", n),
+            topic("landmarks", kept_ms, event_bytes, "faces as 128 points", n),
+            topic("emotions", kept_ms, event_bytes, "explained emotion events", n),
+            topic("alerts", kept_ms, event_bytes, "alerts on subjects", n),
+            topic("dead-letters", dead_letters_retention_ms, refused_bytes, "refused messages", 1),
         )

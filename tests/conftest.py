@@ -145,10 +145,11 @@ def make_event() -> Callable[..., EmotionEvent]:
         camera_id = changes.get("camera_id", "lobby-1")
         frame_seq = changes.get("frame_seq", 7)
         subject_id = changes.get("subject_id", "lobby-1:7k3f")
+        run = changes.get("run", 0)
         probabilities = dict.fromkeys(emotion_event.EMOTIONS, 0.0) | (p or {"happiness": 0.9, "neutral": 0.1})
         top = max(probabilities, key=probabilities.__getitem__)
         fields = {
-            "event_id": emotion_event.event_id(camera_id, frame_seq, subject_id),
+            "event_id": emotion_event.event_id(camera_id, run, frame_seq, subject_id),
             "camera_id": camera_id,
             "subject_id": subject_id,
             "frame_seq": frame_seq,

@@ -12,25 +12,43 @@ from importlib.metadata import version
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from streams import logs
 from streams.errors import MienError, OutputFailed
 from workers import lab
-from workers.verbs import alert_verbs, check_verbs, judge_verbs, look_verbs, stream_verbs, train_verbs
+from workers.terminal import Terminal
+from workers.verbs import (
+    alert_verbs,
+    check_verbs,
+    dead_letter_verbs,
+    forget_verb,
+    judge_verbs,
+    look_verbs,
+    stream_verbs,
+    train_verbs,
+)
 
 app = typer.Typer(
     name="mien",
     epilog="A result goes to stdout, all else to stderr. With --json a result is one line of JSON. "
     "Exit codes: 0 done, 2 wrong option, else those of sysexits.h: 65 bad input, 66 no such input, "
     "69 a service is away, or mien\\[lab] not installed, 72 the model cannot be used, 73 no place to write, "
-    "77 wrong credentials, 78 wrong setting.",
+    "77 wrong credentials, 78 wrong setting, or topics that are not as the settings want them.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for panel in (stream_verbs, alert_verbs, look_verbs, judge_verbs, train_verbs, check_verbs):
+for panel in (
+    stream_verbs,
+    alert_verbs,
+    dead_letter_verbs,
+    forget_verb,
+    look_verbs,
+    judge_verbs,
+    train_verbs,
+    check_verbs,
+):
     app.add_typer(panel.verbs)
 
 
@@ -88,7 +106,8 @@ def _exit_code(exc: SystemExit) -> int:
 
 
 def _report(error: MienError) -> int:
-    Console(stderr=True).print(f"[bold red]mien:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+    console = Terminal(stderr=True)
+    console.print(Text("mien:", "bold red"), str(error), highlight=False, soft_wrap=True)
     return error.exit_code
 
 

@@ -2,6 +2,7 @@
 
 from rich.table import Table
 
+from streams.printable import printable
 from streams.store.subject_state import Subject
 
 
@@ -22,7 +23,7 @@ def subject_table(found: list[Subject], now_us: int) -> Table:
         emotion = subject.dominant or "–"
         since_us = subject.last_seen_us if subject.since_us is None else subject.since_us
         why = subject.last_explanation
-        rows.add_row(
+        cells = (
             subject.camera_id,
             subject.subject_id.rpartition(":")[2],
             "own" if why.baseline == "subject" else "mean",
@@ -32,6 +33,7 @@ def subject_table(found: list[Subject], now_us: int) -> Table:
             f"{top_regions(why.regions)}: {why.text}",
             f"{_seconds(now_us - subject.last_seen_us)} ago",
         )
+        rows.add_row(*(printable(cell) for cell in cells))  # not even a line end: one row a subject
     return rows
 
 

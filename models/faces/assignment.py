@@ -42,7 +42,7 @@ def assign(costs: Sequence[Sequence[float]]) -> list[int]:
         for column in range(n_columns):
             if done[column] and column != at:
                 taken = row_of[column]
-                assert taken is not None  # noqa: S101  only the last column of a path is free
+                assert taken is not None  # noqa: S101  only a path's last column is free  # nosec B101
                 row_price[taken] += so_far - distance[column]
                 column_price[column] -= so_far - distance[column]
         while at >= 0:

@@ -74,6 +74,14 @@ class Search(NamedTuple):
     changed_us: NDArray[np.int64]
     """``[H / 16, W / 16]``."""
 
+    def set_back(self, back_us: int) -> "Search":
+        """The same, as if all had been so much earlier: for a clock that was set back."""
+        return self._replace(
+            looked_us=tuple(at_us - back_us for at_us in self.looked_us),
+            planned_us=self.planned_us - back_us,
+            changed_us=self.changed_us - back_us,
+        )
+
 
 NEVER_US = -(10**15)
 

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 from typing import NamedTuple
 
 import simplejpeg
@@ -52,8 +53,10 @@ def _is_upright(data: bytes) -> bool:
     """Whether no EXIF tag says that the picture is to be turned."""
     if b"Exif\0\0" not in data[: 64 * 1024]:
         return True
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.getexif().get(_ORIENTATION) in _UPRIGHT
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, RuntimeError, struct.error):
-        return False  # broken EXIF
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about odd EXIF: for each frame of a camera that writes it
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                return image.getexif().get(_ORIENTATION) in _UPRIGHT
+        except (OSError, ValueError, SyntaxError, EOFError, IndexError, RuntimeError, struct.error):
+            return False  # broken EXIF

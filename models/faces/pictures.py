@@ -39,6 +39,12 @@ _PILLOW_ERRORS = (
 )
 
 
+MAX_SCANS = 20
+"""Of a JPEG. Cameras send one, libjpeg's progressive ones have 10; each costs a walk over all pixels, so that
+80 KB with a thousand of them would take half a minute."""
+_START_OF_SCAN = b"\xff\xda"
+
+
 class PictureRefused(ValueError):
     """The bytes are no picture we accept; ``reason`` is short, fixed and fit for a metric label.
 
@@ -78,6 +84,7 @@ def decode_jpeg(data: bytes, *, max_bytes: int, max_pixels: int, shrink: int = 1
         raise PictureRefused("too-large", f"JPEG has {len(data)} bytes; the limit is {max_bytes}")
     width, height = jpeg_size_px(data)
     _check_pixels(width, height, max_pixels)
+    _check_scans(data)
     small_w, small_h = math.ceil(width / shrink), math.ceil(height / shrink)
     picture: Picture = np.empty((small_h, small_w, 3), dtype=np.uint8)
     try:
@@ -112,6 +119,8 @@ def read_picture(path: Path, *, max_pixels: int) -> Picture:
         try:
             image = Image.open(file)
             _check_pixels(*image.size, max_pixels, where=f"{path}: ")
+            if image.format in ("JPEG", "MPO"):
+                _check_scans(path.read_bytes(), where=f"{path}: ")
             image.load()
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith("I;16"):  # Pillow would clip 16-bit grey to white
@@ -145,6 +154,11 @@ def _check_pixels(width: int, height: int, max_pixels: int, *, where: str = "") 
         raise PictureRefused(
             "too-large", f"{where}picture is {width}x{height} px; the limit is {max_pixels} px in all"
         )
+
+
+def _check_scans(jpeg: bytes, *, where: str = "") -> None:
+    if (scans := jpeg.count(_START_OF_SCAN)) > MAX_SCANS:
+        raise PictureRefused("too-large", f"{where}JPEG has {scans} scans; the limit is {MAX_SCANS}")
 
 
 def encode_picture(picture_rgb: Picture, suffix: str) -> bytes:

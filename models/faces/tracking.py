@@ -16,15 +16,20 @@ detections of every frame, which here are the very thing to save, and know nothi
 itself. They would bring filterpy, av or torch along, and trackers wants numpy 2, which mediapipe cannot take.
 What is left of tracking without them is one cost and SciPy's assignment.
 
-An id is made from the camera, the time of first sight and the face's place in that frame: the same frames
-give the same ids again, and an id says nothing about the person.
+An id is made from the camera, its run, the frame of first sight and the face's place in that frame: the same
+frames give the same ids again, and an id says nothing about the person.
+
+Frames are ordered by their numbers. Times only tell how long something took, and a clock that was set back
+tells nothing: the frame then counts as taken when the last one was, and all times known so far move with it.
 """
 
 import base64
 import hashlib
 import math
-from collections.abc import Collection, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -67,8 +72,9 @@ SHAPE_UNIT = 0.1
 """A difference of shape that weighs as much as a face size of distance. Root mean square over the points, in
 inter-ocular distances; measured on generated scenes: 0.028 (0.015-0.031) within a person whose expression
 changes, 0.034 (0.023-0.057) between two. So it only decides where the places do not."""
-LATE_FRAMES_BEFORE_RESTART = 10
-"""So many frames in a row older than the newest mean that the camera's clock was set back."""
+REMEMBERED_FRAMES = 32
+"""A frame that comes again within so many gets the ids that it had. A lossless camera sends at most half as
+many in one piece, which Kafka may get twice."""
 ID_BITS = 40
 """Of 10,000 people that a camera sees in a day, two share an id once in 22,000 days."""
 
@@ -97,24 +103,35 @@ class Track(NamedTuple):
     """When it was looked for last, if it is lost."""
 
 
+class Answer(NamedTuple):
+    """Who was where in a frame: 0.3 KB a face."""
+
+    seq: int
+    subjects: tuple[tuple[str, Roi], ...]
+
+
 @dataclass
 class CameraTracker:
-    """What one camera's next frame needs to know of its last ones: less than 0.2 MB at 1920x1080.
+    """What the next frame of one run of a camera needs to know of its last ones: less than 0.2 MB at
+    1920x1080.
 
-    Times are µs since the epoch; ``last_seen_us`` is the newest frame's, for evicting quiet cameras.
+    Times are µs since the epoch; ``last_seq`` and ``last_seen_us`` are the newest frame's.
     """
 
     camera_id: str
+    run: int = 0
+    """When the run began; 0: not known."""
     max_faces: int = 8
     pace: SearchPace = field(default_factory=SearchPace)
+    last_seq: int = -1
     last_seen_us: int = -1
     interval_us: int = 0
-    late_frames: int = 0
     tracks: tuple[Track, ...] = ()
     search: Search | None = None
+    answers: deque[Answer] = field(default_factory=lambda: deque(maxlen=REMEMBERED_FRAMES))
 
-    def resume(self, tracks: Sequence[Track], captured_at_us: int) -> None:
-        """Goes on where another tracker of this camera ended, before the frame that was captured then.
+    def resume(self, tracks: Sequence[Track], seq: int, captured_at_us: int) -> None:
+        """Goes on where another tracker of this run ended, before the frame with that number and time.
 
         Frames may come twice after a hand-over: if the tracks were seen later than that frame, they count as
         seen so much earlier. If they were seen long before, they are kept as those of a slow camera are.
@@ -126,9 +143,9 @@ class CameraTracker:
         self.tracks = tuple(
             t._replace(seen_us=t.seen_us - shift_us, looked_us=0) for t in tracks[: self.max_faces]
         )
+        self.last_seq = seq - 1
         self.last_seen_us = newest_us - shift_us
         self.interval_us = 0
-        self.late_frames = 0
 
 
 def shrink_of_next(tracker: CameraTracker) -> int:
@@ -141,6 +158,7 @@ def track(
     engine: FaceEngine,
     tracker: CameraTracker,
     picture_rgb: Picture,
+    seq: int,
     captured_at_us: int,
     *,
     size_px: tuple[int, int] | None = None,
@@ -152,28 +170,32 @@ def track(
     px are one of its. A face that is seen for the first time in such a picture is read with less detail
     once, and in full from the next frame on.
 
-    A frame not newer than the last one is answered too (by detection, with the ids of the faces it matches),
-    but changes nothing. Errors of the engine pass through and change nothing either.
+    A frame that comes again, or too late, by its number `seq`, is answered too, but changes nothing: with the
+    ids that it had, if that is not long ago; else by detection, with the ids of the faces it matches. Where
+    no run is known, a lower number with a later time is the beginning of a new run.
+
+    Errors of the engine pass through and change nothing either.
     """
     size_px = size_px or (picture_rgb.shape[1], picture_rgb.shape[0])
     if shrink > 1:
         engine = ShrunkEngine(engine, shrink)
     tracks: list[Track] = list(tracker.tracks)
-    search, late_frames = tracker.search, 0
-    if captured_at_us <= tracker.last_seen_us:
-        late_frames = tracker.late_frames + 1
-        if late_frames <= LATE_FRAMES_BEFORE_RESTART:
-            around = (_place_of_lost(t, captured_at_us, size_px) for t in tracks)
-            where = [(0, 0, *size_px), *(tile for tile in around if tile is not None)]
-            faces = find_faces(engine, picture_rgb, tiles_xyxy_px=where, max_faces=tracker.max_faces)
-            tracker.late_frames = late_frames
-            return _name(faces, tracks, tracker.camera_id, captured_at_us)
-        tracks, search = [], None
+    search, last_seen_us, answers = tracker.search, tracker.last_seen_us, tracker.answers
+    new_id = partial(_new_id, tracker.camera_id, tracker.run, seq, captured_at_us)
+    if seq <= tracker.last_seq:
+        if tracker.run or captured_at_us <= last_seen_us:
+            return _again(engine, tracker, picture_rgb, seq, captured_at_us, size_px, new_id)
+        tracks, search, last_seen_us, answers = [], None, -1, deque(maxlen=REMEMBERED_FRAMES)
+    elif captured_at_us < last_seen_us:
+        back_us = last_seen_us - captured_at_us
+        tracks = [t._replace(seen_us=t.seen_us - back_us, looked_us=t.looked_us - back_us) for t in tracks]
+        search = search and search.set_back(back_us)
+        last_seen_us = captured_at_us
 
-    gap_us = captured_at_us - tracker.last_seen_us
+    gap_us = captured_at_us - last_seen_us
     forget_after_us = _forget_after_us(tracker.interval_us or gap_us)
     tracks = [t for t in tracks if captured_at_us - t.seen_us <= forget_after_us]
-    current = [t for t in tracks if t.seen_us == tracker.last_seen_us]
+    current = [t for t in tracks if t.seen_us == last_seen_us]
     followed = _follow(engine, current, picture_rgb, captured_at_us)
     lost = [t for t in tracks if all(t.subject_id != f.subject_id for f in followed)]
 
@@ -193,20 +215,43 @@ def track(
             max_faces=tracker.max_faces - len(known),
             tiles_xyxy_px=[*places, *due],
         )
-        newcomers = _name(
-            faces, lost, tracker.camera_id, captured_at_us, taken=[t.subject_id for t in tracks]
-        )
+        newcomers = _name(faces, lost, captured_at_us, new_id, taken=[t.subject_id for t in tracks])
 
     tracked = followed + newcomers
     before = {t.subject_id: t for t in tracks}
     seen = [_seen(before.get(f.subject_id), f, captured_at_us) for f in tracked]
     present = {t.subject_id for t in seen}
     tracker.tracks = tuple(seen + [t for t in lost if t.subject_id not in present])[: tracker.max_faces]
-    tracker.interval_us = gap_us if tracker.last_seen_us >= 0 and gap_us > 0 else 0
-    tracker.last_seen_us = captured_at_us
-    tracker.late_frames = 0
-    tracker.search = search
+    tracker.interval_us = gap_us if last_seen_us >= 0 and gap_us > 0 else 0
+    tracker.last_seq, tracker.last_seen_us = seq, captured_at_us
+    tracker.search, tracker.answers = search, answers
+    answers.append(Answer(seq, tuple((f.subject_id, Roi.around(f.face.landmarks_px)) for f in tracked)))
     return tracked
+
+
+def _again(
+    engine: FaceEngine,
+    tracker: CameraTracker,
+    picture_rgb: Picture,
+    seq: int,
+    captured_at_us: int,
+    size_px: tuple[int, int],
+    new_id: "NewId",
+) -> list[TrackedFace]:
+    """The faces of a frame that came before, or too late: as they were then, or as those in view now."""
+    for answer in tracker.answers:
+        if answer.seq == seq:
+            rois = [roi for _, roi in answer.subjects]
+            meshes = engine.mesh(picture_rgb, rois) if rois else []
+            return [
+                TrackedFace(subject_id, face)
+                for (subject_id, _), face in zip(answer.subjects, meshes, strict=True)
+                if face
+            ]
+    around = (_place_of_lost(t, captured_at_us, size_px) for t in tracker.tracks)
+    where = [(0, 0, *size_px), *(tile for tile in around if tile is not None)]
+    faces = find_faces(engine, picture_rgb, tiles_xyxy_px=where, max_faces=tracker.max_faces)
+    return _name(faces, tracker.tracks, captured_at_us, new_id)
 
 
 def _forget_after_us(interval_us: int) -> int:
@@ -388,8 +433,8 @@ def _place_of_lost(track_: Track, now_us: int, size_px: tuple[int, int]) -> Tile
 def _name(
     faces: Sequence[DetectedFace],
     lost: Sequence[Track],
-    camera_id: str,
     captured_at_us: int,
+    new_id: "NewId",
     taken: Collection[str] = (),
 ) -> list[TrackedFace]:
     """Gives each face the id of the lost track that agrees best with it, or a new one."""
@@ -397,7 +442,7 @@ def _name(
     ids = {f: lost[t].subject_id for f, t in owners.items()}
     for f in range(len(faces)):
         if f not in ids:
-            ids[f] = _new_id(camera_id, captured_at_us, f, {*taken, *ids.values()})
+            ids[f] = new_id(f, {*taken, *ids.values()})
     return [TrackedFace(ids[f], face) for f, face in enumerate(faces)]
 
 
@@ -426,9 +471,18 @@ def _seen(before: Track | None, tracked: TrackedFace, now_us: int) -> Track:
     return Track(tracked.subject_id, roi, face.box_xyxy_px, now_us, (vx, vy, growth), shape)
 
 
-def _new_id(camera_id: str, captured_at_us: int, index: int, taken: Collection[str]) -> str:
-    """``camera:abcd2345``: 40 bits of a hash, or of the next hash where a face in view has them already."""
-    seed = f"{camera_id}\n{captured_at_us}\n{index}"
+NewId = Callable[[int, Collection[str]], str]
+"""Makes the id of the face at a place in the frame, other than those that are taken."""
+
+
+def _new_id(
+    camera_id: str, run: int, seq: int, captured_at_us: int, index: int, taken: Collection[str]
+) -> str:
+    """``camera:abcd2345``: 40 bits of a hash, or of the next hash where a face in view has them already.
+
+    The time is for runs that are not known: there it alone tells two frames of one number apart.
+    """
+    seed = f"{camera_id}\n{run}\n{seq}\n{captured_at_us}\n{index}"
     while True:
         digest = hashlib.sha256(seed.encode()).digest()
         subject_id = f"{camera_id}:{base64.b32encode(digest[: ID_BITS // 8]).decode().lower()}"

@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -31,7 +32,7 @@ from streams.errors import KafkaServerUnavailable, SettingsInvalid
 from streams.local import child_process
 from streams.local.child_process import can_listen, free_ports
 from streams.local.kafka_jars import DEFAULT_LIB_DIR, fetch_jars, jars_ready, run, tail, tool
-from streams.local.kafka_properties import HOST, security_protocol, server_properties
+from streams.local.kafka_properties import HOST, Node, security_protocol, server_properties
 
 DEFAULT_DATA_DIR = Path(".kafka/data")
 
@@ -54,9 +55,14 @@ class KafkaServer:
     data_dir: kept over restarts and after ``stop`` if given, else a temporary folder removed by ``stop``.
     sasl: (user, password), of letters, digits and ``._-``; any other credentials are refused by the server.
         A kept ``data_dir`` keeps the SCRAM credentials of its first start.
+    scram_users: more (user, password), by SCRAM alone; kept in the same way.
+    super_user: with one, what all others may do is said by ACLs; none may do anything at first.
     tls: clients must use TLS and trust the certificate at ``ca_path``, made anew for 127.0.0.1 and localhost.
+    client_ca: PEM file; with it and ``tls``, clients must show a certificate of its, whose CN is the user.
     partitions: of topics created without saying how many.
     short_lived: for tests and benchmarks, which end before Java's slow compiler has paid off.
+    node, ports, cluster_id: of one node of several (``streams.local.kafka_cluster``); ports are those of
+        clients, of the other nodes and of the controller.
 
     On Linux the child also dies with the *thread* that started it (PR_SET_PDEATHSIG), so call ``start``
     from one that lives as long as the server is needed.
@@ -68,25 +74,38 @@ class KafkaServer:
         port: int | None = None,
         data_dir: Path | None = None,
         sasl: tuple[str, str] | None = None,
+        scram_users: Mapping[str, str] | None = None,
+        super_user: str | None = None,
         tls: bool = False,
+        client_ca: Path | None = None,
         partitions: int = 4,
         short_lived: bool = False,
         lib_dir: Path = DEFAULT_LIB_DIR,
         ready_timeout_s: float = 60.0,
+        node: Node | None = None,
+        ports: tuple[int, int, int] | None = None,
+        cluster_id: str | None = None,
     ) -> None:
-        if sasl is not None and not all(re.fullmatch(r"[A-Za-z0-9._-]+", text) for text in sasl):
+        users = dict([sasl] if sasl else []) | dict(scram_users or {})
+        if not all(re.fullmatch(r"[A-Za-z0-9._-]+", text) for user in users.items() for text in user):
             raise SettingsInvalid(
                 "user and password of the local Kafka may hold letters, digits and ._- only"
             )
         self._port = port
         self._given_data_dir = data_dir
         self._sasl = sasl
+        self._users = users
+        self._super_user = super_user
+        self._client_ca = client_ca
         self._tls = tls
         self._partitions = partitions
         self._jvm_options = (*_JVM_OPTIONS, *((_SHORT_LIVED,) if short_lived else ()))
         self._lib_dir = lib_dir
         self._ready_timeout_s = ready_timeout_s
-        self._ports: tuple[int, int, int] | None = None
+        self._node = node
+        self._ports = ports
+        self._cluster_id = cluster_id or new_cluster_id()
+        self._log_start = 0
         self._work_dir: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._keystore_password = secrets.token_hex(16)
@@ -97,6 +116,13 @@ class KafkaServer:
         if self._ports is None:
             raise KafkaServerUnavailable("the local Kafka was not started: call start() first")
         return f"{HOST}:{self._ports[0]}"
+
+    @property
+    def internal_bootstrap(self) -> str:
+        """``host:port`` that no proxy and no security stands before, for whoever watches from outside."""
+        if self._ports is None:
+            raise KafkaServerUnavailable("the local Kafka was not started: call start() first")
+        return f"{HOST}:{self._ports[1]}"
 
     @property
     def security_protocol(self) -> str:
@@ -135,11 +161,20 @@ class KafkaServer:
         if self.alive:
             return self
         try:
-            self._start()
+            self.launch()
+            self.wait_ready()
         except BaseException:
             self.stop()
             raise
         return self
+
+    def wait_ready(self) -> None:
+        """Waits until the node that was launched serves clients; for one of several: with most of the others.
+
+        Raises KafkaServerUnavailable as `start`.
+        """
+        if self._process is not None:
+            self._wait_ready(self._process, self._log_start)
 
     def stop(self) -> None:
         """End the node in order (SIGTERM, after 20 s SIGKILL) and remove everything temporary."""
@@ -179,7 +214,8 @@ class KafkaServer:
             self._work_dir = Path(tempfile.mkdtemp(prefix="mien-kafka-"))
         return self._work_dir
 
-    def _start(self) -> None:
+    def launch(self) -> None:
+        """Starts the node and does not wait for it."""
         java = tool("java")
         if not jars_ready(self._lib_dir):
             raise KafkaServerUnavailable(
@@ -201,12 +237,11 @@ class KafkaServer:
         if not (self.data_dir / "meta.properties").exists():
             self._format(jvm, config)
         with self.log_path.open("ab") as log:
-            log_start = log.tell()
+            self._log_start = log.tell()
             self._process = child_process.start(
                 [*jvm, "kafka.Kafka", str(config)], stdout=log, stderr=subprocess.STDOUT
             )
         atexit.register(self.kill)
-        self._wait_ready(self._process, log_start)
 
     def _write_properties(self, ports: tuple[int, int, int]) -> Path:
         client, internal, controller = ports
@@ -219,6 +254,9 @@ class KafkaServer:
             sasl=self._sasl,
             keystore=self._work() / "server.p12" if self._tls else None,
             keystore_password=self._keystore_password,
+            client_ca=self._client_ca,
+            super_user=self._super_user,
+            node=self._node,
         )
         path = self._work() / "server.properties"
         path.touch(mode=0o600)  # holds passwords
@@ -228,7 +266,10 @@ class KafkaServer:
     def _make_certificate(self) -> None:
         """A key with a self-signed certificate in ``server.p12``, and the certificate alone in ``ca.pem``."""
         keytool = tool("keytool")
-        store = ["-keystore", str(self._work() / "server.p12"), "-storepass", self._keystore_password]
+        password = self._work() / "keystore-password"
+        password.touch(mode=0o600)
+        password.write_text(self._keystore_password)
+        store = ["-keystore", str(self._work() / "server.p12"), "-storepass:file", str(password)]
         run([keytool, "-genkeypair", *store, "-storetype", "PKCS12", "-alias", "server", "-validity", "30",
               "-keyalg", "EC", "-groupname", "secp256r1", "-dname", "CN=localhost",
               "-ext", f"san=dns:localhost,ip:{HOST}", "-ext", "bc:c"])  # fmt: skip
@@ -236,13 +277,18 @@ class KafkaServer:
 
     def _format(self, jvm: list[str], config: Path) -> None:
         """Write cluster id and SCRAM credentials into the empty data directory."""
-        command = [*jvm, "kafka.tools.StorageTool", "format"]
-        command += ["--config", str(config), "--cluster-id", _cluster_id()]
-        if self._sasl is not None:
-            user, password = self._sasl
+        java, *options = jvm
+        arguments = [*options, "kafka.tools.StorageTool", "format"]
+        arguments += ["--config", str(config), "--cluster-id", self._cluster_id]
+        for user, password in self._users.items():
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
-                command += ["--add-scram", f"{mechanism}=[name={user},password={password}]"]
-        run(command)
+                arguments += ["--add-scram", f"{mechanism}=[name={user},password={password}]"]
+        # In a file, which Java reads: arguments can be seen by every user of the machine.
+        path = self._work() / "format.arguments"
+        path.touch(mode=0o600)
+        path.write_text("".join(f'"{argument}"\n' for argument in arguments))
+        run([java, f"@{path}"])
+        path.unlink()
 
     def _wait_ready(self, process: "subprocess.Popen[bytes]", log_start: int) -> None:
         deadline = time.monotonic() + self._ready_timeout_s
@@ -278,7 +324,7 @@ class KafkaServer:
         atexit.unregister(self.kill)
 
 
-def _cluster_id() -> str:
+def new_cluster_id() -> str:
     """A random id as Kafka writes them: 16 bytes in URL-safe base 64, never starting like an option."""
     while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass

@@ -13,7 +13,16 @@ import msgspec
 
 from streams.errors import BadMessage
 from streams.messages.frame_message import Headers
-from streams.messages.landmarks_message import CameraId, FaceBox, FrameSeq, Pose, SubjectId
+from streams.messages.landmarks_message import (
+    CameraId,
+    CameraRun,
+    FaceBox,
+    FrameSeq,
+    FrameSource,
+    Pose,
+    SubjectId,
+)
+from streams.messages.unreadable import UNREADABLE
 
 CE_TYPE = "mien.emotion.v1"
 
@@ -89,7 +98,7 @@ class Model(msgspec.Struct, frozen=True):
 class EmotionEvent(msgspec.Struct, frozen=True):
     """What one face shows in one frame. ``emotion`` is null exactly when ``abstained`` gives a reason."""
 
-    event_id: Annotated[str, msgspec.Meta(description="uuid5 of camera, frame seq and subject")]
+    event_id: Annotated[str, msgspec.Meta(description="uuid5 of camera, run, frame seq and subject")]
     camera_id: CameraId
     subject_id: SubjectId
     frame_seq: FrameSeq
@@ -102,6 +111,8 @@ class EmotionEvent(msgspec.Struct, frozen=True):
     probabilities: Probabilities
     explanation: Explanation
     model: Model
+    run: CameraRun = 0
+    source: FrameSource = "live"
 
     def __post_init__(self) -> None:
         if (self.emotion is None) != (self.abstained is not None):
@@ -112,9 +123,13 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(EmotionEvent)
 
 
-def event_id(camera_id: str, frame_seq: int, subject_id: str) -> str:
-    """The same id whenever and wherever the same frame and subject are worked on: a uuid5 (RFC 9562)."""
-    return str(uuid.uuid5(_NAMESPACE, f"{camera_id}\n{frame_seq}\n{subject_id}"))
+def event_id(camera_id: str, run: int, frame_seq: int, subject_id: str) -> str:
+    """The same id whenever and wherever the same frame and subject are worked on: a uuid5 (RFC 9562).
+
+    Run 0 is not named in it, so that events of producers that know no runs keep their ids.
+    """
+    frame = f"{run}\n{frame_seq}" if run else str(frame_seq)
+    return str(uuid.uuid5(_NAMESPACE, f"{camera_id}\n{frame}\n{subject_id}"))
 
 
 def time_of(captured_at_us: int) -> datetime:
@@ -151,5 +166,5 @@ def decode(value: bytes | None) -> EmotionEvent:
     """
     try:
         return _decoder.decode(value or b"")
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise BadMessage(f"Not an emotion event: {exc}") from exc

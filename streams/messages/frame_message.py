@@ -2,10 +2,17 @@
 
 Header   Format                                   Example
 seq      decimal                                  1234
+run      µs since the epoch, decimal              1764000000000000
 captured-at  µs since the epoch, decimal          1764000000123456
 size     width x height in px                     640x480
 source   ``live`` or ``file``                     live
 traceparent  W3C Trace Context                    00-<32 hex>-<16 hex>-01
+
+``run`` is when this run of the camera began: its process, which numbers the frames. Run and seq together name
+a frame: one that comes again has both again. A frame without it, of an older producer, is of run 0.
+
+``captured-at`` is the time after the read that gave the picture; of a file (``source``) when the run began
+plus the picture's own time in the file, so that it does not depend on when the file was read.
 
 ``source`` decides whether an old frame may be dropped: a live camera's may, a file's never.
 A frame without it counts as live.
@@ -21,12 +28,13 @@ import msgspec
 from streams.errors import BadMessage
 
 Headers = list[tuple[str, bytes]]
+Source = Literal["live", "file"]
 
 MAX_TIME_US = 253_402_300_799_999_999
 """The last µs of the year 9999: later times cannot be written as RFC 3339."""
 
 CAMERA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-MAX_SEQ = 2**53 - 1  # Redis compares frame numbers in Lua, whose numbers are doubles
+MAX_SEQ = 2**53 - 1  # Redis compares runs and frame numbers in Lua, whose numbers are doubles
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
 
@@ -39,9 +47,11 @@ class Frame(NamedTuple):
     captured_at_us: int
     size_px: tuple[int, int]
     """Width, height."""
-    source: Literal["live", "file"]
+    source: Source
     traceparent: str
     jpeg: bytes
+    run: int = 0
+    """When this run of the camera began, µs since the epoch; 0: not known."""
 
 
 def new_traceparent() -> str:
@@ -69,6 +79,7 @@ def encode(frame: Frame) -> tuple[bytes, bytes, Headers]:
         frame.jpeg,
         [
             ("seq", str(frame.seq).encode()),
+            ("run", str(frame.run).encode()),
             ("captured-at", str(frame.captured_at_us).encode()),
             ("size", f"{width}x{height}".encode()),
             ("source", frame.source.encode()),
@@ -101,6 +112,7 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
         source="live" if source == "live" else "file",
         traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else new_traceparent(),
         jpeg=value,
+        run=_integer(texts, "run") if "run" in texts else 0,
     )
 
 
@@ -110,7 +122,8 @@ class FrameHeaders(msgspec.Struct, rename="kebab", frozen=True):
     seq: str
     captured_at: str
     size: str
-    source: Literal["live", "file"] = "live"
+    run: str = "0"
+    source: Source = "live"
     traceparent: str = ""
 
 

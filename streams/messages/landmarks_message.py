@@ -1,12 +1,14 @@
 """A face on ``mien.landmarks``: key = camera id, value = MessagePack of :class:`Landmarks`."""
 
 import math
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from streams.errors import BadMessage
-from streams.messages.frame_message import CAMERA_ID, MAX_SEQ, MAX_TIME_US
+from streams.messages.frame_message import CAMERA_ID, MAX_SEQ, MAX_TIME_US, Source
+from streams.messages.unreadable import UNREADABLE
 
 if TYPE_CHECKING:  # an emotion event shares types with this, and whoever reads only events needs no arrays
     import numpy as np
@@ -21,9 +23,33 @@ _Unit = Annotated[float, msgspec.Meta(description="fraction of the picture's wid
 
 
 CameraId = Annotated[str, msgspec.Meta(pattern=f"^{CAMERA_ID.pattern}$")]
-SubjectId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,80}$")]
+SUBJECT_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
+SubjectId = Annotated[str, msgspec.Meta(pattern=f"^{SUBJECT_ID.pattern}$")]
 """Both become parts of Redis keys, where a brace would choose another slot."""
 FrameSeq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
+CameraRun = Annotated[
+    int,
+    msgspec.Meta(
+        ge=0, le=MAX_SEQ, description="when this run of the camera began, µs since the epoch; 0: not known"
+    ),
+]
+FrameSource = Annotated[
+    Source,
+    msgspec.Meta(description="file: the time of capture is that of the file's playing, not of a clock"),
+]
+
+
+def check_subject_id(subject_id: str) -> str:
+    """Returns the id if it is 1–80 of ``A-Za-z0-9._:-``.
+
+    Raises:
+        BadMessage: if it is anything else.
+    """
+    if not SUBJECT_ID.fullmatch(subject_id):
+        raise BadMessage(
+            f"Subject id {subject_id[:80]!r} is not 1 to 80 letters, digits, '.', '_', ':' or '-'"
+        )
+    return subject_id
 
 
 class FaceBox(msgspec.Struct, frozen=True):
@@ -75,6 +101,8 @@ class Landmarks(msgspec.Struct, frozen=True, tag_field="schema", tag=SCHEMA):
     ]
     transform: Transform
     traceparent: str = ""
+    run: CameraRun = 0
+    source: FrameSource = "live"
 
     def __post_init__(self) -> None:
         # MessagePack can say NaN, but the JSON of the event that is made from this cannot.
@@ -102,7 +130,7 @@ def decode(value: bytes | None) -> Landmarks:
     """
     try:
         return _decoder.decode(value or b"")
-    except msgspec.DecodeError as exc:  # ValidationError is one of these
+    except UNREADABLE as exc:
         raise BadMessage(f"Not a {SCHEMA} message: {exc}") from exc
 
 

@@ -21,10 +21,12 @@ from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.asyncio.client import Pipeline
+from redis.exceptions import NoScriptError
 
 from streams.settings import Settings
 from streams.store import connection
+from streams.store.subject_state import forgotten_key
 
 CLAIM_MS: Final = 10_000
 INDEX_TTL_S: Final = 24 * 3600
@@ -64,6 +66,8 @@ class Stored(NamedTuple):
     version: int
     """0: there is none."""
     state: bytes
+    forgotten: bool = False
+    """`mien forget` has erased the subject, and nothing of it is to be kept."""
 
 
 class Active(msgspec.Struct, frozen=True, array_like=True):
@@ -115,30 +119,26 @@ class AlertStore:
 
     async def read(self, names: Sequence[str]) -> dict[str, Stored]:
         """The states of subjects or cameras; version 0 of who has none."""
-        try:
-            async with self._client.pipeline(transaction=False) as pipe:
-                for who in names:
-                    pipe.hmget(state_key(who), "version", "state")
-                found = await pipe.execute()
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
+        async with self._pipeline() as pipe:
+            for who in names:
+                pipe.hmget(state_key(who), "version", "state")
+                pipe.exists(forgotten_key(who))
+            found = await pipe.execute()
         return {
-            who: Stored(int(version or 0), state or b"")
-            for who, (version, state) in zip(names, found, strict=True)
+            who: Stored(int(version or 0), state or b"", bool(forgotten))
+            for who, (version, state), forgotten in zip(names, found[::2], found[1::2], strict=True)
         }
 
     async def write(self, writes: Sequence[Write], ttl_s: int) -> list[bool]:
         """Writes each state; for each, whether it is written (False: another worker has been quicker)."""
         if not writes:
             return []
-        try:
+        async with connection.errors_told(self._client, self._settings):
             try:
                 return await self._write(writes, ttl_s)
             except NoScriptError:  # a Redis that is new, or was restarted
                 await self._client.script_load(_LUA)
                 return await self._write(writes, ttl_s)
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
 
     async def _write(self, writes: Sequence[Write], ttl_s: int) -> list[bool]:
         async with self._client.pipeline(transaction=False) as pipe:
@@ -149,7 +149,15 @@ class AlertStore:
                     pipe.expire(write.active_in, INDEX_TTL_S)
             states = len(pipe)
             for write in writes:
-                pipe.evalsha(_LUA_SHA1, 1, state_key(write.who), write.version, write.state, ttl_s)
+                pipe.evalsha(
+                    _LUA_SHA1,
+                    2,
+                    state_key(write.who),
+                    forgotten_key(write.who),
+                    write.version,
+                    write.state,
+                    ttl_s,
+                )
             gone = len(pipe)
             for write in writes:
                 if write.active_in and not write.active:
@@ -162,14 +170,11 @@ class AlertStore:
         A claim ends by itself after `CLAIM_MS`, for a worker that died with it.
         """
         keys = [claim_key(who, message_id) for who, message_id in names]
-        try:
-            async with self._client.pipeline(transaction=False) as pipe:
-                for key in keys:
-                    pipe.set(key, token, nx=True, px=CLAIM_MS)
-                    pipe.get(key)
-                answers = await pipe.execute()
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
+        async with self._pipeline() as pipe:
+            for key in keys:
+                pipe.set(key, token, nx=True, px=CLAIM_MS)
+                pipe.get(key)
+            answers = await pipe.execute()
         return [holder == token.encode() for holder in answers[1::2]]
 
     async def active(self, partition: int) -> dict[str, Active]:
@@ -182,14 +187,11 @@ class AlertStore:
 
     async def note_progress(self, done_until_s: Mapping[int, float]) -> None:
         """Until when everything of some partitions is done, in seconds of the epoch."""
-        try:
-            async with self._client.pipeline(transaction=False) as pipe:
-                for partition, until_s in done_until_s.items():
-                    pipe.hset(PROGRESS_KEY, str(partition), until_s)
-                pipe.expire(PROGRESS_KEY, INDEX_TTL_S)
-                await pipe.execute()
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
+        async with self._pipeline() as pipe:
+            for partition, until_s in done_until_s.items():
+                pipe.hset(PROGRESS_KEY, str(partition), until_s)
+            pipe.expire(PROGRESS_KEY, INDEX_TTL_S)
+            await pipe.execute()
 
     async def progress(self, partitions: int) -> float | None:
         """Until when everything of all partitions is done; None: not known of each."""
@@ -201,10 +203,8 @@ class AlertStore:
 
     async def forget(self, key: str, who: str) -> None:
         """Takes a subject or camera out of an index."""
-        try:
+        async with connection.errors_told(self._client, self._settings):
             await self._client.hdel(key, who)
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
 
     async def vote(
         self, votes: Sequence[tuple[str, int, bytes]], watched: Mapping[tuple[str, str], Watched], ttl_s: int
@@ -215,49 +215,45 @@ class AlertStore:
         """
         if not votes:
             return
-        try:
-            async with self._client.pipeline(transaction=False) as pipe:
-                for (key, camera_id), entry in watched.items():
-                    pipe.hset(key, camera_id, _packer.encode(entry))
-                    pipe.expire(key, INDEX_TTL_S)
-                for camera_id, at_us, packed in votes:
-                    pipe.zadd(votes_key(camera_id), {packed: at_us})
-                    pipe.expire(votes_key(camera_id), ttl_s)
-                await pipe.execute()
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
+        async with self._pipeline() as pipe:
+            for (key, camera_id), entry in watched.items():
+                pipe.hset(key, camera_id, _packer.encode(entry))
+                pipe.expire(key, INDEX_TTL_S)
+            for camera_id, at_us, packed in votes:
+                pipe.zadd(votes_key(camera_id), {packed: at_us})
+                pipe.expire(votes_key(camera_id), ttl_s)
+            await pipe.execute()
 
     async def votes(self, camera_id: str, until_us: int) -> list[bytes]:
         """The votes up to this time."""
-        try:
+        async with connection.errors_told(self._client, self._settings):
             found: list[Any] = await self._client.zrangebyscore(votes_key(camera_id), "-inf", until_us)
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
         return found
 
     async def drop_votes(self, camera_id: str, until_us: int) -> int:
         """Forgets the votes up to this time; how many are left."""
-        try:
-            async with self._client.pipeline(transaction=False) as pipe:
-                pipe.zremrangebyscore(votes_key(camera_id), "-inf", until_us)
-                pipe.zcard(votes_key(camera_id))
-                _, left = await pipe.execute()
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
+        async with self._pipeline() as pipe:
+            pipe.zremrangebyscore(votes_key(camera_id), "-inf", until_us)
+            pipe.zcard(votes_key(camera_id))
+            _, left = await pipe.execute()
         return int(left)
 
     async def ping(self) -> Self:
-        try:
+        async with connection.errors_told(self._client, self._settings):
             await self._client.ping()
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
         return self
 
+    @asynccontextmanager
+    async def _pipeline(self) -> AsyncIterator[Pipeline]:
+        async with (
+            connection.errors_told(self._client, self._settings),
+            self._client.pipeline(transaction=False) as pipe,
+        ):
+            yield pipe
+
     async def _index(self, key: str) -> dict[str, bytes]:
-        try:
+        async with connection.errors_told(self._client, self._settings):
             found: dict[Any, Any] = await self._client.hgetall(key)
-        except RedisError as exc:
-            raise connection.unavailable(self._settings, exc) from exc
         return {who.decode(): raw for who, raw in found.items()}
 
 

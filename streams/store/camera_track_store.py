@@ -7,16 +7,20 @@ It keeps ids when partitions move, but no frame needs it. So the timeouts are sh
 without it.
 """
 
-import math
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from streams.messages.frame_message import MAX_TIME_US
 from streams.messages.landmarks_message import SubjectId
+from streams.messages.unreadable import UNREADABLE
 from streams.store.optional_store import QuickStore
 
 SCHEMA = "mien.camera-tracks/1"
+
+_MAX: Final = 1e7
+"""In px and px/s: far beyond any picture and movement, and no trouble for whoever calculates with it."""
 
 
 class TrackRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -32,10 +36,13 @@ class TrackRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CameraTracks(msgspec.Struct, frozen=True, array_like=True, tag=SCHEMA):
-    """All subjects of a camera that may come back, as of one frame."""
+    """All subjects of one run of a camera that may come back, as of one frame."""
 
     captured_at_us: int
     tracks: tuple[TrackRecord, ...]
+    run: int = 0
+    seq: int = -1
+    """The frame's number. A release that knew no runs did not write it: its tracks are of run 0."""
 
 
 def tracks_key(camera_id: str) -> str:
@@ -52,9 +59,10 @@ class CameraTracksStore(QuickStore):
 
     async def read(self, camera_id: str) -> CameraTracks | None:
         """What the last worker left of a camera; None if nothing, or only what another release wrote."""
-        async with self._in_time():
-            value = await self._client.get(tracks_key(camera_id))
-        return _decoded(value) if isinstance(value, bytes) else None
+        async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
+            pipe.get(tracks_key(camera_id))
+            (value,) = await self._values(pipe)
+        return _decoded(value) if value is not None else None
 
     async def write(self, cameras: Mapping[str, CameraTracks]) -> None:
         """Writes the tracks of each camera, in one round trip."""
@@ -68,7 +76,7 @@ class CameraTracksStore(QuickStore):
 def _decoded(value: bytes) -> CameraTracks | None:
     try:
         record = _decoder.decode(value)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     return record if all(map(_is_plausible, record.tracks)) else None
 
@@ -76,7 +84,7 @@ def _decoded(value: bytes) -> CameraTracks | None:
 def _is_plausible(track: TrackRecord) -> bool:
     x0, y0, x1, y1 = track.box_xyxy_px
     return (
-        all(map(math.isfinite, (*track.roi, *track.box_xyxy_px, *track.velocity)))
+        all(abs(number) <= _MAX for number in (*track.roi, *track.box_xyxy_px, *track.velocity))
         and track.roi[2] > 0
         and x1 > x0
         and y1 > y0

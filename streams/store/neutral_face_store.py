@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from streams.messages.frame_message import MAX_TIME_US
 from streams.messages.landmarks_message import MAX_COORDINATE, pack_points
+from streams.messages.unreadable import UNREADABLE
 from streams.store.optional_store import QuickStore
+from streams.store.subject_state import forgotten_key
 
 SCHEMA = "mien.neutral-face/1"
 
@@ -63,12 +65,12 @@ class NeutralFaceStore(QuickStore):
     async def read(self, subject_ids: Sequence[str]) -> dict[str, NeutralFace]:
         """The neutral faces of those subjects that have one.
 
-        What is no :class:`NeutralFace`, but another release's, is left out.
+        What is no :class:`NeutralFace`, but another release's or program's, is left out.
         """
         async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
             for subject_id in subject_ids:
                 pipe.getex(neutral_key(subject_id), ex=self._settings.subject_ttl_s)
-            values = await pipe.execute()
+            values = await self._values(pipe)
         faces = {
             subject_id: _decoded(value)
             for subject_id, value in zip(subject_ids, values, strict=True)
@@ -77,9 +79,14 @@ class NeutralFaceStore(QuickStore):
         return {subject_id: face for subject_id, face in faces.items() if face}
 
     async def write(self, faces: Mapping[str, NeutralFace]) -> None:
-        """Writes the face of each subject, in one round trip."""
+        """Writes the face of each subject, but of those that were forgotten."""
         async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
-            for subject_id, face in faces.items():
+            for subject_id in faces:
+                pipe.exists(forgotten_key(subject_id))
+            forgotten = await pipe.execute()
+            for (subject_id, face), gone in zip(faces.items(), forgotten, strict=True):
+                if gone:
+                    continue
                 pipe.set(neutral_key(subject_id), _encoder.encode(face), ex=self._settings.subject_ttl_s)
             await pipe.execute()
 
@@ -87,7 +94,7 @@ class NeutralFaceStore(QuickStore):
 def _decoded(value: bytes) -> NeutralFace | None:
     try:
         face = _decoder.decode(value)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     plausible = 0 < face.weight < math.inf and face.readings > 0 and 0 <= face.read_at_us <= MAX_TIME_US
     return face if plausible else None

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streams.settings import Settings
@@ -47,11 +47,16 @@ class QuickStore:
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with connection.errors_told(self._client, self._settings), asyncio.timeout(TIMEOUT_S):
                 yield
         except TimeoutError as exc:
             late = RedisTimeoutError(f"no answer within {TIMEOUT_S} s")
             raise connection.unavailable(self._settings, late) from exc
-        except (RedisError, OSError) as exc:
-            error = exc if isinstance(exc, RedisError) else RedisConnectionError(str(exc))
-            raise connection.unavailable(self._settings, error) from exc
+        except OSError as exc:
+            raise connection.unavailable(self._settings, RedisConnectionError(str(exc))) from exc
+
+    @staticmethod
+    async def _values(pipe: Pipeline) -> list[bytes | None]:
+        """What the keys hold that a pipeline asks for; None where it is nothing, or nothing of ours."""
+        answers = await pipe.execute(raise_on_error=False)
+        return [None if connection.refusal_of(answer) else answer for answer in answers]

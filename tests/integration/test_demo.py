@@ -92,3 +92,32 @@ def test_killed_it_leaves_no_process_behind(demo: Callable[..., Process]) -> Non
     started = all_children(process, len(["redis-server", *STAGES, "demo-1"]))
     process.end(signal.SIGKILL)
     eventually(lambda: not living(started), lambda: f"all gone, but not {living(started)}", 20)
+
+
+def listening(pid: int) -> set[str]:
+    """Addresses that the process waits for connections on, as `ss -ltn` has them, in hexadecimal (Linux)."""
+    table = [
+        line.split()
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]
+    ]
+    by_inode = {fields[9]: fields[1].partition(":")[0] for fields in table if fields[3] == "0A"}
+    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    return {by_inode[link[8:-1]] for link in links if link.startswith("socket:[") and link[8:-1] in by_inode}
+
+
+def test_nobody_beyond_this_machine_can_reach_it_and_nobody_on_it_sees_the_cameras_password(
+    tmp_path: Path, demo: Callable[..., Process]
+) -> None:
+    source = tmp_path / "source"
+    source.write_text("rtsp://admin:hunter2@127.0.0.1:1/user=admin_password=hunter2")
+    process = demo("--source-file", str(source))
+    started = all_children(process, len(["redis-server", *STAGES, "demo-1"]))
+    names = len([*STAGES, "demo-1"])
+    eventually(lambda: sum(bool(listening(pid)) for pid in started) == names + 1, "all of them listen")
+    pids = {process.popen.pid, *started}
+
+    assert {address for pid in pids for address in listening(pid)} == {"0100007F"}  # 127.0.0.1
+    for pid in pids:
+        assert b"hunter2" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    assert "hunter2" not in process.out + process.err

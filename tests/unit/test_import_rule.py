@@ -37,8 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models.release": {*RUNTIME, "models.training"},
     "models.judging": {*RUNTIME, *LAB - {"models.release"}},
     "workers.stages": {*STREAMS, *RUNTIME, "workers"},
-    "workers.alerts": {*STREAMS, "workers.stages"},
-    "workers.camera": {*STREAMS, *RUNTIME, "models.staged", "workers"},
+    "workers.alerts": {*STREAMS, "workers", "workers.stages"},
+    "workers.camera": {*STREAMS, *RUNTIME, "models.staged", "workers", "workers.stages"},
     "workers.local": {*STREAMS, "streams.local", "models.staged", "workers", "workers.camera"},
     "workers.bench": {
         *STREAMS,
@@ -50,7 +50,16 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.stages",
         "workers.local",
     },
+    "workers.chaos": {
+        *STREAMS,
+        "streams.local",
+        "models.faces",
+        "models.staged",
+        "workers",
+        "workers.local",
+    },
     "workers.commands": {*STREAMS, *RUNTIME, *LAB, "workers", "workers.stages", "workers.bench"},
+    "workers.upkeep": {*STREAMS, "workers"},
     "workers": {*STREAMS, *RUNTIME},
     "workers.verbs": set(),
 }

@@ -3,7 +3,7 @@
 It knows no clock and no server: the same events in a subject's order give the same alerts, with the same ids,
 however often they come and wherever the work is interrupted, as long as the state goes with it.
 
-- An event of a frame that is not newer than the last one is a replay, and changes nothing.
+- An event of a frame that its run has passed is a replay, and changes nothing (`RunFence`).
 - Before an event is looked at, time is moved on to it (`advance`): what is over by then is resolved. Whoever
   moves time on earlier, because the camera's other faces or a clock say that the subject is gone, gets the
   same resolved alert earlier.
@@ -22,6 +22,7 @@ from workers.alerts.smoothing import Smoothing, SmoothingRule
 from workers.alerts.track import SPEAKS_US, Look, Track
 
 SCHEMA: Final = "mien.alert-state/1"
+RUNS_MAX: Final = 4
 
 
 class Sighting(NamedTuple):
@@ -41,12 +42,33 @@ class Mean(msgspec.Struct, array_like=True):
     values: list[float]
 
 
+class RunFence(msgspec.Struct, array_like=True):
+    """Which frames were seen, by the rule of `streams/store/subject_fence.lua`: the last one of each run.
+
+    Of more than `RUNS_MAX` runs the oldest is dropped; it and what is older is over for good.
+    """
+
+    last_seq: dict[int, int] = {}
+    dropped_run: int = -1
+
+    def passes(self, run: int, seq: int) -> bool:
+        """Whether the frame is new; then it is seen from now on."""
+        last = self.last_seq.get(run)
+        if run <= self.dropped_run if last is None else seq <= last:
+            return False
+        self.last_seq[run] = seq
+        if len(self.last_seq) > RUNS_MAX:
+            self.dropped_run = min(self.last_seq)
+            del self.last_seq[self.dropped_run]
+        return True
+
+
 class SubjectState(msgspec.Struct, array_like=True, tag=SCHEMA):
     """What must be known of a subject between two of its events."""
 
     camera_id: str
     subject_id: str
-    frame_seq: int = -1
+    fence: RunFence = msgspec.field(default_factory=RunFence)
     seen_us: int = 0
     sample_us: int = 0
     """Time of the last event that did not abstain; 0 before the first."""
@@ -89,14 +111,14 @@ def step(rules: RuleSet, rule: SmoothingRule, state: SubjectState | None, sighti
     """Works on one event. ``state`` is used up: go on with the one in the outcome."""
     event = sighting.event
     state = state or SubjectState.of(event)
-    if event.frame_seq <= state.frame_seq:
+    if not state.fence.passes(event.run, event.frame_seq):
         return Outcome(state, [], applied=False)
     at_us = captured_at_us(event)
     alerts = advance(state, at_us)
     if at_us < state.seen_us:
         for one in state.tracks.values():
             track.set_back(one, at_us)
-    state.frame_seq, state.seen_us = event.frame_seq, at_us
+    state.seen_us = at_us
     if event.emotion is None:
         return Outcome(state, alerts)
     first = not state.sample_us

@@ -68,9 +68,11 @@ class _Work(msgspec.Struct):
 
 
 class _Tally(NamedTuple):
+    """The labels of the gauge; many cameras may share one."""
+
     rule: str
     severity: str
-    camera_id: str
+    camera: str
 
 
 class AlertWorker:
@@ -109,7 +111,7 @@ class AlertWorker:
             await asyncio.sleep(CONTENDED_PAUSE_S)
         for event, partition in events:
             at_us = captured_at_us(event)
-            metrics.observe_frame_age(NAME, at_us)
+            metrics.observe_frame_age(NAME, at_us, event.source)
             place = (partition, event.camera_id)
             self._seen_us[place] = max(at_us, self._seen_us.get(place, 0))
         for message, error in refused:  # last, as in `state`: while Redis is away all of this is done again
@@ -139,6 +141,8 @@ class AlertWorker:
         works: dict[str, _Work] = {}
         for event, partition in events:
             who = event.subject_id
+            if stored[who].forgotten:
+                continue
             work = works.get(who)
             if work is None:
                 state = _decoded(_subject_state, stored[who].state)
@@ -206,7 +210,9 @@ class AlertWorker:
                 alerts = entry.alerts
                 if until_us >= entry.over_at_us:
                     alerts = await self._move_on(partition, who, until_us)
-                tallies.update(_Tally(rule, severity, entry.camera_id) for rule, severity in alerts)
+                tallies.update(
+                    _Tally(rule, severity, metrics.camera_label(entry.camera_id)) for rule, severity in alerts
+                )
         if share.done_until_s is not None:
             await self._store.note_progress(dict.fromkeys(share.partitions, share.done_until_s))
         partitions = await self._outlet.partitions_of(self._source)
@@ -215,7 +221,8 @@ class AlertWorker:
             if number % partitions in share.partitions:
                 for camera_id, watched in (await self._store.watched(number)).items():
                     firing = await self._count_votes(number, camera_id, watched, done_until_s)
-                    tallies.update(_Tally(one.rule, one.severity, camera_id) for one in firing)
+                    camera = metrics.camera_label(camera_id)
+                    tallies.update(_Tally(one.rule, one.severity, camera) for one in firing)
         self._tallied |= tallies.keys()
         for tally in self._tallied:  # 0 of what has ended, so that no reader finds a gap
             metrics.alerts_active.labels(*tally).set(tallies[tally])

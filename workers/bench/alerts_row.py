@@ -111,7 +111,7 @@ def _event(camera: int, number: int, afraid: bool) -> bytes:
     shown = dict.fromkeys(EMOTIONS, 0.0) | (AFRAID if afraid else CALM)
     camera_id, subject_id = f"camera-{camera}", f"camera-{camera}:7k3f"
     event = EmotionEvent(
-        event_id=emotion_event.event_id(camera_id, number, subject_id),
+        event_id=emotion_event.event_id(camera_id, 0, number, subject_id),
         camera_id=camera_id,
         subject_id=subject_id,
         frame_seq=number,

@@ -122,7 +122,7 @@ def show(results: dict[str, Any], console: Console) -> None:
     table = Table("", *(Column(name, justify="right") for name in COLUMNS))
     for case, comparisons in _by_case(results["rows"]).items():
         table.add_section()
-        table.add_row(f"[bold]{case}[/]")
+        table.add_row(case, style="bold")
         mien = comparisons[0]["mien"]
         table.add_row(f"  Mien: {mien['name']}", *_times(mien))
         _add_details(table, mien)
@@ -160,7 +160,7 @@ def _by_table(findings: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, An
 
 def _add_details(table: Table, side: dict[str, Any]) -> None:
     for name, value in side["details"].items():
-        table.add_row(f"[dim]    {name}: {_plain(value)}[/]")
+        table.add_row(f"    {name}: {_plain(value)}", style="dim")
 
 
 def _times(side: dict[str, Any]) -> tuple[str, str]:
@@ -168,7 +168,7 @@ def _times(side: dict[str, Any]) -> tuple[str, str]:
 
 
 def _ratio(spread: dict[str, float]) -> str:
-    return f"{spread['median']:.2f} [{spread['p10']:.2f}–{spread['p90']:.2f}]".replace("[", "\\[")
+    return f"{spread['median']:.2f} [{spread['p10']:.2f}–{spread['p90']:.2f}]"
 
 
 def _plain(value: object) -> str:

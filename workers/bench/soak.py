@@ -1,4 +1,4 @@
-"""Many cameras for a long time through one process's stage: does memory grow, do threads?"""
+"""Many cameras for a long time through one process's stage: does memory grow, do threads and open files?"""
 
 import time
 from collections.abc import Sequence
@@ -41,7 +41,8 @@ def soak(settings: Settings, frames: int) -> Finding:
         cameras = [StageCamera(stage, f"soak-{number}") for number in range(CAMERAS)]
         names = count(CAMERAS)
         _round(cameras, loops, 0)
-        threads, started_s, cpu_started_s = thread_count(), time.perf_counter(), time.process_time()
+        threads, files = thread_count(), open_file_count()
+        started_s, cpu_started_s = time.perf_counter(), time.process_time()
         every = max(1, frames // SAMPLES)
         found = 0
         for index in range(1, frames + 1):
@@ -62,6 +63,8 @@ def soak(settings: Settings, frames: int) -> Finding:
             "slope_mib_per_100k_frames": slope(taken[len(taken) // 2 :]) * 100_000,
             "threads_first": threads,
             "threads_last": thread_count(),
+            "open_files_first": files,
+            "open_files_last": open_file_count(),
         }
     return Finding("landmarks", "soak", f"{CAMERAS} cameras × {frames} frames, 320x240", figures)
 
@@ -102,3 +105,8 @@ def rss_mib() -> float:
 def thread_count() -> int:
     """How many threads this process has, native ones too."""
     return len(list(Path("/proc/self/task").iterdir()))
+
+
+def open_file_count() -> int:
+    """How many files, sockets and pipes this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -104,13 +104,13 @@ def _mesh(
 ) -> Comparison:
     pace = SearchPace(whole_every_us=detect_every_us, sweep_us=max(1, 2 * detect_every_us))
     tracker = CameraTracker("bench", max_faces=max_faces, pace=pace)
-    time_us = itertools.count(1, round(1e6 / FPS))
+    frames_at_us = enumerate(itertools.count(1, round(1e6 / FPS)))
     mine, theirs = itertools.cycle(pictures), itertools.cycle(pictures)
     found: dict[str, list[int]] = {"mien": [], "library": []}
     with LiteRtEngine() as engine, closing(reference):
 
         def ours() -> None:
-            found["mien"].append(len(track(engine, tracker, next(mine), next(time_us))))
+            found["mien"].append(len(track(engine, tracker, next(mine), *next(frames_at_us))))
 
         def bare() -> None:
             found["library"].append(len(reference.process(next(theirs))))
@@ -269,7 +269,7 @@ def _aligned_faces(count: int) -> F32:
     tracker = CameraTracker("bench")
     with LiteRtEngine() as engine:
         tracked = [
-            track(engine, tracker, picture, 1 + index * 100_000)
+            track(engine, tracker, picture, index, 1 + index * 100_000)
             for index, picture in enumerate(frames("cycle"))
         ]
     return align.align(np.stack([faces[0].face.landmarks_px for faces in tracked if faces][-count:])).points

@@ -1,7 +1,8 @@
 """Keeps a lossless camera from running further ahead of the landmarks workers than Kafka keeps.
 
 Frames are deleted after a minute (or, on the embedded broker, beyond 5 MiB), read or not. So a lossless
-camera looks where the consumer group is, and waits while too many of its bytes are not yet read.
+camera looks where the consumer group is, and waits while too many of its bytes are not yet read. One that
+sends landmarks alone looks where the classify workers are.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from streams import broker
 from streams.settings import Settings
+from streams.topics import Topic
 
 UNREAD_BYTES_MAX = 3 * 1024 * 1024
 POLL_S = 0.2
@@ -23,10 +25,10 @@ POLL_S = 0.2
 class Backpressure:
     """Use :meth:`open`."""
 
-    def __init__(self, admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    def __init__(self, admin: AIOKafkaAdminClient, group: str, topic: Topic) -> None:
         self._admin = admin
-        self._group = settings.group("landmarks")
-        self._topic = settings.topics.frames.name
+        self._group = group
+        self._topic = topic.name
         self._unread: deque[tuple[int, int, int]] = (
             deque()
         )  # partition, offset, bytes; a camera has one partition
@@ -34,16 +36,17 @@ class Backpressure:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
+    async def open(cls, settings: Settings, topic: Topic, *, reader: str) -> AsyncIterator[Self]:
+        """``reader`` is the stage that reads the topic."""
         admin = AIOKafkaAdminClient(**broker.connection(settings))
         await admin.start()
         try:
-            yield cls(admin, settings)
+            yield cls(admin, settings.group(reader), topic)
         finally:
             await admin.close()
 
     def sent(self, partition: int, offset: int, n_bytes: int) -> None:
-        """Notes a delivered frame."""
+        """Notes what was delivered."""
         self._unread.append((partition, offset, n_bytes))
         self._unread_bytes += n_bytes
 

@@ -8,7 +8,8 @@ that are under way), and the newest goes next. A lossless file waits until there
 
 import asyncio
 import signal
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -17,9 +18,9 @@ from aiokafka.partitioner import DefaultPartitioner
 from models.arrays import Picture
 from models.faces.jpeg_passthrough import Jpeg
 from models.faces.pictures import encode_jpeg, fit_width
-from streams import broker, logs, metrics
+from streams import broker, logs, metrics, topic_state
 from streams.backoff import backoff_s
-from streams.errors import BadMessage, SettingsInvalid
+from streams.errors import BadMessage, FramesLost, SettingsInvalid
 from streams.health import Health, MetricsServer
 from streams.messages import frame_message
 from streams.messages.frame_message import Frame, check_camera_id, new_traceparent
@@ -53,6 +54,7 @@ def run(settings: Settings, options: CameraOptions) -> dict[str, int]:
         SourceNotFound: if there is no such source.
         SettingsInvalid: if the options do not fit the source.
         ServiceUnavailable: if Kafka is not there at the start.
+        TopicsDiffer: if Kafka would keep the pictures for longer than promised.
     """
     try:
         check_camera_id(options.camera_id)
@@ -77,6 +79,18 @@ def run(settings: Settings, options: CameraOptions) -> dict[str, int]:
     return summary
 
 
+def refuse_lost(options: CameraOptions, outcomes: Mapping[str, int]) -> None:
+    """Raises FramesLost if a lossless camera could not publish a frame, other than by being told to stop."""
+    lost = {name: count for name, count in outcomes.items() if name not in ("published", "undelivered")}
+    if options.lossless and lost:
+        counts = ", ".join(f"{name}: {count}" for name, count in lost.items())
+        raise FramesLost(
+            f"Camera {options.camera_id} published {outcomes['published']} frames, but could not publish "
+            f"{sum(lost.values())} ({counts}); the log names each. If Kafka refused them as too large, raise "
+            "the topic's max.message.bytes: `mien topics` shows it."
+        )
+
+
 class _Camera:
     """The event loop's side of a camera: takes pictures from the slot, encodes and sends them."""
 
@@ -87,15 +101,18 @@ class _Camera:
         self._options = options
         self._health = health
         self._outcomes = outcomes
-        self._topic = settings.topics.frames
+        self._topic = settings.topics.frames if settings.frames == "publish" else settings.topics.landmarks
+        self._batch_bytes = min(BATCH_BYTES, settings.max_frame_bytes)
         self._stopping = asyncio.Event()
+        self._run = time.time_ns() // 1000
 
     async def run(self) -> None:
         beat = asyncio.ensure_future(self._health.beat())  # first: to wait for Kafka is no standstill
         await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s, self._topic)
+        await topic_state.check_at_start(self._settings, self._topic)
         loop = asyncio.get_running_loop()
         slot = Slot(loop)
-        reader = Reader(self._settings, self._options, slot, self._health, self._outcomes)
+        reader = Reader(self._settings, self._options, slot, self._health, self._outcomes, self._run)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, reader)
         producer = broker.producer(self._settings, max_message_bytes=self._topic.max_message_bytes)
@@ -103,11 +120,12 @@ class _Camera:
             await producer.start()
             self._health.set_ready("kafka")
             reader.start()
-            await (
-                self._send_all(producer, slot)
-                if self._options.lossless
-                else self._send_newest(producer, slot)
-            )
+            if self._settings.frames == "none":
+                await self._send_own_landmarks(producer, slot)
+            elif self._options.lossless:
+                await self._send_all(producer, slot)
+            else:
+                await self._send_newest(producer, slot)
         except KafkaError as exc:
             raise broker.unavailable(self._settings, exc) from exc
         finally:
@@ -122,6 +140,18 @@ class _Camera:
     def _stop(self, reader: Reader) -> None:
         reader.stop()
         self._stopping.set()
+
+    async def _send_own_landmarks(self, producer: AIOKafkaProducer, slot: Slot) -> None:
+        """For MIEN_FRAMES=none: no picture leaves this process."""
+        from workers.camera.own_landmarks import OwnLandmarks  # brings the networks, which others do without
+
+        own = OwnLandmarks(self._settings, producer, self._health, self._outcomes, self._sent)
+        if not self._options.lossless:
+            await own.send_newest(slot, self._frames)
+            return
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        await own.send_all(slot, self._frames, stopping, STOP_GRACE_S)
+        stopping.cancel()
 
     async def _send_newest(self, producer: AIOKafkaProducer, slot: Slot) -> None:
         places = asyncio.Semaphore(IN_FLIGHT_MAX)
@@ -140,6 +170,8 @@ class _Camera:
         """Tries once; a frame that Kafka does not take in time is counted and gone: the next is fresher."""
         try:
             await self._send(producer, frame)
+        except broker.TOO_LARGE as exc:
+            self._too_large(frame, exc)
         except (KafkaError, OSError) as exc:
             self._health.set_unready("kafka")
             self._outcomes.add("undelivered")
@@ -148,7 +180,7 @@ class _Camera:
     async def _send_all(self, producer: AIOKafkaProducer, slot: Slot) -> None:
         """Sends in order, each until Kafka has it, never further ahead of the workers than Kafka keeps."""
         stopping = asyncio.ensure_future(self._stopping.wait())
-        async with Backpressure.open(self._settings) as ahead:
+        async with Backpressure.open(self._settings, self._topic, reader="landmarks") as ahead:
             while taken := await slot.take():
                 for batch in self._batches(await self._frames(taken)):
                     delivery = asyncio.ensure_future(self._send_until_delivered(producer, batch, ahead))
@@ -165,18 +197,21 @@ class _Camera:
 
     def _batches(self, frames_: Sequence[Frame]) -> Iterator[list[Frame]]:
         """Divides frames into those that go to Kafka in one piece."""
-        batch_bytes = min(BATCH_BYTES, self._settings.max_frame_bytes)
         batch: list[Frame] = []
         for frame in frames_:
-            if batch and sum(len(other.jpeg) for other in [*batch, frame]) > batch_bytes:
+            if batch and sum(len(other.jpeg) for other in [*batch, frame]) > self._batch_bytes:
                 yield batch
                 batch = []
             batch.append(frame)
         yield batch
 
     async def _send_until_delivered(
-        self, producer: AIOKafkaProducer, batch: Sequence[Frame], ahead: Backpressure
+        self, producer: AIOKafkaProducer, batch: list[Frame], ahead: Backpressure
     ) -> None:
+        """Returns when Kafka has the frames, but for those that are too large for it alone.
+
+        Of a batch that is sent frame by frame, those that are done with are taken out of it.
+        """
         about = {"camera": batch[0].camera_id, "seq": batch[0].seq}
         for pause_s in backoff_s(RETRY_BASE_S, RETRY_CAP_S):
             try:
@@ -185,9 +220,16 @@ class _Camera:
                     partition, offset = await self._send(producer, batch[0])
                 else:
                     partition, offset = await self._send_together(producer, batch)
-            except MessageSizeTooLargeError as exc:
-                self._outcomes.add("too-large")
-                log.warning("frame refused by Kafka", **about, error=str(exc))
+            except broker.TOO_LARGE as exc:
+                if len(batch) == 1:
+                    self._too_large(batch[0], exc)
+                    return
+                # The topic takes less in one piece than we thought. Each may still fit by itself.
+                self._batch_bytes = sum(len(frame.jpeg) for frame in batch) // 2
+                log.info("frames are sent in smaller batches", **about, batch_bytes=self._batch_bytes)
+                while batch:
+                    await self._send_until_delivered(producer, batch[:1], ahead)
+                    del batch[0]
                 return
             except (KafkaError, OSError) as exc:
                 self._health.set_unready("kafka")
@@ -197,6 +239,13 @@ class _Camera:
                 for place, frame in enumerate(batch):
                     ahead.sent(partition, offset + place, len(frame.jpeg))
                 return
+
+    def _too_large(self, frame: Frame, exc: KafkaError) -> None:
+        self._outcomes.add("too-large")
+        n_bytes = len(frame.jpeg)
+        log.warning(
+            "frame refused by Kafka", camera=frame.camera_id, seq=frame.seq, n_bytes=n_bytes, error=str(exc)
+        )
 
     async def _send(self, producer: AIOKafkaProducer, frame: Frame) -> tuple[int, int]:
         """Sends one frame; its partition and offset, when Kafka has it."""
@@ -213,7 +262,8 @@ class _Camera:
         together = producer.create_batch()
         for frame in batch:
             key, value, headers = frame_message.encode(frame)
-            together.append(key=key, value=value, timestamp=None, headers=headers)
+            if together.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                raise MessageSizeTooLargeError("The batch is larger than the producer takes")
         partitions = sorted(await producer.partitions_for(self._topic.name))
         partition = _partition_of(key, partitions, partitions)
         record = await (await producer.send_batch(together, self._topic.name, partition=partition))
@@ -222,7 +272,7 @@ class _Camera:
         return record.partition, record.offset
 
     def _sent(self, frame: Frame) -> None:
-        metrics.observe_frame_age(NAME, frame.captured_at_us)
+        metrics.observe_frame_age(NAME, frame.captured_at_us, frame.source)
         self._outcomes.add("published")
         self._health.set_ready("kafka")
 
@@ -241,6 +291,7 @@ class _Camera:
             source="file" if self._options.lossless else "live",
             traceparent=new_traceparent(),
             jpeg=jpeg.data,
+            run=self._run,
         )
 
     def _encode(self, picture: Picture) -> Jpeg:

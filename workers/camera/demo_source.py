@@ -19,6 +19,7 @@ class DemoSource:
     """
 
     live = True
+    at_s = None
 
     def __init__(self, script: str, *, fps: float, seed: int) -> None:
         try:

@@ -13,6 +13,9 @@ from models.faces.pictures import PictureRefused, read_picture
 from streams.errors import BadPicture, SourceNotFound
 from workers.camera.opencv_video import grab, positive_fps, refuse_large
 
+FILE_FPS = 10.0
+"""For pictures that have no rate of their own."""
+
 
 class PicturesSource:
     """Gives picture files in the given order. One that cannot be read is a BadPicture, not the end.
@@ -22,6 +25,7 @@ class PicturesSource:
 
     live = False
     fps = None
+    at_s = None
 
     def __init__(
         self, paths: Sequence[Path], *, loop: bool, max_pixels: int, ready: JpegLimits | None = None
@@ -73,6 +77,8 @@ class VideoSource:
         self._capture, self._ahead = self._open()
         self.fps = positive_fps(self._capture)
         self._read = 0
+        self._round_s = 0.0  # when this round began
+        self.at_s: float | None = None
 
     def _open(self) -> tuple[cv2.VideoCapture, Picture | None]:
         """Opens the file and reads a first frame, which proves that this is a video.
@@ -102,7 +108,9 @@ class VideoSource:
             self._capture.release()
             self._capture, frame = self._open()
             self._read = 0
+            self._round_s = (self.at_s or 0.0) + 1 / (self.fps or FILE_FPS)
         self._read += 1
+        self.at_s = self._round_s + self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         return frame
 
     def _refuse_early_end(self) -> None:

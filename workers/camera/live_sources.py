@@ -18,6 +18,7 @@ class CameraSource:
     """A webcam or a network stream."""
 
     live = True
+    at_s = None
 
     def __init__(self, capture: cv2.VideoCapture, name: str) -> None:
         self._capture = capture

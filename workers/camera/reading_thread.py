@@ -15,11 +15,10 @@ from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFou
 from streams.health import Health
 from streams.redact_url import redact_url
 from streams.settings import Settings
+from workers.camera.file_sources import FILE_FPS
 from workers.camera.sources import Source, open_source
 
 NAME = "camera"
-FILE_FPS = 10.0
-"""For pictures that have no rate of their own."""
 RECONNECT_BASE_S, RECONNECT_CAP_S = 0.5, 30.0
 READY_MAX = 16
 """Ready JPEGs of a lossless file that wait at once; of decoded pictures, which are much larger, one."""
@@ -43,7 +42,7 @@ class CameraOptions(NamedTuple):
 
 
 class Captured(NamedTuple):
-    """A picture, its number, and when it was there."""
+    """A picture, its number, and when it was there (of a lossless file: when its place in the file is)."""
 
     seq: int
     captured_at_us: int
@@ -118,8 +117,15 @@ class Reader(threading.Thread):
     """Reads the source, at its pace, into the slot; opens it again when it is lost."""
 
     def __init__(
-        self, settings: Settings, options: CameraOptions, slot: Slot, health: Health, outcomes: Outcomes
+        self,
+        settings: Settings,
+        options: CameraOptions,
+        slot: Slot,
+        health: Health,
+        outcomes: Outcomes,
+        began_us: int,
     ) -> None:
+        """``began_us`` is when this run of the camera began, µs since the epoch."""
         super().__init__(name="reader", daemon=True)
         self._settings = settings
         self._options = options
@@ -130,12 +136,18 @@ class Reader(threading.Thread):
         self._up = metrics.camera_up.labels(options.camera_id)
         self._pauses_s = backoff_s(RECONNECT_BASE_S, RECONNECT_CAP_S)
         self.failure: Exception | None = None
-        # Over restarts the numbers must grow (the state is fenced by them), so a live camera starts with the
-        # clock; a lossless file starts with 0, so that a number is a frame's place in the file.
-        clock_ms = time.time_ns() // 1_000_000
-        self._seq = (
-            options.first_seq if options.first_seq is not None else 0 if options.lossless else clock_ms
+        self._began_us = began_us
+        # A live camera starts with the clock, for consumers that know no runs: over restarts its numbers
+        # grow. A lossless file starts with 0, so that a number is a frame's place in the file.
+        self._first_seq = (
+            options.first_seq
+            if options.first_seq is not None
+            else 0
+            if options.lossless
+            else began_us // 1000
         )
+        self._seq = self._first_seq
+        self._file_us = 0
 
     def stop(self) -> None:
         self._stopped.set()
@@ -210,7 +222,11 @@ class Reader(threading.Thread):
                 continue
             if picture is None:
                 return
-            captured_at_us = time.time_ns() // 1000
+            captured_at_us = (
+                self._began_us + self._in_file_us(source, interval_s)
+                if options.lossless
+                else time.time_ns() // 1000
+            )
             now_s = time.monotonic()
             if source.live and options.fps and now_s < due_s - 0.25 * interval_s:
                 self._outcomes.add("skipped")
@@ -224,3 +240,13 @@ class Reader(threading.Thread):
             if self._slot.put(Captured(self._seq, captured_at_us, picture), wait=options.lossless):
                 self._outcomes.add("superseded")
             self._seq += 1
+
+    def _in_file_us(self, source: Source, interval_s: float) -> int:
+        """When the picture just read is to be shown, since the file's first one; it never goes back.
+
+        So however long the file waits for the workers, times, speeds and windows are those of the file.
+        """
+        own_s = None if self._options.fps else source.at_s
+        at_s = (self._seq - self._first_seq) * interval_s if own_s is None else own_s
+        self._file_us = max(self._file_us, round(at_s * 1e6))
+        return self._file_us

@@ -23,6 +23,7 @@ class Source(Protocol):
         otherwise every picture matters and there is a last one (files).
     fps: the source's own frames a second; None if it has none or does not say. A live source delivers at
         this rate by itself: ``read`` waits for the next picture.
+    at_s: of a file, when its last picture is to be shown, since the first one; None where it has no times.
     """
 
     @property
@@ -30,6 +31,9 @@ class Source(Protocol):
 
     @property
     def fps(self) -> float | None: ...
+
+    @property
+    def at_s(self) -> float | None: ...
 
     def read(self) -> Picture | Jpeg | None:
         """The next picture; None after the last one.

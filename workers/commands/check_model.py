@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from models.emotion import classifier
 from models.release import artifact_check
@@ -37,9 +37,9 @@ def run(settings: Settings, model: Path | None) -> CheckedModel:
 def show(checked: CheckedModel, console: Console) -> None:
     """Prints a line for each check."""
     for check in checked.checks:
-        sign = "[green]ok[/]  " if check.passed else "[bold red]not[/] "
-        line = f"{sign} [bold]{check.name}[/]: {escape(check.detail)}"
-        console.print(line, highlight=False, soft_wrap=True)
+        sign = Text("ok  ", "green") if check.passed else Text("not ", "bold red")
+        name = Text(check.name, "bold")
+        console.print(sign, name, f": {check.detail}", sep="", highlight=False, soft_wrap=True)
 
 
 def refuse_failed(checked: CheckedModel) -> None:

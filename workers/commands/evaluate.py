@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 
 from models.emotion.classifier import Classifier
@@ -25,6 +24,7 @@ from streams.settings import Settings
 from workers import model_loading, output_files
 from workers.commands import labelled_data
 from workers.commands.evaluation_tables import pictures
+from workers.terminal import progress_label
 
 REPORT_FILE = "evaluation.json"
 SYNTHETIC_FACES = 4050  # 450 people
@@ -126,7 +126,7 @@ def _load(
 def _evaluate(
     classifier: Classifier, faces: Samples, held_out: bool, options: EvaluationOptions, console: Console
 ) -> tuple[Evaluation, Answers]:
-    name = escape(faces.sources[0])
+    name = progress_label(faces.sources[0])
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task(name, total=None)
 

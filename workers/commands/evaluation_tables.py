@@ -6,6 +6,7 @@ import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from models.emotion.classifier import Classifier
 from models.emotion.operating_points import ACCURATE
@@ -20,7 +21,7 @@ def show(evaluation: Evaluation, console: Console) -> None:
     """Prints the tables of one data set; by class and below at the evaluation's operating point."""
     operating_point = evaluation.operating_point
     faces = {"held-out": "held-out faces", "all": "faces", "pooled": "faces"}[evaluation.part]
-    console.rule(f"[bold]{evaluation.data_set}[/]: {evaluation.faces} {faces}")
+    console.rule(f"{evaluation.data_set}: {evaluation.faces} {faces}")
     left_out = evaluation.left_out
     if left_out.without_majority:
         console.print(f"Left out: {left_out.without_majority} faces without a majority label.")
@@ -51,7 +52,7 @@ def show(evaluation: Evaluation, console: Console) -> None:
     for point in dict.fromkeys(row.operating_point for row in evaluation.by_tag):
         console.print(_tag_table(point, [row for row in evaluation.by_tag if row.operating_point == point]))
     figures = evaluation.operating_points[operating_point]
-    console.print(f"\n[bold]{operating_point}[/]:")
+    console.print(f"\n{operating_point}:", style="bold")
     console.print(_class_table(evaluation, figures, operating_point))
     console.print(_confusion_table(evaluation, figures))
     console.print(_coverage_table(figures))
@@ -149,7 +150,7 @@ def _confusion_table(evaluation: Evaluation, figures: Figures) -> Table:
     for emotion, counts in zip(classes, figures.confusion, strict=True):
         if emotion in evaluation.classes_present:
             most = max(counts)
-            table.add_row(emotion, *(f"[bold]{n}[/]" if n == most else str(n) for n in counts))
+            table.add_row(emotion, *(Text(str(n), "bold" if n == most else "") for n in counts))
     return table
 
 

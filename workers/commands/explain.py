@@ -71,7 +71,7 @@ def show(events: list[EmotionEvent], console: Console) -> None:
         )
     for number, event in enumerate(events, start=1):
         why = event.explanation
-        console.print(f"[bold]Face {number}: {headline(event)}[/]", highlight=False, soft_wrap=True)
+        console.print(f"Face {number}: {headline(event)}", style="bold", highlight=False, soft_wrap=True)
         console.print(f"  {why.text}", highlight=False, soft_wrap=True)
         console.print(f"  Explained by {top_regions(why.regions, 4)}.", highlight=False, soft_wrap=True)
         console.print(

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 
 from models.samples import dataset
@@ -15,6 +14,7 @@ from models.samples.picture_folders import Extraction, extract, find_pictures, t
 from streams.errors import InputRefused, SourceNotFound
 from streams.settings import Settings
 from workers import model_loading
+from workers.terminal import progress_label
 
 
 def load(
@@ -53,7 +53,7 @@ def from_pictures(folder: Path, settings: Settings, console: Console) -> Extract
     with input_errors():
         pictures, others = find_pictures(folder)
         with model_loading.open_engine() as engine, Progress(console=console) as bar:
-            task = bar.add_task(f"Faces of {escape(folder.name)}", total=len(pictures))
+            task = bar.add_task(progress_label(f"Faces of {folder.name}"), total=len(pictures))
             extraction = extract(
                 pictures,
                 engine,

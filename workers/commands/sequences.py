@@ -86,7 +86,7 @@ def _operating_point(classifier: Classifier, settings: Settings) -> OperatingPoi
 
 def show(judgement: Judgement, console: Console) -> None:
     """Prints the tables."""
-    console.rule(f"[bold]sequences[/]: {judgement.people} people, {judgement.frames_per_s:g} frames a second")
+    console.rule(f"sequences: {judgement.people} people, {judgement.frames_per_s:g} frames a second")
     console.print(_neutral_table(judgement))
     for kind, figures in judgement.kinds.items():
         if figures.shown:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 
-from rich.console import Console
 from rich.live import Live
 
 from streams.errors import BadMessage, SettingsInvalid
@@ -12,6 +11,7 @@ from streams.settings import Settings
 from streams.store import subject_state
 from workers.json_output import print_json
 from workers.subject_table import subject_table
+from workers.terminal import Terminal
 
 
 def run(settings: Settings, *, camera_id: str | None, watch: bool, as_json: bool) -> None:
@@ -38,9 +38,9 @@ async def _run(settings: Settings, camera_id: str | None, watch: bool, as_json: 
                     return
                 await asyncio.sleep(1)
         if not watch:
-            Console().print(subject_table(await store.subjects(camera_id), time.time_ns() // 1000))
+            Terminal().print(subject_table(await store.subjects(camera_id), time.time_ns() // 1000))
             return
-        with Live(auto_refresh=False, screen=False) as live:
+        with Live(console=Terminal(), auto_refresh=False, screen=False) as live:
             while True:
                 live.update(
                     subject_table(await store.subjects(camera_id), time.time_ns() // 1000), refresh=True

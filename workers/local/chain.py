@@ -24,6 +24,8 @@ from streams.topics import Topic
 from workers.local import metrics_scrape
 
 STAGES = ("landmarks", "classify", "state")
+STAGES_WITHOUT_FRAMES = STAGES[1:]
+"""Where cameras find the faces themselves (MIEN_FRAMES=none)."""
 READY_TIMEOUT_S = 90.0
 DRAIN_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 15.0
@@ -35,10 +37,14 @@ class Child(NamedTuple):
 
 
 class Chain:
-    """The processes. `servers` are the settings that lead to Kafka and Redis; the logs go to `folder`."""
+    """The processes. `servers` are the settings that lead to Kafka and Redis; the logs go to `folder`.
 
-    def __init__(self, servers: Mapping[str, Any], folder: Path) -> None:
-        self._servers = servers
+    Without landmarks among the `stages`, the cameras do its work.
+    """
+
+    def __init__(self, servers: Mapping[str, Any], folder: Path, stages: Sequence[str] = STAGES) -> None:
+        self._settings = {**servers, "frames": "publish" if "landmarks" in stages else "none"}
+        self.stages = stages
         self._folder = folder
         self._children: dict[str, Child] = {}
         self.ports: dict[str, int] = {}
@@ -52,21 +58,26 @@ class Chain:
             ServiceUnavailable: if a stage does not get ready in time, or ends.
         """
         try:
-            for name in STAGES:
+            for name in self.stages:
                 self.start(name, name, *(options or {}).get(name, ()))
-            self.wait_ready(STAGES)
+            self.wait_ready(self.stages)
             yield
         finally:
             self.kill()
 
-    def start(self, name: str, *arguments: str) -> None:
-        """Starts `mien ARGUMENTS` on a metrics port of its own."""
+    def start(self, name: str, *arguments: str, **changes: str) -> None:
+        """Starts `mien ARGUMENTS` on a metrics port of its own, reachable from this machine alone.
+
+        `changes` are settings of this process alone; one that is secret belongs there, not in `arguments`.
+        """
         (self.ports[name],) = child_process.free_ports(1)
         log = self._folder / f"{name}.log"
         with log.open("w") as stderr:
             process = child_process.start(
                 [sys.executable, "-m", "workers.cli", *arguments],
-                env=settings.child_environment(**self._servers, metrics_port=self.ports[name]),
+                env=settings.child_environment(
+                    **(self._settings | changes), metrics_host="127.0.0.1", metrics_port=self.ports[name]
+                ),
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
@@ -77,8 +88,8 @@ class Chain:
         """Starts a camera of that name that repeats its source; returns the number of its first frame."""
         # Numbers that go on where an earlier start's ended: the state is fenced by them.
         first_seq = time.time_ns() // 1_000_000
-        how = ["--source", source, "--first-seq", str(first_seq), "--repeat", "--json"]
-        self.start(camera_id, "camera", "--camera", camera_id, *how, *options)
+        how = ["--first-seq", str(first_seq), "--repeat", "--json"]
+        self.start(camera_id, "camera", "--camera", camera_id, *how, *options, camera_source=source)
         return first_seq
 
     @property

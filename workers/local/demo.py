@@ -34,7 +34,7 @@ from streams.store import subject_state
 from streams.store.subject_state import Subject
 from workers.camera.sources import open_source
 from workers.local import metrics_scrape
-from workers.local.chain import STAGES, Chain, embedded_kafka
+from workers.local.chain import STAGES, STAGES_WITHOUT_FRAMES, Chain, embedded_kafka
 from workers.subject_table import subject_table
 
 QUIET_TIMEOUT_S = 10.0
@@ -55,11 +55,11 @@ def run(
     with ExitStack() as stack:
         servers = stack.enter_context(_servers(base))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-demo-")))
-        chain = Chain(servers, folder)
+        chain = Chain(servers, folder, STAGES if base.frames == "publish" else STAGES_WITHOUT_FRAMES)
         console.print(f"Kafka {servers['kafka_bootstrap_servers']}, Redis {redact_url(servers['redis_url'])}")
         with console.status("The stages get ready …"):
             stack.enter_context(chain.running_stages())
-        for name in STAGES:
+        for name in chain.stages:
             console.print(f"{name:<9} metrics at http://localhost:{chain.ports[name]}/metrics")
 
         loaded = Settings(**{**base.model_dump(exclude_unset=True), **servers})
@@ -165,17 +165,29 @@ async def _watch(chain: Chain, watch: Watch, seconds: float | None, console: Con
         sent = await asyncio.to_thread(chain.stop_cameras)
         elapsed_s = time.monotonic() - started_s
         published = sent.pop("published", 0)
-        handled = await asyncio.to_thread(chain.drain, "landmarks", "mien_frames_total", published)
+        handled = (
+            await asyncio.to_thread(chain.drain, "landmarks", "mien_frames_total", published)
+            if "landmarks" in chain.stages
+            else Counter[str]()  # the cameras have ended, and with them what they had in hand
+        )
         await _quiet(watch)
     finally:
         reading.cancel()
         await consumer.stop()
-    faces = metrics_scrape.totals(chain.ports["landmarks"], "mien_faces_total", "camera").total()
+    found_by, metric = (
+        ("landmarks", "mien_faces_total")
+        if "landmarks" in chain.stages
+        else ("classify", "mien_baselines_total")
+    )
+    faces = metrics_scrape.totals(chain.ports[found_by], metric, "camera").total()
     refused = sum(
-        (metrics_scrape.totals(chain.ports[name], "mien_dead_letters_total", "reason") for name in STAGES),
+        (
+            metrics_scrape.totals(chain.ports[name], "mien_dead_letters_total", "reason")
+            for name in chain.stages
+        ),
         Counter[str](),
     )
-    await asyncio.to_thread(chain.stop, *STAGES)
+    await asyncio.to_thread(chain.stop, *chain.stages)
     dropped = sent + refused
     dropped["stale"] += handled["stale"]
     summary = {

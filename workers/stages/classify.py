@@ -273,7 +273,9 @@ class EventMaker:
         limits = self._own_limits if answer.own_neutral_face else self._limits
         abstained = self._abstention(face, limits, confidence)
         return EmotionEvent(
-            event_id=emotion_event.event_id(message.camera_id, message.frame_seq, message.subject_id),
+            event_id=emotion_event.event_id(
+                message.camera_id, message.run, message.frame_seq, message.subject_id
+            ),
             camera_id=message.camera_id,
             subject_id=message.subject_id,
             frame_seq=message.frame_seq,
@@ -303,6 +305,8 @@ class EventMaker:
                 ],
             ),
             model=self._model,
+            run=message.run,
+            source=message.source,
         )
 
 
@@ -356,7 +360,7 @@ def _operating_point(
 def observe(event: EmotionEvent) -> None:
     """Counts an event in the metrics."""
     metrics.completeness_error.observe(event.explanation.completeness_error)
-    metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event))
+    metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source)
     metrics.baselines_total.labels(event.camera_id, event.explanation.baseline).inc()
     if event.abstained:
         metrics.abstentions_total.labels(event.camera_id, event.abstained).inc()

@@ -9,7 +9,7 @@
 When the group shares its partitions anew (a worker came or went, or the topic changed), for all that we have:
 
     a. what is fetched and not begun is dropped: whoever gets the partition reads it again
-    b. the batch in hand is finished, and noted
+    b. the batch in hand is finished, and noted; what the handler keeps of its cameras is handed over
     c. what is noted is committed
     d. the partitions go
 
@@ -35,6 +35,8 @@ from workers.stages.handler import CONSUMER_GROUP, Reading, WorkOff, message_of
 
 COMMIT_INTERVAL_S = 0.5
 FETCH_TIMEOUT_S = 1.0
+FETCH_MAX_BYTES = 16 * 1024 * 1024
+"""Of one answer. One is worked on while the next is on the way; pictures are large."""
 LEAVE_TIMEOUT_S = 5.0
 RETRY_BASE_S, RETRY_CAP_S = 1.0, 5.0
 
@@ -98,6 +100,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]
             # Others learn of a rebalance with their next heartbeat, and then may finish a batch.
             rebalance_timeout_ms=round(settings.kafka_session_timeout_s * 1500),
             request_timeout_ms=max(40_000, round(settings.kafka_session_timeout_s * 2000)),
+            fetch_max_bytes=FETCH_MAX_BYTES,
             fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms,
         )
         self._gathering = Gathering(self._consumer)
@@ -161,6 +164,7 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             async with asyncio.timeout(self._reading.settings.kafka_session_timeout_s / 2):
                 await self._at_rest.wait()  # b
+                await self._reading.settle()
                 await self._share.commit()  # c
         except TimeoutError:
             log.warning("partitions go with a batch in hand", stage=self._reading.stage, of=len(revoked))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from streams.health import Health
 from streams.messages.frame_message import Headers
@@ -35,6 +35,18 @@ Handler = Callable[[Sequence[Message]], Awaitable[None]]
 """Works on a batch. Raises InputRefused if a message is bad, and a retriable error to be called again."""
 
 
+@runtime_checkable
+class Settling(Protocol):
+    """A handler that keeps something of the cameras it works for, which their next worker needs."""
+
+    async def settle(self) -> None:
+        """Hands it over: called when partitions go, between two batches."""
+
+
+async def keeps_nothing() -> None:
+    """For a handler that has nothing to hand over."""
+
+
 class Reading(NamedTuple):
     """What a stage reads, in batches of what size, and how it is told to stop."""
 
@@ -44,6 +56,7 @@ class Reading(NamedTuple):
     batch_max: int
     health: Health
     stopping: asyncio.Event
+    settle: Callable[[], Awaitable[None]] = keeps_nothing
 
     @property
     def group(self) -> str:

@@ -29,6 +29,7 @@ from models.faces.landmark_smoothing import Smoothed, smooth
 from models.faces.pictures import PictureRefused, decode_jpeg, jpeg_size_px
 from models.faces.tracking import CameraTracker, Track, TrackedFace, shrink_of_next, track
 from streams import metrics
+from streams.camera_runs import CameraRuns
 from streams.errors import BadPicture, InputRefused
 from streams.messages import frame_message, landmarks_message
 from streams.messages.frame_message import Frame
@@ -46,8 +47,8 @@ BATCH_MAX = 5
 """Frames in hand at once: enough to overlap deliveries, few enough to stay fresh and to hold in memory."""
 SENT_TOGETHER = 3
 """Frames whose faces go to Kafka in one request, which costs about as much for one as for all."""
-EVICT_AFTER_US = 60_000_000
-"""A camera that was quiet for so long is forgotten."""
+EVICT_AFTER_S = 60.0
+"""A camera's run of which no frame came for so long, by this machine's clock, is forgotten."""
 
 
 def run(settings: Settings) -> None:
@@ -71,7 +72,7 @@ async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Hand
             engine = await loop.run_in_executor(finder, model_loading.open_engine)
             faces = Faces(engine, landmark_set, settings)
             try:
-                yield LandmarksWorker(settings, outlet, faces, finder, decoder, hand_over).handle
+                yield LandmarksWorker(settings, outlet, faces, finder, decoder, hand_over)
             finally:
                 await loop.run_in_executor(finder, engine.close)
 
@@ -105,6 +106,15 @@ class LandmarksWorker:
         self._finder = finder
         self._decoder = decoder
         self._hand_over = hand_over
+        self._runs = CameraRuns()
+
+    async def __call__(self, batch: Sequence[Message]) -> None:
+        await self.handle(batch)
+
+    async def settle(self) -> None:
+        """Leaves the tracks of all cameras to whoever gets their partitions; maybe to us again."""
+        if self._hand_over:
+            await self._hand_over.settle()
 
     async def handle(self, batch: Sequence[Message]) -> None:
         """Finds the faces of a batch of frames and sends them.
@@ -136,10 +146,11 @@ class LandmarksWorker:
     async def _start(self, message: Message) -> "_Work | None":
         """The frame with what it needs for the search; None if it is too old."""
         frame = frame_message.decode(message.key, message.value, message.headers)
+        self._runs.note(frame.camera_id, frame.run, frame.seq)
         if is_stale(frame, time.time_ns() // 1000, self._settings.max_frame_age_ms):
             metrics.frames_total.labels(NAME, frame.camera_id, "stale").inc()
             return None
-        resumed = await self._hand_over.take_up(frame.camera_id) if self._hand_over else ()
+        resumed = await self._hand_over.take_up(frame.camera_id, frame.run) if self._hand_over else ()
         return _Work(frame, resumed, Future())
 
     def _find_all(self, works: Sequence["_Work"]) -> None:
@@ -157,13 +168,13 @@ class LandmarksWorker:
                 # A picture that cannot be decoded is refused by `of`, after it has taken up the tracks.
                 decoded = ahead.result() if ahead and not ahead.exception() else None
                 faces = self._faces.of(work.frame, work.resumed, decoded)
-                work.found.set_result(_Found(faces, *self._faces.known(work.frame.camera_id)))
+                work.found.set_result(_Found(faces, *self._faces.known(work.frame)))
             except Exception as exc:  # noqa: BLE001  whoever waits for the frame gets it
                 work.found.set_exception(exc)
 
     async def _send(self, message: Message, frame: Frame, found: "_Found") -> list[Awaitable[Any]]:
         if self._hand_over:
-            self._hand_over.note(frame.camera_id, found.last_seen_us, found.tracks)
+            self._hand_over.note(frame.camera_id, frame.run, found.last_seq, found.last_seen_us, found.tracks)
         outcome = "faces" if found.faces else "no-face"
         metrics.frames_total.labels(NAME, frame.camera_id, outcome).inc()
         metrics.faces_total.labels(frame.camera_id).inc(len(found.faces))
@@ -173,7 +184,7 @@ class LandmarksWorker:
             )
             for face in found.faces
         ]
-        metrics.observe_frame_age(NAME, frame.captured_at_us)
+        metrics.observe_frame_age(NAME, frame.captured_at_us, frame.source)
         return deliveries
 
 
@@ -186,9 +197,10 @@ class _Work(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """The faces of one frame, and what its camera's tracker knew after it."""
+    """The faces of one frame, and what the tracker of its run knew after it."""
 
     faces: list[Landmarks]
+    last_seq: int
     last_seen_us: int
     tracks: tuple[Track, ...]
 
@@ -209,7 +221,9 @@ class Decoded(NamedTuple):
 
 
 class Faces:
-    """Frame in, faces as messages out; keeps a small tracker for each camera.
+    """Frame in, faces as messages out; keeps a small tracker for each run of a camera.
+
+    So a run that was started again begins anew, and two at once do not disturb each other.
 
     For one thread, and another that decodes frames before their turn.
     """
@@ -218,7 +232,7 @@ class Faces:
         self._engine = engine
         self._landmark_set = landmark_set
         self._settings = settings
-        self._cameras: dict[str, _Camera] = {}
+        self._cameras: dict[tuple[str, int], _Camera] = {}  # by id and run
 
     def decode(self, frame: Frame) -> Decoded:
         """The picture of a frame, as small as the camera's faces allow by what is known of them now.
@@ -226,7 +240,7 @@ class Faces:
         Raises:
             BadPicture: if the JPEG is corrupt, too large or none at all.
         """
-        camera = self._cameras.get(frame.camera_id)
+        camera = self._cameras.get((frame.camera_id, frame.run))
         shrink = shrink_of_next(camera.tracker) if camera else 1
         with metrics.stage_duration_seconds.labels(NAME, "decode").time():
             try:
@@ -257,7 +271,7 @@ class Faces:
         settings = self._settings
         camera = self._camera(frame)
         if resumed:
-            camera.tracker.resume(resumed, frame.captured_at_us)
+            camera.tracker.resume(resumed, frame.seq, frame.captured_at_us)
         if decoded is None or decoded.shrink != shrink_of_next(camera.tracker):
             decoded = self.decode(frame)
         picture_rgb, size_px, shrink = decoded
@@ -266,28 +280,31 @@ class Faces:
                 self._engine,
                 camera.tracker,
                 picture_rgb,
+                frame.seq,
                 frame.captured_at_us,
                 size_px=size_px,
                 shrink=shrink,
             )
             if settings.smooth_landmarks:
-                tracked = camera.smooth(tracked, frame.captured_at_us)
+                tracked = camera.smooth(tracked, frame.seq, frame.captured_at_us)
         with metrics.stage_duration_seconds.labels(NAME, "align").time():
             return to_messages(frame, tracked, self._landmark_set, size_px=size_px)
 
-    def known(self, camera_id: str) -> tuple[int, tuple[Track, ...]]:
-        """The newest frame's time in µs, and whom the camera's tracker may see again."""
-        tracker = self._cameras[camera_id].tracker
-        return tracker.last_seen_us, tracker.tracks
+    def known(self, frame: Frame) -> tuple[int, int, tuple[Track, ...]]:
+        """Of the frame's run the newest frame's number and time in µs, and whom its tracker may see again."""
+        tracker = self._cameras[frame.camera_id, frame.run].tracker
+        return tracker.last_seq, tracker.last_seen_us, tracker.tracks
 
     def _camera(self, frame: Frame) -> "_Camera":
-        camera = self._cameras.get(frame.camera_id)
+        now_s = time.monotonic()
+        camera = self._cameras.get((frame.camera_id, frame.run))
         if camera is None:
-            oldest_us = frame.captured_at_us - EVICT_AFTER_US
-            self._cameras = {id_: c for id_, c in self._cameras.items() if c.tracker.last_seen_us > oldest_us}
+            oldest_s = now_s - EVICT_AFTER_S
+            self._cameras = {which: c for which, c in self._cameras.items() if c.worked_at_s > oldest_s}
             settings = self._settings
             tracker = CameraTracker(
                 frame.camera_id,
+                frame.run,
                 max_faces=settings.max_faces,
                 pace=SearchPace(
                     min_face_px=settings.min_face_px,
@@ -297,18 +314,20 @@ class Faces:
                     change=settings.search_change,
                 ),
             )
-            camera = self._cameras[frame.camera_id] = _Camera(tracker)
+            camera = self._cameras[frame.camera_id, frame.run] = _Camera(tracker, now_s)
+        camera.worked_at_s = now_s
         return camera
 
 
 @dataclass
 class _Camera:
     tracker: CameraTracker
+    worked_at_s: float  # monotonic
     smoothed: dict[str, Smoothed] = field(default_factory=dict)  # of the subjects in its last frame
 
-    def smooth(self, tracked: Sequence[TrackedFace], at_us: int) -> list[TrackedFace]:
+    def smooth(self, tracked: Sequence[TrackedFace], seq: int, at_us: int) -> list[TrackedFace]:
         """Every face's landmarks drawn towards where they were; the tracker goes on with those measured."""
-        if at_us != self.tracker.last_seen_us:
+        if seq != self.tracker.last_seq:
             return list(tracked)  # a late frame
         self.smoothed = {
             subject_id: smooth(self.smoothed.get(subject_id), face.landmarks_px, at_us)
@@ -355,6 +374,8 @@ def to_messages(
                 translation_px=alignment.translation_px[place].tolist(),
             ),
             traceparent=frame.traceparent,
+            run=frame.run,
+            source=frame.source,
         )
         for place, ((subject_id, face), pose_deg, (x0, y0, x1, y1)) in enumerate(
             zip(tracked, poses_deg, boxes.clip(0, 1).tolist(), strict=True)

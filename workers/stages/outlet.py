@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from streams import logs, metrics
+from streams import broker, logs, metrics
 from streams.errors import InputRefused
 from streams.messages import dead_letter
 from streams.messages.frame_message import Headers
@@ -41,23 +41,38 @@ class Outlet:
         return len(await self._producer.partitions_for(topic.name))
 
     async def refuse(self, message: Message, error: InputRefused) -> None:
-        """Writes the message to the dead letters and waits until it is there."""
+        """Writes the message to the dead letters and waits until it is there.
+
+        What does not fit goes without its value, so that no message is too large to be refused.
+        """
+        at = f"{message.topic}/{message.partition}@{message.offset}"
         log.warning(
             "message refused",
             stage=self._stage,
             reason=error.reason,
             error=str(error),
-            at=f"{message.topic}/{message.partition}@{message.offset}",
+            at=at,
         )
-        headers = dead_letter.encode(
+        letters = dead_letter.smaller_and_smaller(
             error,
+            key=message.key,
+            value=message.value,
+            headers=message.headers,
             stage=self._stage,
             topic=message.topic,
             partition=message.partition,
             offset=message.offset,
-            headers=message.headers,
         )
-        await (await self.send(self._refused, message.key, message.value, headers))
+        for letter in letters:
+            try:
+                await (await self.send(self._refused, *letter))
+            except broker.TOO_LARGE as exc:
+                why = str(exc)
+            else:
+                break
+        else:
+            # Not an error of the stage's: that would stall it, over a message that is no good anyway.
+            log.error("dead letter fits in no form: only this line tells of it", at=at, error=why)
         metrics.dead_letters_total.labels(self._stage, error.reason).inc()
 
 

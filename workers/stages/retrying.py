@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError
 
 from streams import broker, logs
 from streams.backoff import backoff_s
-from streams.errors import BrokerUnavailable, InputRefused, MienError
+from streams.errors import InputRefused, MienError
 from streams.health import Health
 from streams.settings import Settings
 from workers.stages.handler import Handler, Message
@@ -50,9 +50,7 @@ class RetryingProcessor:
                     await handler(batch)
             except InputRefused as exc:
                 refusal = exc
-            except MessageSizeTooLargeError as exc:
-                if refusal:
-                    raise BrokerUnavailable(f"The dead letter is larger than Kafka takes: {exc}") from exc
+            except broker.TOO_LARGE as exc:  # never the dead letter itself, which always fits
                 refusal = InputRefused(f"Its result is larger than Kafka takes: {exc}", reason="too-large")
             except (MienError, KafkaError) as exc:
                 error = exc if isinstance(exc, MienError) else broker.unavailable(self._settings, exc)

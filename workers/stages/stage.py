@@ -19,13 +19,13 @@ from contextlib import asynccontextmanager
 
 from aiokafka.errors import KafkaError
 
-from streams import broker, logs
+from streams import broker, logs, topic_state
 from streams.errors import MienError
 from streams.health import Health, MetricsServer
 from streams.settings import Settings
 from streams.topics import Topic
 from workers.stages import consumer_loop
-from workers.stages.handler import CONSUMER_GROUP, Consume, Reading
+from workers.stages.handler import CONSUMER_GROUP, Consume, Reading, Settling, keeps_nothing
 from workers.stages.outlet import OpenHandler, Outlet
 from workers.stages.retrying import CONNECTIONS, RetryingProcessor
 
@@ -48,6 +48,7 @@ def run(
 
     Raises:
         ServiceUnavailable: if Kafka with its topics (or what the handler needs) is not there at the start.
+        TopicsDiffer: if the frames' topic keeps pictures for longer than promised.
         ModelUnusable: if the handler cannot load its model.
         SettingsInvalid: if the handler cannot do what the settings ask.
     """
@@ -88,12 +89,16 @@ class _Stage:
         beat = asyncio.ensure_future(self._health.beat())  # first: to wait for Kafka is no standstill
         settings, stopping = self._settings, asyncio.Event()
         await broker.wait_until_ready(settings, settings.startup_timeout_s, *settings.topics)
+        await topic_state.check_at_start(settings, self._source, settings.topics.dead_letters)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        reading = Reading(settings, self._name, self._source, self._batch_max, self._health, stopping)
         try:
             async with self._open_outlet() as outlet, self._open_handler(outlet) as handler:
                 retrying = RetryingProcessor(settings, self._name, outlet, self._health, stopping)
+                settle = handler.settle if isinstance(handler, Settling) else keeps_nothing
+                reading = Reading(
+                    settings, self._name, self._source, self._batch_max, self._health, stopping, settle
+                )
                 self._health.set_ready(CONNECTIONS)
                 await consume(reading, lambda batch: retrying.process(handler, batch))
         finally:

@@ -1,14 +1,15 @@
 """`mien state`: emotion events in, rolling state of each subject in Redis.
 
-An event that is not newer than what Redis has of its subject changes nothing ("fenced"), so events that come
-again do no harm: ``streams.store.subject_state`` decides that inside Redis.
+An event of a frame that Redis has seen of its subject changes nothing ("fenced"), so events that come again
+do no harm: ``streams.store.subject_state`` decides that inside Redis. What Redis loses is made again from the
+log beside the stream (``streams.store.state_rebuild``).
 """
 
 import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from streams import metrics
@@ -16,41 +17,49 @@ from streams.errors import InputRefused
 from streams.messages import emotion_event
 from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
-from streams.store import connection, subject_state
+from streams.store import connection, state_rebuild, subject_state
 from streams.store.subject_state import SubjectStore
-from workers.stages import faust_reader, stage
+from workers.stages import consumer_loop, faust_reader, stage
 from workers.stages.handler import Handler, Message
 from workers.stages.outlet import Outlet
 
 NAME = "state"
 BATCH_MAX = 64
+WOKEN_FROM_MS = 100
+"""Fetches that are to wait for less are on a broker that does not end them when a message comes."""
 ACTIVE_S = 5.0
 """A subject counts as active for so long after its last event."""
 
 
 def run(settings: Settings) -> None:
     """Runs the stage until it is told to stop."""
+    # Faust's fetches wait for 1.5 s, whatever is set; a broker that does not wake them makes that a delay.
+    woken = settings.kafka_fetch_max_wait_ms >= WOKEN_FROM_MS
     stage.run(
         settings,
         NAME,
         settings.topics.emotions,
         partial(open_handler, settings),
         batch_max=BATCH_MAX,
-        consume=faust_reader.consume,
+        consume=faust_reader.consume if woken else consumer_loop.consume,
     )
 
 
 @asynccontextmanager
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
-    """Waits for Redis, gives the handler, and counts the active subjects beside it."""
+    """Waits for Redis, gives the handler, and beside it counts active subjects and keeps the state whole."""
     async with subject_state.connect(settings) as store:
         await connection.wait_for_redis(store, settings.startup_timeout_s)
         worker = StateWorker(store, outlet)
-        gauge = asyncio.ensure_future(worker.keep_counting_active())
+        beside = asyncio.gather(
+            worker.keep_counting_active(), state_rebuild.keep_whole(settings, store.watch)
+        )
         try:
             yield worker.handle
         finally:
-            gauge.cancel()
+            beside.cancel()
+            with suppress(asyncio.CancelledError):
+                await beside  # a rebuild leaves Kafka, and no half-made state
 
 
 class StateWorker:
@@ -63,17 +72,22 @@ class StateWorker:
 
     async def handle(self, batch: Sequence[Message]) -> None:
         events: list[EmotionEvent] = []
+        of_events: list[Message] = []
         refused: list[tuple[Message, InputRefused]] = []
         for message in batch:
             try:
                 events.append(emotion_event.decode(message.value))
+                of_events.append(message)
             except InputRefused as exc:
                 refused.append((message, exc))
         with metrics.stage_duration_seconds.labels(NAME, "redis").time():
             applied = await self._store.apply(events)
-        for event, changed in zip(events, applied, strict=True):
+        for message, event, changed in zip(of_events, events, applied, strict=True):
+            if isinstance(changed, InputRefused):
+                refused.append((message, changed))
+                continue
             metrics.state_events_total.labels(event.camera_id, "applied" if changed else "fenced").inc()
-            metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event))
+            metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source)
             self._seen_at_s[event.camera_id, event.subject_id] = time.monotonic()
         for message, error in refused:  # last: while Redis is away, all of this is done again and again
             await self._outlet.refuse(message, error)
@@ -82,9 +96,10 @@ class StateWorker:
         """Sets the gauge each second, so that it falls when nothing comes any more."""
         while True:
             oldest_s = time.monotonic() - ACTIVE_S
-            cameras = {camera for camera, _ in self._seen_at_s}
+            cameras = {metrics.camera_label(camera) for camera, _ in self._seen_at_s}
             self._seen_at_s = {who: at_s for who, at_s in self._seen_at_s.items() if at_s > oldest_s}
-            active = Counter(camera for camera, _ in self._seen_at_s)
+            # By label: many cameras may share one, and a gauge is set, not counted.
+            active = Counter(metrics.camera_label(camera) for camera, _ in self._seen_at_s)
             for camera in cameras:
                 metrics.active_subjects.labels(camera).set(active[camera])
             await asyncio.sleep(1)

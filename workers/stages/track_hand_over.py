@@ -1,8 +1,8 @@
 """Hands a camera's tracks to its next worker through Redis, so that subject ids survive a rebalance.
 
-Redis is asked once for each camera that comes into view, or comes back after a while in which another worker
-may have had it. It is written to a few times a second, beside the stream, and at the end. So after a SIGTERM
-ids go on from the last frame, after a SIGKILL from at most `WRITE_EVERY_S` before it.
+Redis is asked once for each camera that comes into view, or comes back after a rebalance or a while in which
+another worker may have had it. It is written to a few times a second, beside the stream, when partitions go,
+and at the end. So ids go on from the last frame, and after a SIGKILL from at most `WRITE_EVERY_S` before it.
 
 While it does not answer, the stage goes on (``write_behind``).
 """
@@ -29,8 +29,10 @@ FORGET_S = 60.0
 @dataclass(slots=True)
 class _Camera:
     seen_at_s: float  # monotonic
-    captured_at_us: int = -1
+    run: int = -1
+    seq: int = -1
     anybody: bool = False  # whether it has tracks
+    settled: bool = False  # whether its partition has gone since; perhaps it came back
 
 
 class HandOver:
@@ -49,31 +51,41 @@ class HandOver:
             back="redis answers again: ids are handed over",
         )
 
-    async def take_up(self, camera_id: str) -> tuple[Track, ...]:
-        """Before each frame: the tracks that another worker left, newer than ours; none most of the time."""
+    async def take_up(self, camera_id: str, run: int) -> tuple[Track, ...]:
+        """Before each frame: the tracks that another worker left of this run, of a later frame than ours.
+
+        None most of the time.
+        """
         now_s = time.monotonic()
         camera = self._cameras.get(camera_id)
-        if camera is not None and now_s - camera.seen_at_s < IDLE_S:
+        if camera is not None and not camera.settled and now_s - camera.seen_at_s < IDLE_S:
             camera.seen_at_s = now_s
             return ()
         camera = self._cameras.setdefault(camera_id, _Camera(now_s))
-        camera.seen_at_s = now_s
+        camera.seen_at_s, camera.settled = now_s, False
         record = await self._behind.ask(self._store.read, camera_id)
-        if record is None or record.captured_at_us <= camera.captured_at_us:
+        if record is None or record.run != run or (run == camera.run and record.seq <= camera.seq):
             return ()
         metrics.resumed_tracks_total.labels(camera_id).inc(len(record.tracks))
         return tuple(map(_track_of, record.tracks))
 
-    def note(self, camera_id: str, captured_at_us: int, tracks: Sequence[Track]) -> None:
+    def note(self, camera_id: str, run: int, seq: int, captured_at_us: int, tracks: Sequence[Track]) -> None:
         """After each frame: what is known now."""
         camera = self._cameras.setdefault(camera_id, _Camera(time.monotonic()))
         if tracks or camera.anybody or camera_id in self._behind.unwritten:
-            self._behind.put(camera_id, CameraTracks(captured_at_us, tuple(map(_record_of, tracks))))
-        camera.captured_at_us, camera.anybody = captured_at_us, bool(tracks)
+            record = CameraTracks(captured_at_us, tuple(map(_record_of, tracks)), run, seq)
+            self._behind.put(camera_id, record)
+        camera.run, camera.seq, camera.anybody = run, seq, bool(tracks)
 
     def writing(self) -> AbstractAsyncContextManager[None]:
         """Writes what is new a few times a second, until the block ends."""
         return self._behind.writing(WRITE_EVERY_S, self.forget_quiet)
+
+    async def settle(self) -> None:
+        """When partitions go: writes what is new, and asks again before each camera's next frame."""
+        await self.write()
+        for camera in self._cameras.values():
+            camera.settled = True
 
     async def write(self) -> None:
         """Writes what Redis does not have yet, if it answers."""

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from workers.json_output import print_json
+from workers.terminal import Terminal
 from workers.verbs.command_line import JsonOption, start
 
 PANEL = "Stream"
@@ -49,7 +48,8 @@ def check(
     if as_json:
         print_json({"file": str(file), "rules": [rule.name for rule in rules]})
     else:
-        print(f"{file}: {len(rules)} rules, all of them can be used")
+        console = Terminal(highlight=False, soft_wrap=True)
+        console.print(f"{file}: {len(rules)} rules, all of them can be used")
 
 
 @alerts.command("test", epilog="Example: mien alerts test alerts_test.yaml")
@@ -65,12 +65,12 @@ def try_rules(
     if as_json:
         print_json({"file": str(file), "passed": len(verdicts) - len(failed), "failed": failed})
     else:
-        console = Console(highlight=False, soft_wrap=True)
+        console = Terminal(highlight=False, soft_wrap=True)
         for verdict in failed:
-            console.print(f"[bold red]FAILED[/] {escape(verdict.name)}")
+            console.print(f"FAILED {verdict.name}", style="bold red")
             for name, lines in (("missing", verdict.missing), ("unexpected", verdict.unexpected)):
                 for line in lines:
-                    console.print(f"  {name}: {escape(line)}")
+                    console.print(f"  {name}: {line}")
         console.print(f"{len(verdicts) - len(failed)} of {len(verdicts)} tests passed")
     if failed:
         raise typer.Exit(1)
@@ -84,6 +84,6 @@ def tail(
     as_json: JsonOption = False,
 ) -> None:
     """Follow the alerts, a line each, until Ctrl-C."""
-    from workers.commands import alerts_tail
+    from workers.alerts import alerts_tail
 
     alerts_tail.run(start(), from_beginning=from_beginning, as_json=as_json)

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from streams import settings
 from workers.json_output import print_json
+from workers.terminal import Terminal
 from workers.verbs.command_line import JsonOption
 
 PANEL = "Check"
@@ -37,7 +37,22 @@ def show_settings(
     if as_json:
         print_json({"settings": in_force, "unknown_variables": settings.unknown_variables()})
     else:
-        settings_table.show(in_force, settings.unknown_variables(), Console())
+        settings_table.show(in_force, settings.unknown_variables(), Terminal())
+
+
+@verbs.command(epilog="Example: MIEN_TOPIC_PREFIX=trial mien acls", rich_help_panel=PANEL)
+def acls(as_json: JsonOption = False) -> None:
+    """Print the commands that give each stage's user its rights in Kafka and Redis, and no others.
+
+    Nothing is changed: who administers them runs the commands. docs/security.md says how.
+    """
+    from workers.upkeep import acls as acls_
+
+    found = acls_.rights(settings.load())
+    if as_json:
+        print_json({name: [right._asdict() for right in rows] for name, rows in found._asdict().items()})
+    else:
+        print(acls_.text(found))
 
 
 @verbs.command(epilog="Example: mien schemas --out docs/schemas", rich_help_panel=PANEL)

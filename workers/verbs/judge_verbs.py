@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from workers.json_output import print_json
+from workers.terminal import Terminal
 from workers.verbs.command_line import JsonOption, start
 
 PANEL = "Judge"
@@ -75,12 +75,12 @@ def evaluate(
             files[0],
             model=model,
             seed=seed,
-            console=Console(stderr=True),
+            console=Terminal(stderr=True),
         )
         if as_json:
             print_json(judgement)
         else:
-            sequences_.show(judgement, Console())
+            sequences_.show(judgement, Terminal())
         return
     options = EvaluationOptions(
         neutral=neutral,
@@ -89,12 +89,12 @@ def evaluate(
         curve_faces=attribution_faces,
         seed=seed,
     )
-    report = evaluate_.run(start(), files, options, model=model, out=out, console=Console(stderr=True))
+    report = evaluate_.run(start(), files, options, model=model, out=out, console=Terminal(stderr=True))
     if as_json:
         print_json(report)
     else:
         for evaluation in report.data_sets:
-            evaluation_tables.show(evaluation, Console())
+            evaluation_tables.show(evaluation, Terminal())
 
 
 @verbs.command(
@@ -146,12 +146,12 @@ def select(
         out=out,
         write=write,
         landmarks=landmarks,
-        console=Console(stderr=True),
+        console=Terminal(stderr=True),
     )
     if as_json:
         print_json(selection)
     else:
-        select_.show(selection, Console())
+        select_.show(selection, Terminal())
 
 
 @verbs.command(epilog="Example: mien limits --pictures faces/ --out limits/", rich_help_panel=PANEL)
@@ -186,11 +186,11 @@ def limits(
     loaded = start()
     if model is not None:
         loaded = loaded.model_copy(update={"model_path": model})
-    report = limits_.run(loaded, pictures or [], share, out, Console(stderr=True), neutral=neutral)
+    report = limits_.run(loaded, pictures or [], share, out, Terminal(stderr=True), neutral=neutral)
     if as_json:
         print_json(report)
     else:
-        limits_.show(report, Console())
+        limits_.show(report, Terminal())
 
 
 @verbs.command(epilog="Example: mien reproduce CK+/ --folds 10", rich_help_panel=PANEL)
@@ -206,11 +206,11 @@ def reproduce(
     """
     from workers.commands import reproduce as reproduce_
 
-    report = reproduce_.run(start(), ck_plus, folds=folds, steps=steps, console=Console(stderr=True))
+    report = reproduce_.run(start(), ck_plus, folds=folds, steps=steps, console=Terminal(stderr=True))
     if as_json:
         print_json(report)
     else:
-        reproduce_.show(report, Console())
+        reproduce_.show(report, Terminal())
 
 
 @verbs.command(epilog="Example: mien bench --json", rich_help_panel=PANEL)
@@ -235,9 +235,71 @@ def bench(
 
     loaded = start(log_level="warning")
     results = bench_.run(
-        loaded, rows or [], seconds, Console(stderr=True), soak_frames=soak_frames, plot=plot
+        loaded, rows or [], seconds, Terminal(stderr=True), soak_frames=soak_frames, plot=plot
     )
     if as_json:
         print_json(results)
     else:
-        bench_.show(results, Console())
+        bench_.show(results, Terminal())
+
+
+@verbs.command(epilog="Example: mien chaos --seed 1 --rounds 50 --keep chaos/", rich_help_panel=PANEL)
+def chaos(
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same faults.")] = 1,
+    rounds: Annotated[int, typer.Option(min=0, help="Faults singly and in pairs, in turn.")] = 50,
+    faults: Annotated[
+        str, typer.Option(help="Only these, with commas between them; --list-faults names all.")
+    ] = "",
+    cameras: Annotated[int, typer.Option(min=1, max=16, help="Lossless cameras.")] = 3,
+    fps: Annotated[float, typer.Option(min=0.5, max=100, help="Frames a second of each camera.")] = 8.0,
+    brokers: Annotated[
+        Literal["1", "3"] | None, typer.Option(help="Kafka's nodes; as many as fit into memory without it.")
+    ] = None,
+    code: Annotated[
+        Path | None,
+        typer.Option(
+            help="Stages and cameras run the code of this checkout instead, to see what the run finds there.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="New folder for the log of the run and all that the processes say.")
+    ] = None,
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="Say which faults there are.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Break a chain on real servers on purpose, by a seed, and count what is lost, twice or changed.
+
+    Needs Java and Redis (`make servers`); it starts servers, stages and cameras of its own. Exit code 1 if a
+    promise was broken.
+    """
+    from workers.chaos import chaos as chaos_
+    from workers.chaos.faults import KINDS
+    from workers.chaos.scorecard import show
+
+    if list_faults:
+        if as_json:
+            print_json([{"name": kind.name, "what": kind.what} for kind in KINDS])
+        else:
+            print("\n".join(f"{kind.name:18}{kind.what}" for kind in KINDS))
+        return
+    start()
+    card = chaos_.run(
+        chaos_.Options(
+            seed=seed,
+            rounds=rounds,
+            names=tuple(name for name in faults.replace(" ", "").split(",") if name),
+            cameras=cameras,
+            fps=fps,
+            brokers=int(brokers) if brokers else None,
+            code=code,
+            keep=keep,
+        )
+    )
+    if as_json:
+        print_json(card)
+    else:
+        show(card, Terminal())
+    if card.violations:
+        raise typer.Exit(1)

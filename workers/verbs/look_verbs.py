@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from workers.json_output import print_json
+from workers.terminal import Terminal
 from workers.verbs.command_line import JsonOption, start
 
 PANEL = "Look"
@@ -44,4 +44,4 @@ def explain(
     if as_json:
         print_json(found)
     else:
-        explain_.show(found, Console())
+        explain_.show(found, Terminal())

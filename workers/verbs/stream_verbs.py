@@ -1,18 +1,30 @@
 """Verbs that run the stream, or make it ready."""
 
-import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from workers.json_output import print_json
+from workers.terminal import Terminal
 from workers.verbs.command_line import JsonOption, start
 
 PANEL = "Stream"
 
 verbs = typer.Typer()
+
+SourceFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--source-file",
+        help="A file that holds the source, so that no address with a password can be seen in `ps`.",
+    ),
+]
+
+
+def _refuse_two(source: str | None, source_file: Path | None) -> None:
+    if source is not None and source_file is not None:
+        raise typer.BadParameter("--source and --source-file name two sources: give one")
 
 
 @verbs.command(epilog="Example: mien demo --cameras 2 --seconds 30", rich_help_panel=PANEL)
@@ -27,8 +39,13 @@ def demo(
         float | None, typer.Option(min=1, help="End after so long; without it, on Ctrl-C.")
     ] = None,
     source: Annotated[
-        str, typer.Option(help="Where pictures come from; as for `mien camera --source`.")
-    ] = "demo:cycle",
+        str | None,
+        typer.Option(
+            help="Where pictures come from; as for `mien camera --source`. Without it MIEN_CAMERA_SOURCE, "
+            "else demo:cycle."
+        ),
+    ] = None,
+    source_file: SourceFileOption = None,
     fps: Annotated[float, typer.Option(min=0.1, max=120, help="Frames a second, each camera.")] = 10.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,39 +53,55 @@ def demo(
 
     The broker and Redis are embedded, unless MIEN_KAFKA_BOOTSTRAP_SERVERS and MIEN_REDIS_URL name others.
     """
+    from workers.camera.source_choice import chosen_source
     from workers.local import demo as demo_
 
     loaded = start(log_level="warning")
+    _refuse_two(source, source_file)
+    chosen = chosen_source(loaded, source, source_file)
+    if chosen is None:
+        chosen = "demo:cycle"
     summary = demo_.run(
         loaded,
-        cameras=cameras or (2 if source.startswith("demo:") else 1),
+        cameras=cameras or (2 if chosen.startswith("demo:") else 1),
         seconds=seconds,
-        source=source,
+        source=chosen,
         fps=fps,
-        console=Console(stderr=as_json),
+        console=Terminal(stderr=as_json),
     )
     if as_json:
         print_json(summary)
 
 
 @verbs.command(
-    epilog="Example: MIEN_KAFKA_BOOTSTRAP_SERVERS=localhost:9092 mien topics", rich_help_panel=PANEL
+    epilog="Example: MIEN_KAFKA_BOOTSTRAP_SERVERS=localhost:9092 mien topics --apply", rich_help_panel=PANEL
 )
-def topics(as_json: JsonOption = False) -> None:
-    """Create the topics that are missing, and list all of them."""
-    from streams import broker
+def topics(
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Correct what differs: settings, and too few partitions.")
+    ] = False,
+    only_create: Annotated[
+        bool,
+        typer.Option(
+            "--only-create", help="Do not look at those that exist: for what starts before each stage."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Create the topics that are missing, and show all as they are beside what they should be.
 
-    loaded = start()
-    outcome = asyncio.run(broker.create_topics(loaded))
-    rows = [t._asdict() | {"outcome": outcome[t.name]} for t in loaded.topics]
+    Ends with 78 if one is not as it should be.
+    """
+    from workers.upkeep import topic_table
+
+    if apply and only_create:
+        raise typer.BadParameter("--apply and --only-create are opposites: choose one")
+    rows = topic_table.run(start(), apply=apply, only_create=only_create)
     if as_json:
         print_json(rows)
-        return
-    table = Table("topic", "partitions", "retention", "holds", "outcome")
-    for row in rows:
-        retention = f"{row['retention_ms'] // 1000} s"
-        table.add_row(row["name"], str(row["partitions"]), retention, row["holds"], row["outcome"])
-    Console().print(table)
+    else:
+        topic_table.show(rows, Terminal())
+    topic_table.refuse_differences(rows)
 
 
 def _take_id_as_camera(context: typer.Context, camera_id: str | None) -> None:
@@ -87,11 +120,13 @@ def camera(
         typer.Option("--camera", help="The camera's id: letters, digits, . _ -"),
     ],
     source: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Webcam number, rtsp:// or http:// url, video, folder of pictures, picture, or demo:SCRIPT."
+            help="Webcam number, rtsp:// or http:// url, video, folder of pictures, picture, or demo:SCRIPT. "
+            "Without it MIEN_CAMERA_SOURCE, which no `ps` shows."
         ),
-    ],
+    ] = None,
+    source_file: SourceFileOption = None,
     fps: Annotated[
         float | None,
         typer.Option(min=0.1, max=240, help="At most so many frames a second; else the source's own."),
@@ -123,14 +158,22 @@ def camera(
         str | None, typer.Option("--id", hidden=True, is_eager=True, callback=_take_id_as_camera)
     ] = None,
 ) -> None:
-    """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them."""
+    """Publish a camera's frames until it ends, or until SIGTERM; then say what became of them.
+
+    With --lossless it ends with 65 if a frame could not be published.
+    """
     from workers.camera import camera as camera_
     from workers.camera.reading_thread import CameraOptions
+    from workers.camera.source_choice import chosen_source
 
+    _refuse_two(source, source_file)
     loaded = start()
+    chosen = chosen_source(loaded, source, source_file)
+    if chosen is None:
+        raise typer.BadParameter("give one of --source, --source-file and MIEN_CAMERA_SOURCE")
     options = CameraOptions(
         camera_id=camera_id,
-        source=source,
+        source=chosen,
         fps=fps,
         width_px=width,
         jpeg_quality=quality,
@@ -143,6 +186,7 @@ def camera(
     outcomes = camera_.run(loaded, options)
     if as_json:
         print_json(outcomes)
+    camera_.refuse_lost(options, outcomes)
 
 
 @verbs.command(epilog="Example: MIEN_METRICS_PORT=9101 mien landmarks --processes 2", rich_help_panel=PANEL)
@@ -183,3 +227,15 @@ def state() -> None:
     from workers.stages import state as state_
 
     state_.run(start())
+
+
+@verbs.command(epilog="Example: mien rebuild --json", rich_help_panel=PANEL)
+def rebuild(as_json: JsonOption = False) -> None:
+    """Make the state in Redis again from the emotion events in Kafka, and say from how many and how fast.
+
+    State workers do so by themselves when Redis has lost something. It may run beside them: a subject's state
+    is only replaced by one that has seen as much.
+    """
+    from workers.commands import rebuild as rebuild_
+
+    rebuild_.run(start(), as_json=as_json)

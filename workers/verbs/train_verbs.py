@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from workers.json_output import print_json
+from workers.terminal import Terminal
 from workers.verbs.command_line import JsonOption, start
 
 PANEL = "Train"
@@ -25,11 +25,11 @@ def extract(
     """Find the faces in labelled pictures once, and keep their landmarks for training and evaluation."""
     from workers.commands import extract as extract_
 
-    extracted = extract_.run(folder, out, start(), Console(stderr=True))
+    extracted = extract_.run(folder, out, start(), Terminal(stderr=True))
     if as_json:
         print_json(extracted)
     else:
-        extract_.show(extracted, Console())
+        extract_.show(extracted, Terminal())
 
 
 @verbs.command(
@@ -48,11 +48,11 @@ def warp(
     """Make neutral photos show every emotion, and keep the landmarks that the mesh sees."""
     from workers.commands import warp as warp_
 
-    warped = warp_.run(photos, ict, out, start(), Console(stderr=True), seed)
+    warped = warp_.run(photos, ict, out, start(), Terminal(stderr=True), seed)
     if as_json:
         print_json(warped)
     else:
-        warp_.show(warped, Console())
+        warp_.show(warped, Terminal())
 
 
 @verbs.command(
@@ -72,11 +72,11 @@ def train(
     """Train a classifier, choose its landmarks, and export it with the attribution inside."""
     from workers.commands import train as train_
 
-    artifact = train_.run(start(), data, out, config, Console(stderr=True))
+    artifact = train_.run(start(), data, out, config, Terminal(stderr=True))
     if as_json:
         print_json(artifact)
     else:
-        train_.show(artifact, Console())
+        train_.show(artifact, Terminal())
 
 
 @verbs.command(
@@ -108,7 +108,7 @@ def export(
         if as_json:
             print_json(checked)
         else:
-            check_model.show(checked, Console())
+            check_model.show(checked, Terminal())
         check_model.refuse_failed(checked)
         return
     if model is not None:
@@ -122,4 +122,4 @@ def export(
     if as_json:
         print_json(artifact)
     else:
-        train_.show(artifact, Console())
+        train_.show(artifact, Terminal())

@@ -123,6 +123,14 @@ def test_own_services_run_a_verb_with_settings_that_exist(name: str, monkeypatch
     Settings()
 
 
+def test_metrics_are_served_beyond_the_container_where_it_is_said() -> None:
+    assert Settings().metrics_host == "127.0.0.1"
+    assert re.search(r"^\s+MIEN_METRICS_HOST=0\.0\.0\.0 \\$", DOCKERFILE, flags=re.MULTILINE)
+    for name in OWN:
+        assert SERVICES[name]["environment"]["MIEN_METRICS_HOST"] == "0.0.0.0"  # noqa: S104
+        assert SERVICES[name]["environment"]["MIEN_ALLOW_PLAINTEXT"] == "true"
+
+
 def test_cameras_have_ids_of_their_own() -> None:
     ids = [SERVICES[name]["command"][2] for name in OWN if name.startswith("camera-")]
     assert len(set(ids)) == len(ids) == 2

@@ -96,8 +96,8 @@ def test_example_has_its_own_camera_in_place_of_the_demo_ones() -> None:
     (camera,) = pod(of_kind("example", "Deployment")["camera-lobby"])["containers"]
     env = {e["name"]: e for e in camera["env"]}
     assert env["CAMERA_ID"] == {"name": "CAMERA_ID", "value": "lobby"}
-    assert env["CAMERA_SOURCE"] == {
-        "name": "CAMERA_SOURCE",
+    assert env["MIEN_CAMERA_SOURCE"] == {
+        "name": "MIEN_CAMERA_SOURCE",
         "valueFrom": {"secretKeyRef": {"name": "camera-lobby", "key": "source"}},
     }
 
@@ -113,13 +113,28 @@ def test_the_config_map_is_a_valid_set_of_settings(overlay: str, monkeypatch: py
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_container_gets_the_settings_and_may_get_credentials(overlay: str) -> None:
+def test_every_container_gets_the_settings_and_may_get_credentials_of_its_own(overlay: str) -> None:
     (config,) = of_kind(overlay, "ConfigMap")
     for name, container in containers(overlay, init=True):
         assert container["envFrom"] == [
             {"configMapRef": {"name": config}},
             {"secretRef": {"name": "mien-credentials", "optional": True}},
+            {"secretRef": {"name": f"mien-credentials-{container['args'][0]}", "optional": True}},
         ], name
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_no_source_is_an_argument_and_metrics_are_served_beyond_the_pod(
+    overlay: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, container in containers(overlay, init=True):
+        assert not [arg for arg in container["args"] if "SOURCE" in arg.upper()], name
+    assert settings(overlay, monkeypatch).metrics_host == "0.0.0.0"  # noqa: S104
+
+
+def test_the_example_is_encrypted_beyond_each_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not settings("example", monkeypatch).allow_plaintext
+    assert settings("base", monkeypatch).allow_plaintext
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -135,7 +150,7 @@ def test_every_container_runs_a_verb_of_the_command_line(overlay: str) -> None:
     for name, deployment in of_kind(overlay, "Deployment").items():
         (main,) = pod(deployment)["containers"]
         assert main["args"][0] == name.partition("-")[0]
-        assert [c["args"] for c in pod(deployment)["initContainers"]] == [["topics"]]
+        assert [c["args"] for c in pod(deployment)["initContainers"]] == [["topics", "--only-create"]]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

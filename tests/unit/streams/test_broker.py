@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
     KafkaConnectionError,
     KafkaTimeoutError,
     SaslAuthenticationFailed,
@@ -52,8 +53,6 @@ def test_a_bad_ca_file_is_a_wrong_setting(tmp_path: Path, content: str | None) -
     ("error", "kind"),
     [
         (SaslAuthenticationFailed("no"), AccessDenied),
-        (ClusterAuthorizationFailedError("no"), AccessDenied),
-        (TopicAuthorizationFailedError("no"), AccessDenied),
         (KafkaConnectionError("refused"), BrokerUnavailable),
         (KafkaTimeoutError(), BrokerUnavailable),
         (OSError("unreachable"), BrokerUnavailable),
@@ -68,6 +67,19 @@ def test_errors_say_where_and_what_to_do_and_never_the_password(
     assert "localhost:9092 (SASL_SSL)" in str(told)
     assert "MIEN_KAFKA_" in str(told)
     assert "hunter2" not in str(told)
+
+
+@pytest.mark.parametrize(
+    "kind", [ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError]
+)
+def test_a_missing_right_is_no_wrong_password(kind: type[Exception]) -> None:
+    told = broker.unavailable(secured("SASL_SSL"), kind("mien.frames"))
+
+    assert type(told) is AccessDenied
+    assert "no right" in str(told)
+    assert "mien.frames" in str(told)
+    assert "`mien acls`" in str(told)
+    assert "PASSWORD" not in str(told)
 
 
 async def test_a_broker_that_is_there_is_ready_at_once() -> None:

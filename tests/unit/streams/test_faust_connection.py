@@ -27,6 +27,6 @@ def test_faust_and_aiokafka_are_secured_alike(protocol: str) -> None:
 
 
 def test_several_servers_for_faust() -> None:
-    settings = Settings(kafka_bootstrap_servers="a:9092, b:9093")
+    settings = Settings(kafka_bootstrap_servers="a:9092, b:9093", allow_plaintext=True)
 
     assert faust_connection.url(settings) == ["kafka://a:9092", "kafka://b:9093"]

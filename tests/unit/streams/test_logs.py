@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import structlog
@@ -52,6 +53,25 @@ def test_an_exception_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> N
 
     (line,) = map(json.loads, lines(capsys))
     assert "KeyError: 'no such face'" in line["exception"]
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_text_of_others_orders_a_terminal_nothing_and_makes_no_line_of_its_own(
+    capsys: pytest.CaptureFixture[str], log_format: Literal["console", "json"]
+) -> None:
+    logs.configure("info", log_format)
+    text = "\x1b]0;owned\x07\n2026 [info] all is well\x9b"
+    logs.get("mien.test3").warning("frame refused", camera=text, cameras=[text])
+    logging.getLogger("some.library").warning(text)
+    shown = lines(capsys)
+    assert len(shown) == 2
+
+    try:
+        int(text)
+    except ValueError:
+        logs.get("mien.test3").exception("unexpected error")
+    for line in [*shown, *lines(capsys)]:
+        assert not {"\x1b", "\x07", "\x9b"} & set(line)
 
 
 def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:

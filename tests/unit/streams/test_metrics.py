@@ -72,6 +72,38 @@ def test_no_metric_has_a_series_a_person() -> None:
     assert not [m._name for m in ALL if {"subject", "subject_id", "frame", "seq"} & set(m._labelnames)]
 
 
+@pytest.fixture
+def few_cameras(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """Room for three cameras; what is warned of."""
+    warnings: list[dict[str, object]] = []
+    monkeypatch.setattr(metrics, "CAMERAS_MAX", 3)
+    monkeypatch.setattr(metrics, "_cameras", set())
+    monkeypatch.setattr(metrics.log, "warning", lambda _, **about: warnings.append(about))
+    return warnings
+
+
+@pytest.mark.parametrize("metric", [m for m in ALL if "camera" in m._labelnames], ids=lambda m: m._name)
+def test_made_up_cameras_make_no_series_without_end(
+    metric: MetricWrapperBase, few_cameras: list[dict[str, object]]
+) -> None:
+    def total() -> dict[str, float]:
+        samples = [s for s in metric.collect()[0].samples if not s.name.endswith("_created")]
+        found = {sample.labels["camera"]: sample.value for sample in samples}
+        return {camera: n for camera, n in found.items() if camera == "other" or camera.startswith("capped-")}
+
+    others = dict.fromkeys(set(metric._labelnames) - {"camera"}, "x")
+    before = total().get("other", 0)
+    for n in range(10_000):
+        metric.labels(camera=f"capped-{n}", **others).inc()
+    in_order = ["capped-9999" if name == "camera" else "x" for name in metric._labelnames]
+    metric.labels(*in_order).inc()
+
+    assert total() == {"capped-0": 1, "capped-1": 1, "capped-2": 1, "other": before + 9_998}
+    assert len(few_cameras) == 1
+    for n in range(3):
+        metric.remove_by_labels({"camera": f"capped-{n}"})
+
+
 def test_the_variable_is_called_like_its_metric() -> None:
     for name, metric in vars(metrics).items():
         if isinstance(metric, MetricWrapperBase):
@@ -102,11 +134,13 @@ def test_promtool_accepts_the_page() -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
-def test_a_clock_that_runs_ahead_gives_no_negative_age() -> None:
+def test_a_clock_that_runs_ahead_gives_no_negative_age_and_a_file_none() -> None:
     def total() -> float:
         return REGISTRY.get_sample_value("mien_frame_age_seconds_sum", {"stage": "ahead"}) or 0.0
 
-    metrics.observe_frame_age("ahead", (2**40) * 1_000_000)
+    metrics.observe_frame_age("ahead", (2**40) * 1_000_000, "live")
     assert total() == 0.0
-    metrics.observe_frame_age("ahead", time.time_ns() // 1000 - 2_000_000)
+    metrics.observe_frame_age("ahead", 0, "file")
+    assert total() == 0.0
+    metrics.observe_frame_age("ahead", time.time_ns() // 1000 - 2_000_000, "live")
     assert 2.0 <= total() < 30.0

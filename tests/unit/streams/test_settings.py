@@ -1,5 +1,7 @@
 """Settings from the environment: what is refused, with which words, and what the defaults promise."""
 
+from pathlib import Path
+
 import pytest
 
 from streams import settings
@@ -26,6 +28,7 @@ def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
         ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "localhost:abc"),
         ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "a:9092,"),
         ("MIEN_KAFKA_BOOTSTRAP_SERVERS", "localhost:99999"),
+        ("MIEN_REDIS_SENTINELS", "localhost"),
         ("MIEN_WINDOW_S", "inf"),
         ("MIEN_KAFKA_SECURITY_PROTOCOL", "TLS"),
         ("MIEN_KAFKA_SASL_MECHANISM", "GSSAPI"),
@@ -58,6 +61,102 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_variable(
 def test_all_wrong_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsInvalid, match=r"(?s)MIEN_TOPIC_PARTITIONS.*MIEN_LOG_LEVEL"):
         load(monkeypatch, MIEN_TOPIC_PARTITIONS="0", MIEN_LOG_LEVEL="loud")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"MIEN_KAFKA_BOOTSTRAP_SERVERS": "localhost:9092,kafka:9092"},
+        {
+            "MIEN_KAFKA_BOOTSTRAP_SERVERS": "kafka:9092",
+            **SASL,
+            "MIEN_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        },
+        {"MIEN_REDIS_URL": "redis://:hunter2@redis:6379/0"},
+        {"MIEN_REDIS_URL": "redis:///0?host=redis"},
+        {"MIEN_REDIS_SENTINELS": "127.0.0.1:26379,sentinel:26379", "MIEN_REDIS_URL": "rediss://redis/0"},
+    ],
+)
+def test_plaintext_beyond_this_machine_must_be_meant(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    with pytest.raises(SettingsInvalid, match="MIEN_ALLOW_PLAINTEXT=true") as told:
+        load(monkeypatch, **environment)
+    assert "hunter2" not in str(told.value)
+    assert load(monkeypatch, **environment, MIEN_ALLOW_PLAINTEXT="true").allow_plaintext
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"MIEN_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092,[::1]:9092,localhost:9092"},
+        {"MIEN_KAFKA_BOOTSTRAP_SERVERS": "kafka:9092", **SASL},
+        {"MIEN_KAFKA_BOOTSTRAP_SERVERS": "kafka:9092", "MIEN_KAFKA_SECURITY_PROTOCOL": "SSL"},
+        {"MIEN_REDIS_URL": "rediss://redis:6379/0"},
+        {"MIEN_REDIS_URL": "unix:///run/redis.sock"},
+        {"MIEN_REDIS_SENTINELS": "127.0.0.1:26379,[::1]:26379", "MIEN_REDIS_URL": "redis://redis/0"},
+    ],
+)
+def test_tls_and_this_machine_need_no_permission(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    assert not load(monkeypatch, **environment).allow_plaintext
+
+
+SECRETS = {
+    "MIEN_KAFKA_SASL_PASSWORD": "hunter2",
+    "MIEN_KAFKA_SSL_KEY_PASSWORD": "hunter2",
+    "MIEN_REDIS_URL": "rediss://:hunter2@redis.local/0",
+    "MIEN_REDIS_SENTINEL_PASSWORD": "hunter2",
+    "MIEN_CAMERA_SOURCE": "rtsp://admin:hunter2@cam.local/ch1",
+}
+WITH_SECRETS = SASL | {"MIEN_KAFKA_SSL_CERT_FILE": "/c.pem", "MIEN_KAFKA_SSL_KEY_FILE": "/k.pem"} | SECRETS
+
+
+def test_every_secret_is_known_as_one() -> None:
+    assert {settings.environment_name(name) for name in settings.secrets()} == SECRETS.keys()
+
+
+@pytest.mark.parametrize("variable", SECRETS)
+def test_a_secret_comes_from_a_file_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    expected = load(monkeypatch, **WITH_SECRETS)
+    file = tmp_path / "secret"
+    file.write_text(SECRETS[variable] + "\n")
+    monkeypatch.delenv(variable)
+    loaded = load(monkeypatch, **{f"{variable}_FILE": str(file)})
+
+    assert loaded == expected
+    assert settings.is_set(variable.removeprefix("MIEN_").lower())
+    assert settings.unknown_variables() == []
+    (row,) = [row for row in settings.in_force(loaded) if row.variable == variable]
+    assert row.source == "file"
+    assert "hunter2" not in str(row)
+
+
+@pytest.mark.parametrize("variable", SECRETS)
+def test_a_secret_that_is_set_twice_or_whose_file_is_missing_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=f"{variable} and {variable}_FILE are both set") as twice:
+        load(monkeypatch, **WITH_SECRETS, **{f"{variable}_FILE": "/hunter2"})
+    monkeypatch.delenv(variable)
+    with pytest.raises(SettingsInvalid, match=f"{variable}_FILE names a file that does not exist") as missing:
+        settings.load()
+    assert "hunter2" not in str(twice.value) + str(missing.value)
+
+
+def test_a_child_with_a_secret_of_its_own_does_not_get_the_file_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MIEN_CAMERA_SOURCE_FILE", "/run/secrets/lobby")
+    monkeypatch.setenv("MIEN_REDIS_URL_FILE", "/run/secrets/redis")
+    child = settings.child_environment(camera_source="demo:cycle")
+
+    assert child["MIEN_CAMERA_SOURCE"] == "demo:cycle"
+    assert "MIEN_CAMERA_SOURCE_FILE" not in child
+    assert child["MIEN_REDIS_URL_FILE"] == "/run/secrets/redis"
 
 
 @pytest.mark.parametrize("missing", ["MIEN_KAFKA_SASL_USERNAME", "MIEN_KAFKA_SASL_PASSWORD"])
@@ -122,6 +221,7 @@ def test_the_environment_reaches_the_settings(monkeypatch: pytest.MonkeyPatch) -
     loaded = load(
         monkeypatch,
         MIEN_KAFKA_BOOTSTRAP_SERVERS="a.example:9092, [::1]:9093",
+        MIEN_ALLOW_PLAINTEXT="true",
         MIEN_TOPIC_PREFIX="test",
         MIEN_TOPIC_PARTITIONS="3",
     )
@@ -193,9 +293,14 @@ def test_in_force_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = settings.in_force(Settings())
 
     assert "hunt" not in str(rows)
-    assert next(row for row in rows if row.variable == "MIEN_REDIS_URL").value == (
-        "redis://:***@redis.local:6379/0?password=***"
-    )
+    assert next(row for row in rows if row.variable == "MIEN_REDIS_URL").value == "redis://…"
+
+
+def test_in_force_shows_where_a_camera_is_but_not_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_CAMERA_SOURCE", "rtsp://admin:hunter2@cam.local/ch1?pwd=hunter2")
+    rows = {row.variable: row for row in settings.in_force(Settings())}
+
+    assert rows["MIEN_CAMERA_SOURCE"].value == "rtsp://cam.local/ch1…"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +317,7 @@ def test_an_error_shows_no_credentials_of_a_server(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MIEN_KAFKA_BOOTSTRAP_SERVERS", "me:hunter2@kafka:9092x")
 
     # pydantic's "Value error" says nothing to a user
-    match = "MIEN_KAFKA_BOOTSTRAP_SERVERS: 'kafka:9092x' is not host:port"
+    match = "MIEN_KAFKA_BOOTSTRAP_SERVERS: server 1 is not host:port"
     with pytest.raises(SettingsInvalid, match=match) as told:
         settings.load()
     assert "hunter2" not in str(told.value)

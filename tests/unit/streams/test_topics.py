@@ -47,3 +47,12 @@ def test_the_largest_frame_fits_with_its_headers_and_its_dead_letter_too() -> No
 
     assert int(ours.frames.config()["max.message.bytes"]) >= 1_000_000 + 10_000
     assert ours.dead_letters.max_message_bytes >= ours.frames.max_message_bytes + 10_000
+
+
+def test_with_three_copies_two_must_have_a_message_and_one_may_be_away() -> None:
+    """What ``acks=all`` is worth: of a single copy in sync it says that Kafka has the message."""
+    by_replication = {n: topics(topic_replication=n).frames for n in (1, 2, 3, 5)}
+
+    assert {n: int(t.config()["min.insync.replicas"]) for n, t in by_replication.items()} == {
+        1: 1, 2: 1, 3: 2, 5: 2,
+    }  # fmt: skip

@@ -1,5 +1,6 @@
 """The command line as a user meets it: help with examples, and clear words instead of tracebacks."""
 
+import asyncio
 import json
 import logging
 import os
@@ -12,19 +13,28 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import redis
 import structlog
 import typer
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from models.faces.pictures import encode_jpeg
 from streams.local import embedded_servers
 from streams.local.child_process import free_ports
+from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
+from streams.store import subject_state
 from workers import cli
 from workers.bench import bench
 
 COMMANDS = typer.main.get_command(cli.app).commands
 VERBS = sorted(COMMANDS)
+LEAVES = {  # with the verbs below a verb
+    f"{verb} {below}".strip(): command
+    for verb, top in COMMANDS.items()
+    for below, command in (getattr(top, "commands", None) or {"": top}).items()
+}
 ROOT = Path(__file__).parents[3]
 
 
@@ -77,9 +87,9 @@ def test_help_lists_every_verb(mien: Mien) -> None:
         assert f" {verb} " in ended.out
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", sorted({*VERBS, *LEAVES}))
 def test_each_verbs_help_has_an_example_of_it(verb: str) -> None:
-    ended = CliRunner().invoke(cli.app, [verb, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    ended = CliRunner().invoke(cli.app, [*verb.split(), "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
 
     assert ended.exit_code == 0
     assert f"mien {verb}" in ended.output.partition("Example:")[2]
@@ -96,20 +106,20 @@ def test_the_version(mien: Mien) -> None:
     assert mien("--version") == Ended(0, f"mien {version('mien')}\n", "")
 
 
-PRINTS_NO_RESULT = {"alerts", "landmarks", "classify", "state"}
+PRINTS_NO_RESULT = {"alerts run", "landmarks", "classify", "state"}
 """They run until they are told to stop."""
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", LEAVES)
 def test_a_verb_that_prints_a_result_prints_it_as_json_too(verb: str) -> None:
-    options = {option for p in COMMANDS[verb].params for option in p.opts}
+    options = {option for p in LEAVES[verb].params for option in p.opts}
 
     assert ("--json" in options) is (verb not in PRINTS_NO_RESULT)
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", LEAVES)
 def test_camera_means_a_cameras_id_and_nothing_else(verb: str) -> None:
-    named = [p for p in COMMANDS[verb].params if {"--camera", "--id"} & set(p.opts)]
+    named = [p for p in LEAVES[verb].params if {"--camera", "--id"} & set(p.opts)]
 
     assert {p.name for p in named if not p.hidden} <= {"camera_id"}
     assert all("--camera" in p.opts and p.help.startswith("The camera's id") for p in named if not p.hidden)
@@ -233,6 +243,8 @@ def test_without_a_verb_help_is_shown(mien: Mien) -> None:
         ["dance"],
         ["camera", "--camera", "a"],
         ["camera", "--source", "0"],
+        ["camera", "--camera", "a", "--source", "0", "--source-file", "f"],
+        ["demo", "--source", "0", "--source-file", "f"],
         ["camera", "--camera", "a", "--source", "0", "--fps", "0"],
         ["demo", "--cameras", "0"],
         ["explain"],
@@ -242,6 +254,11 @@ def test_without_a_verb_help_is_shown(mien: Mien) -> None:
         ["export", "mine.npz", "--out", "artifacts", "--model", "mine.onnx"],
         ["settings", "--markdown", "--json"],
         ["evaluate", "faces.npz", "--seed", "-1"],
+        ["topics", "--apply", "--only-create"],
+        ["dead-letters", "show", "the last one"],
+        ["dead-letters", "replay"],
+        ["dead-letters", "replay", "--reason", "corrupt"],  # nobody is there to be asked
+        ["dead-letters", "replay", "--yes", "--offset", "-1"],
     ],
     ids=" ".join,
 )
@@ -269,6 +286,27 @@ def test_topics_without_a_broker(mien: Mien, nobody: str) -> None:
     assert "MIEN_KAFKA_BOOTSTRAP_SERVERS" in ended.err
 
 
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["list", "--json"], ["show", "41"], ["replay", "--yes", "--reason", "corrupt"]]
+)
+def test_dead_letters_without_a_broker(mien: Mien, nobody: str, arguments: list[str]) -> None:
+    ended = mien("dead-letters", *arguments, MIEN_KAFKA_BOOTSTRAP_SERVERS=nobody)
+
+    assert (ended.code, ended.out) == (69, "")
+    assert f"Kafka at {nobody}" in ended.err
+
+
+def test_dead_letters_that_are_not_there(mien: Mien, kafka: str) -> None:
+    listed = mien("dead-letters", "list", "--json", MIEN_KAFKA_BOOTSTRAP_SERVERS=kafka)
+    shown = mien("dead-letters", "show", "41", MIEN_KAFKA_BOOTSTRAP_SERVERS=kafka)
+    chosen = mien("dead-letters", "replay", "--yes", "--json", "--reason", "corrupt")
+
+    assert (listed.code, listed.out) == (0, "[]\n")
+    assert (shown.code, shown.out) == (66, "")
+    assert "There is no dead letter 41 on mien.dead-letters" in shown.err
+    assert (chosen.code, chosen.out) == (0, "[]\n")
+
+
 @pytest.mark.parametrize("options", [[], ["--json"], ["--watch"], ["--watch", "--json"]], ids=" ".join)
 def test_subjects_without_redis(mien: Mien, nobody: str, options: list[str]) -> None:
     ended = mien("subjects", *options, MIEN_REDIS_URL=f"redis://:hunter2@{nobody}/0")
@@ -276,6 +314,40 @@ def test_subjects_without_redis(mien: Mien, nobody: str, options: list[str]) -> 
     assert ended.code == 69
     assert f"Redis at {nobody}" in ended.err
     assert "hunter2" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("text", ["[/x]", "\x1b]0;owned\x07", "a\nb"])
+def test_a_hostile_event_harms_no_terminal(
+    mien: Mien, redis_url: str, make_event: Callable[..., EmotionEvent], text: str
+) -> None:
+    event = make_event(camera_id="hostile", subject_id="hostile:1")
+    hostile = replace(event, explanation=replace(event.explanation, text=text, regions={text: 1.0}))
+
+    async def apply() -> None:
+        async with subject_state.connect(Settings(redis_url=redis_url)) as store:
+            await store.apply([hostile])
+
+    asyncio.run(apply())
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset(subject_state.state_key("hostile:1"), "camera_id", text)
+    as_table = mien("subjects", MIEN_REDIS_URL=redis_url)
+    as_json = mien("subjects", "--json", MIEN_REDIS_URL=redis_url)
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+
+    assert (as_table.code, as_json.code) == (0, 0), as_table.err + as_json.err
+    assert not {"\x1b", "\x07"} & set(as_table.out + as_json.out)
+    assert text in [subject["camera_id"] for subject in json.loads(as_json.out)]
+
+
+@pytest.mark.parametrize("name", ["[/x].npz", "\x1b]0;owned\x07.npz"])
+def test_a_hostile_file_name_harms_no_terminal(mien: Mien, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"no faces")
+    ended = mien("evaluate", str(tmp_path / name))
+
+    assert ended.code == 65, ended.err
+    assert not {"\x1b", "\x07"} & set(ended.out + ended.err)
 
 
 def test_subjects_of_an_empty_redis(mien: Mien, redis_url: str) -> None:

@@ -37,6 +37,8 @@ picture.write_bytes(encode_jpeg(np.zeros((64, 64, 3), np.uint8)))
 open_source(str(picture), max_pixels=10_000).read()
 """,
     "landmarks": OPEN_HANDLER.format(stage="landmarks"),
+    "camera that keeps its frames": "\nfrom workers.camera import camera, own_landmarks"
+    + OPEN_HANDLER.format(stage="landmarks"),
     "classify": OPEN_HANDLER.format(stage="classify"),
     "state": """
 import asyncio, sys
@@ -61,6 +63,14 @@ alert_stage.AlertStage(Settings(alerts_path=path))
 NOT_LOADED = {
     "camera": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "ai_edge_litert", "faust", "models.emotion", "onnxruntime"},
     "landmarks": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "faust", "models.emotion", "onnxruntime"},
+    "camera that keeps its frames": {
+        *LAB,
+        *LAB_ROOMS,
+        *DEMO_SERVERS,
+        "faust",
+        "models.emotion",
+        "onnxruntime",
+    },
     "classify": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "PIL", "ai_edge_litert", "cv2", "faust", "simplejpeg"},
     "state": {
         *LAB,
@@ -72,6 +82,7 @@ NOT_LOADED["alerts"] = NOT_LOADED["state"]
 NEEDED = {
     "camera": {"aiokafka", "cv2"},
     "landmarks": {"ai_edge_litert", "aiokafka", "cv2"},
+    "camera that keeps its frames": {"ai_edge_litert", "aiokafka", "cv2"},
     "classify": {"aiokafka", "models.emotion", "onnxruntime"},
     "state": {"faust", "redis"},
     "alerts": {"faust", "redis", "yaml"},

@@ -236,7 +236,7 @@ def test_two_moving_faces_keep_their_ids(engine: LiteRtEngine) -> None:
     tracker = CameraTracker("cam")
     for i in range(12):
         picture = scene((150 + 6 * i, 200 + 2 * i, 90, False), (500 - 6 * i, 240, 75, True))
-        tracked = track(engine, tracker, picture, 1_000_000 + 100_000 * i)
+        tracked = track(engine, tracker, picture, i, 1_000_000 + 100_000 * i)
         left, right = sorted(tracked, key=lambda t: t.face.box_xyxy_px[0])
         if i == 0:
             first = left.subject_id, right.subject_id

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.local.kafka_properties import security_protocol, server_properties
+from streams.local.kafka_properties import Node, security_protocol, server_properties
 
 PORTS = {"client_port": 1001, "internal_port": 1002, "controller_port": 1003}
 
@@ -42,6 +42,18 @@ def test_properties_secure_the_client_listener_alone() -> None:
     assert properties["listener.name.client.ssl.keystore.location"] == "/k.p12"
 
 
+def test_properties_let_others_than_the_super_user_do_what_acls_allow_alone() -> None:
+    properties = server_properties(
+        data_dir=Path("/data"), super_user="ann", client_ca=Path("/ca.pem"), **PORTS
+    )
+
+    assert properties["authorizer.class.name"].endswith("StandardAuthorizer")
+    assert properties["super.users"] == "User:ann;User:ANONYMOUS"
+    assert "allow.everyone.if.no.acl.found" not in properties
+    assert properties["listener.name.client.ssl.client.auth"] == "required"
+    assert properties["listener.name.client.ssl.truststore.location"] == "/ca.pem"
+
+
 @pytest.mark.parametrize(
     ("sasl", "tls", "expected"),
     [
@@ -53,3 +65,16 @@ def test_properties_secure_the_client_listener_alone() -> None:
 )
 def test_security_protocol(sasl: bool, tls: bool, expected: str) -> None:
     assert security_protocol(sasl=sasl, tls=tls) == expected
+
+
+def test_one_of_three_nodes_knows_the_others_and_keeps_three_copies_of_everything() -> None:
+    node = Node(2, {1: 1013, 2: 1003, 3: 1023}, advertised_port=2001)
+
+    properties = server_properties(data_dir=Path("/data"), node=node, **PORTS)
+
+    assert properties["node.id"] == "2"
+    assert properties["controller.quorum.voters"] == "1@127.0.0.1:1013,2@127.0.0.1:1003,3@127.0.0.1:1023"
+    assert properties["advertised.listeners"] == "CLIENT://127.0.0.1:2001,INTERNAL://127.0.0.1:1002"
+    assert "CLIENT://127.0.0.1:1001" in properties["listeners"]
+    assert {value for name, value in properties.items() if "replication.factor" in name} == {"3"}
+    assert {value for name, value in properties.items() if "min.i" in name} == {"2"}

@@ -69,6 +69,8 @@ def events(draw: st.DrawFn) -> EmotionEvent:
         probabilities=Probabilities(*draw(st.lists(shares, min_size=8, max_size=8))),
         explanation=draw(explanations),
         model=Model(draw(st.text()), draw(st.text()), draw(st.text())),
+        run=draw(st.integers(0, 2**53 - 1)),
+        source=draw(st.sampled_from(["live", "file"])),
     )
 
 
@@ -99,7 +101,7 @@ def test_a_cut_off_event_is_a_bad_message(make_event: Make, data: st.DataObject)
         emotion_event.decode(value[: data.draw(st.integers(0, len(value) - 1))])
 
 
-@pytest.mark.parametrize("name", EmotionEvent.__struct_fields__)
+@pytest.mark.parametrize("name", EmotionEvent.__struct_fields__[: -len(EmotionEvent.__struct_defaults__)])
 def test_a_missing_field_is_named(make_event: Make, name: str) -> None:
     changed = fields(make_event())
     del changed[name]
@@ -140,20 +142,37 @@ def test_emotion_is_null_exactly_when_abstained_gives_a_reason(
             make_event(emotion=emotion, abstained=reason)
 
 
-@given(st.text(), st.integers(0, 2**63), st.text())
-def test_the_same_frame_and_subject_always_have_the_same_id(camera: str, seq: int, subject: str) -> None:
-    assert event_id(camera, seq, subject) == event_id(camera, seq, subject)
-    assert uuid.UUID(event_id(camera, seq, subject)).version == 5
+@given(st.text(), st.integers(0, 2**53), st.integers(0, 2**53), st.text())
+def test_the_same_frame_and_subject_always_have_the_same_id(
+    camera: str, run: int, seq: int, subject: str
+) -> None:
+    assert event_id(camera, run, seq, subject) == event_id(camera, run, seq, subject)
+    assert uuid.UUID(event_id(camera, run, seq, subject)).version == 5
 
 
 def test_ids_are_the_same_on_every_machine_and_in_every_release() -> None:
-    assert event_id("lobby-1", 1234, "lobby-1:7k3f") == "79186cfa-207f-583b-81ff-828e1e8cc13c"
+    assert event_id("lobby-1", 0, 1234, "lobby-1:7k3f") == "79186cfa-207f-583b-81ff-828e1e8cc13c"
+    assert event_id("lobby-1", 17, 1234, "lobby-1:7k3f") == "b18534d7-fa64-5ffc-84be-1d00c2457ab3"
 
 
-def test_another_camera_frame_or_subject_has_another_id() -> None:
-    ids = {event_id(c, s, i) for c in ("a", "b") for s in (1, 2, 12) for i in ("a:x", "a:y", "2a:x")}
+def test_another_camera_run_frame_or_subject_has_another_id() -> None:
+    ids = {
+        event_id(camera, run, seq, subject)
+        for camera in ("a", "b")
+        for run in (0, 1, 12)
+        for seq in (1, 2, 12)
+        for subject in ("a:x", "a:y", "2a:x")
+    }
 
-    assert len(ids) == 2 * 3 * 3
+    assert len(ids) == 2 * 3 * 3 * 3
+
+
+def test_an_event_from_before_runs_is_of_run_0(make_event: Make) -> None:
+    changed = fields(make_event())
+    del changed["run"], changed["source"]
+    event = emotion_event.decode(msgspec.json.encode(changed))
+
+    assert (event.run, event.source) == (0, "live")
 
 
 @given(st.integers(0, MAX_TIME_US))
@@ -201,6 +220,8 @@ def test_json_is_as_the_contract_shows_it(make_event: Make) -> None:
             "actions": [],
         },
         "model": {"name": "mien-128", "version": "0123456789ab", "landmark_set": "two-points"},
+        "run": 0,
+        "source": "live",
     }
 
 

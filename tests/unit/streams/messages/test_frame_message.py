@@ -20,7 +20,16 @@ from streams.messages.frame_message import (
 )
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-FRAME = Frame("lobby-1", 1234, 1_764_000_000_123_456, (640, 480), "live", TRACEPARENT, b"\xff\xd8\xff")
+FRAME = Frame(
+    "lobby-1",
+    1234,
+    1_764_000_000_123_456,
+    (640, 480),
+    "live",
+    TRACEPARENT,
+    b"\xff\xd8\xff",
+    1_764_000_000_000_000,
+)
 
 letters = string.ascii_letters + string.digits
 camera_ids = st.builds(str.__add__, st.sampled_from(letters), st.text(letters + "._-", max_size=62))
@@ -34,8 +43,9 @@ good_frames = st.builds(
     source=st.sampled_from(get_args(Frame.__annotations__["source"])),
     traceparent=st.builds(new_traceparent),
     jpeg=st.binary(min_size=1, max_size=64),
+    run=st.integers(0, 2**53 - 1),
 )
-names = st.sampled_from(["seq", "captured-at", "size", "source", "traceparent"]) | st.text(max_size=5)
+names = st.sampled_from(["seq", "run", "captured-at", "size", "source", "traceparent"]) | st.text(max_size=5)
 values = st.none() | st.binary(max_size=20) | st.sampled_from([b"1", b"640x480", b"live", b"file"])
 
 
@@ -67,6 +77,7 @@ def test_the_value_is_the_jpeg_alone_and_the_key_the_camera() -> None:
     assert (key, value) == (b"lobby-1", b"\xff\xd8\xff")
     assert sent == [
         ("seq", b"1234"),
+        ("run", b"1764000000000000"),
         ("captured-at", b"1764000000123456"),
         ("size", b"640x480"),
         ("source", b"live"),
@@ -88,6 +99,9 @@ def test_a_missing_header_is_named(name: str) -> None:
         ("seq", b""),
         ("seq", b"1" * 19),
         ("seq", "١".encode()),
+        ("run", b""),
+        ("run", b"last"),
+        ("run", b"%d" % 2**53),
         ("captured_at", b"now"),
         ("captured_at", b"%d" % (MAX_TIME_US + 1)),
         ("size", b"640"),
@@ -112,6 +126,10 @@ def test_a_header_without_a_value_is_wrong_and_no_crash() -> None:
 def test_a_frame_needs_a_picture(value: bytes | None) -> None:
     with pytest.raises(BadMessage, match="JPEG"):
         decode(b"lobby-1", value, headers())
+
+
+def test_a_frame_of_a_producer_that_knows_no_runs_is_of_run_0() -> None:
+    assert decode(b"lobby-1", b"x", headers(run=None)).run == 0
 
 
 def test_a_frame_that_does_not_say_is_live() -> None:

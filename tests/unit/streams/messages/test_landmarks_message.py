@@ -35,6 +35,8 @@ good = st.builds(
         st.lists(numbers, min_size=3, max_size=3),
     ),
     traceparent=st.text(max_size=55),
+    run=st.integers(0, 2**53 - 1),
+    source=st.sampled_from(["live", "file"]),
 )
 
 
@@ -71,13 +73,21 @@ def test_another_schema_is_refused(make_landmarks: Make, schema: str | None) -> 
         landmarks_message.decode(msgspec.msgpack.encode(changed))
 
 
-@pytest.mark.parametrize("name", [name for name in Landmarks.__struct_fields__ if name != "traceparent"])
+@pytest.mark.parametrize("name", Landmarks.__struct_fields__[: -len(Landmarks.__struct_defaults__)])
 def test_a_missing_field_is_named(make_landmarks: Make, name: str) -> None:
     changed = fields(make_landmarks())
     del changed[name]
 
     with pytest.raises(BadMessage, match=name):
         landmarks_message.decode(msgspec.msgpack.encode(changed))
+
+
+def test_a_message_from_before_runs_is_of_run_0(make_landmarks: Make) -> None:
+    changed = fields(make_landmarks())
+    del changed["run"], changed["source"]
+    message = landmarks_message.decode(msgspec.msgpack.encode(changed))
+
+    assert (message.run, message.source) == (0, "live")
 
 
 def test_a_field_that_came_later_is_ignored(make_landmarks: Make) -> None:

@@ -18,7 +18,9 @@ AT_US = 1_764_000_000_000_000
 TRACK = TrackRecord(
     "yard:abcd2345", (100.0, 80.0, 90.0, 0.1), (70.0, 50.0, 130.0, 110.0), (12.0, -3.0, 0.01), AT_US
 )
-RECORD = CameraTracks(AT_US, (TRACK, msgspec.structs.replace(TRACK, subject_id="yard:zzzz2345")))
+RECORD = CameraTracks(
+    AT_US, (TRACK, msgspec.structs.replace(TRACK, subject_id="yard:zzzz2345")), AT_US - 9_000_000, 90
+)
 
 
 @pytest.fixture
@@ -54,6 +56,13 @@ async def test_reading_does_not_make_it_last_longer(store: CameraTracksStore, ra
     raw.expire(tracks_key("yard"), 3)
     await store.read("yard")
     assert raw.ttl(tracks_key("yard")) <= 3
+
+
+async def test_what_a_release_without_runs_wrote_is_of_run_0(
+    store: CameraTracksStore, raw: redis.Redis
+) -> None:
+    raw.set(tracks_key("yard"), msgspec.msgpack.encode(["mien.camera-tracks/1", AT_US, [TRACK]]))
+    assert await store.read("yard") == CameraTracks(AT_US, (TRACK,), 0, -1)
 
 
 def changed(**changes: Any) -> bytes:
@@ -122,10 +131,13 @@ async def test_a_redis_that_hangs_is_not_waited_for_long() -> None:
         server.close()
 
 
-async def test_a_redis_that_refuses_is_told(store: CameraTracksStore, raw: redis.Redis) -> None:
+async def test_another_programs_key_counts_as_unknown_and_is_replaced(
+    store: CameraTracksStore, raw: redis.Redis
+) -> None:
     raw.lpush(tracks_key("list"), "x")
-    with pytest.raises(ServiceUnavailable, match="WRONGTYPE"):
-        await store.read("list")
+    assert await store.read("list") is None
+    await store.write({"list": RECORD})
+    assert await store.read("list") == RECORD
 
 
 async def test_a_url_that_is_none_is_a_wrong_setting() -> None:

@@ -1,5 +1,7 @@
 """Redis is waited for, where it may still come."""
 
+import re
+import socket
 from types import SimpleNamespace
 
 import pytest
@@ -22,6 +24,29 @@ async def test_a_mistyped_address_is_refused_without_its_password() -> None:
         async with subject_state.connect(Settings(redis_url="redis:/:hunter2@redis.local")):
             pass
     assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hunt@zap/w#rd@localhost",
+        "redis://:hunt/zap@localhost",
+        "redis://ann:hunt#zap@localhost/0",
+        "redis://ann:hunt?zap@localhost/0",
+        "redis://ann:hunt@zap@localhost/0",
+        "redis://ann:hunt zap@localhost/0",
+    ],
+)
+async def test_no_piece_of_an_unescaped_password_is_shown_or_looked_up(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *about, **_: asked.append(about) or [])
+    with pytest.raises(SettingsInvalid, match="Percent-encode special signs") as told:
+        async with subject_state.connect(Settings(redis_url=url)) as store:
+            await store.ping()
+    assert not {"hunt", "zap"} & set(re.split(r"\W", str(told.value)))
+    assert asked == []
 
 
 async def test_redis_that_comes_late_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,6 +134,66 @@ async def test_frame_numbers_of_a_clock_in_ms_keep_their_order(store: SubjectSto
     ]
 
 
+RUN_US = T0_US - 60_000_000
+
+
+async def test_the_same_file_sent_again_is_another_run_and_not_a_replay(
+    store: SubjectStore, raw: Any, at: Make
+) -> None:
+    """Half a second later, with the same numbers; and each run's replays are fenced still."""
+    first = [at(seq, s=seq / 10, run=RUN_US) for seq in range(3)]
+    second = [at(seq, s=seq / 10 + 0.5, run=RUN_US + 500_000) for seq in range(3)]
+    assert await store.apply([*first, *second]) == [True] * 6
+    before = raw.hgetall(state_key("lobby-1:7k3f"))
+
+    assert await store.apply([*second, *first]) == [False] * 6
+    assert raw.hgetall(state_key("lobby-1:7k3f")) == before
+    assert (await only(store)).window == {"happiness": 6}
+    assert (before[b"run"], before[b"frame_seq"]) == (b"%d" % (RUN_US + 500_000), b"2")
+
+
+async def test_two_runs_in_turn_lose_nothing(store: SubjectStore, at: Make) -> None:
+    """Whatever their numbers and clocks are: two producers with one id, or one that knows no runs."""
+    events = [
+        at(seq, s=seconds - seq / 10, run=run)
+        for n in range(5)
+        for run, seq, seconds in ((RUN_US, 1000 + n, 0), (RUN_US + 9, n, 99), (0, 7 * n, 5))
+    ]
+    assert await store.apply(events) == [True] * 15
+    assert await store.apply(events) == [False] * 15
+    assert (await only(store)).events == 15
+
+
+async def test_a_clock_that_was_set_back_is_no_replay(store: SubjectStore, at: Make) -> None:
+    assert await store.apply([at(1, s=9, run=RUN_US), at(2, s=8.5, run=RUN_US)]) == [True, True]
+
+
+async def test_a_state_of_a_release_without_runs_goes_on(store: SubjectStore, raw: Any, at: Make) -> None:
+    await store.apply([at(5)])
+    raw.hdel(state_key("lobby-1:7k3f"), "fence", "run")
+
+    assert await store.apply([at(5), at(4), at(6), at(6), at(0, run=RUN_US), at(0, run=RUN_US), at(6)]) == [
+        False,
+        False,
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+async def test_of_many_runs_the_oldest_are_over_for_good(store: SubjectStore, raw: Any, at: Make) -> None:
+    runs = [RUN_US + n for n in range(7)]
+    assert await store.apply([at(1, run=run) for run in runs]) == [True] * 7
+
+    again = [at(1, run=run) for run in runs]
+    assert await store.apply([*again, *again]) == [False] * 14
+    assert await store.apply([at(2, run=run) for run in runs]) == [False] * 3 + [True] * 4
+    kept = " ".join(f"2@{run}" for run in runs[3:])
+    assert raw.hget(state_key("lobby-1:7k3f"), "fence") == f"{kept} !{runs[2]}".encode()
+
+
 async def test_subjects_do_not_fence_each_other(store: SubjectStore, at: Make) -> None:
     assert await store.apply([at(9), at(3, subject_id="lobby-1:aaaa")]) == [True, True]
     assert {subject.frame_seq for subject in await store.subjects()} == {3, 9}
@@ -281,7 +341,9 @@ async def test_every_key_is_ours_expires_and_lies_in_its_subjects_slot(
     await store.apply([at(2, subject_id=ids[0], emotion=None, abstained="blurred")])
 
     keys = raw.keys("*")
-    assert sorted(keys) == sorted(
+    of_subjects = [key for key in keys if not key.startswith(b"mien:{state}:worker:")]
+    assert len(keys) == len(of_subjects) + 1
+    assert sorted(of_subjects) == sorted(
         f"mien:{{{who}}}:{kind}".encode() for who in ids for kind in ("state", "window")
     )
     assert all(0 < raw.ttl(key) <= Settings().subject_ttl_s for key in keys)
@@ -357,7 +419,7 @@ async def test_an_unreachable_redis_is_told_without_its_password(at: Make) -> No
 
 async def test_a_missing_socket_is_told_by_its_path() -> None:
     async with subject_state.connect(Settings(redis_url="unix:///no/redis.sock")) as store:
-        with pytest.raises(RedisUnavailable, match=r"Redis at /no/redis\.sock"):
+        with pytest.raises(RedisUnavailable, match=r"Redis at its socket .*/no/redis\.sock"):
             await store.ping()
 
 

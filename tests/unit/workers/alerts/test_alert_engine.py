@@ -13,7 +13,7 @@ from made_up_sightings import CALM, FEAR, SMOOTHING, START_US, See, rules_of
 from streams.messages.alert import Alert
 from streams.messages.emotion_event import captured_at_us, time_of
 from workers.alerts import alert_engine
-from workers.alerts.alert_engine import Sighting, SubjectState
+from workers.alerts.alert_engine import RunFence, Sighting, SubjectState
 from workers.alerts.rules import RuleSet
 
 RULE = "  - {name: fear, emotions: [fear], probability: 0.6, for: 2s, clear_for: 3s%s}\n"
@@ -187,6 +187,17 @@ def test_a_clock_that_is_set_back_ends_nothing_for_an_hour(see: See) -> None:
     ]
 
     assert [alert.state for alert in work(rules_of(RULE % ""), [*before, *after])] == ["firing"]
+
+
+def test_each_run_of_a_camera_has_its_own_numbers() -> None:
+    fence = RunFence()
+    frames = [(0, 5), (0, 5), (7, 1), (0, 6), (7, 1), (7, 2), (8, 0), (9, 0), (10, 0), (0, 7), (7, 3)]
+
+    assert [fence.passes(*frame) for frame in frames] == [
+        True, False, True, True, False, True, True, True, True,
+        False, True,  # of more than four runs the oldest is over
+    ]  # fmt: skip
+    assert fence.dropped_run == 0
 
 
 def test_what_is_no_longer_of_use_is_not_kept(see: See) -> None:

@@ -14,8 +14,8 @@ from streams.messages import alert as alert_message
 from streams.messages import emotion_event
 from streams.messages.alert import Alert
 from streams.settings import Settings
-from streams.store import alert_store
-from streams.store.alert_store import AlertStore
+from streams.store import alert_store, forgetting
+from streams.store.alert_store import AlertStore, Stored
 from workers.alerts import alert_worker
 from workers.alerts.alert_engine import Sighting
 from workers.alerts.alert_worker import AlertWorker
@@ -240,3 +240,17 @@ async def test_every_key_expires(make: Callable[[], AlertWorker], see: See, redi
 
     assert {key.rpartition(":")[2] for key in left} >= {"alerts", "alert-votes", "active", "watch"}
     assert all(ttl > 0 for ttl in left.values()), left
+
+
+async def test_of_a_forgotten_subject_nothing_is_kept_and_nothing_told(
+    make: Callable[[], AlertWorker], store: AlertStore, outlet: Any, see: See, redis_url: str
+) -> None:
+    worker = make()
+    await worker.handle(messages(see([FEAR] * 5)))
+    async with forgetting.connect(Settings(redis_url=redis_url)) as forgets:
+        await forgets.forget(["lobby-1:a"], 60)
+    assert (await store.read(["lobby-1:a"]))["lobby-1:a"] == Stored(0, b"", forgotten=True)
+
+    await worker.handle(messages(see([FEAR] * 60)))
+    assert (await store.read(["lobby-1:a"]))["lobby-1:a"].state == b""
+    assert outlet.sent == []

@@ -1,6 +1,7 @@
 """The soak of `mien bench landmarks`: cameras that come and go, and what it says of memory and threads."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from streams.settings import Settings
 from workers.bench import soak
 
 
-def test_a_soak_samples_memory_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_soak_samples_memory_threads_and_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soak, "CAMERAS", 4)
     monkeypatch.setattr(soak, "CAMERA_LASTS_FRAMES", 5)
     seen: list[str] = []
@@ -27,6 +28,7 @@ def test_a_soak_samples_memory_and_threads(monkeypatch: pytest.MonkeyPatch) -> N
     assert finding.figures["faces"] > 0
     assert finding.figures["rss_mib_last"] > 50
     assert finding.figures["threads_last"] >= 1
+    assert finding.figures["open_files_last"] == finding.figures["open_files_first"] > 2
 
 
 def test_a_slope_is_that_of_the_line() -> None:
@@ -45,3 +47,9 @@ def test_threads_are_counted() -> None:
     finally:
         go.set()
         thread.join()
+
+
+def test_open_files_are_counted(tmp_path: Path) -> None:
+    before = soak.open_file_count()
+    with (tmp_path / "one").open("w"):
+        assert soak.open_file_count() == before + 1

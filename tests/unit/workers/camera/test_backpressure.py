@@ -74,7 +74,7 @@ async def test_it_waits_for_the_group_and_goes_on(
     settings: Settings, looked_twice: Callable[[], Awaitable[None]]
 ) -> None:
     await publish(settings, 8)
-    async with Backpressure.open(settings) as ahead:
+    async with Backpressure.open(settings, settings.topics.frames, reader="landmarks") as ahead:
         for offset in range(UNREAD_BYTES_MAX // MIB):
             ahead.sent(0, offset, MIB)
         await asyncio.wait_for(ahead.wait_for_room(), 5)  # exactly as much as may be unread
@@ -100,7 +100,7 @@ async def test_another_groups_reading_does_not_count(
 ) -> None:
     other = Settings(**{**settings.model_dump(exclude_unset=True), "topic_prefix": "other"})
     await offsets_committed(other, "somebody-else", {0: 100})
-    async with Backpressure.open(other) as ahead:
+    async with Backpressure.open(other, other.topics.frames, reader="landmarks") as ahead:
         ahead.sent(0, 0, UNREAD_BYTES_MAX + 1)
         waiting = asyncio.ensure_future(ahead.wait_for_room())
         await looked_twice()

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from made_up import BLUE, GREEN, RED, plain, shows
+from PIL import Image
 
 from models.arrays import Picture
 from models.faces.pictures import encode_jpeg
 from streams.errors import BadPicture, SourceNotFound
+from workers.camera.file_sources import FILE_FPS, PicturesSource, VideoSource
 from workers.camera.sources import Source, open_source
 
 MAX_PIXELS = 640 * 480
@@ -184,3 +187,25 @@ def test_a_video_over_the_limit_is_refused(tmp_path: Path) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound, match="holds no files"):
         open_source(str(tmp_path), max_pixels=MAX_PIXELS)
+
+
+def test_a_videos_pictures_have_the_times_of_the_file_over_all_rounds(tmp_path: Path) -> None:
+    """Of variable rate; a round begins one frame after the last one's end."""
+    path = tmp_path / "slow.gif"
+    shades = [Image.fromarray(np.full((48, 64), shade, np.uint8)) for shade in (0, 80, 160, 240)]
+    shades[0].save(path, save_all=True, append_images=shades[1:], duration=[100, 100, 1500, 100])
+    source = VideoSource(path, loop=True, max_pixels=MAX_PIXELS)
+    times_s = []
+    for _ in range(8):
+        source.read()
+        times_s.append(source.at_s)
+    frame_s = 1 / (source.fps or FILE_FPS)
+    source.close()
+
+    assert times_s[:4] == pytest.approx([0, 0.1, 0.2, 1.7], abs=0.011)
+    again_s = times_s[3] + frame_s
+    assert times_s[4:] == pytest.approx([again_s + at_s for at_s in times_s[:4]], abs=0.011)
+
+
+def test_pictures_of_a_folder_have_no_times_of_their_own(tmp_path: Path) -> None:
+    assert PicturesSource([tmp_path / "1.jpg"], loop=False, max_pixels=MAX_PIXELS).at_s is None

@@ -19,6 +19,7 @@ from streams.settings import Settings
 from workers.camera.reading_thread import READY_MAX, CameraOptions, Captured, Outcomes, Reader, Slot
 
 PICTURE = np.full((48, 64, 3), 90, np.uint8)
+BEGAN_US = 1_764_000_000_000_000
 WAIT_S = 10.0  # only ever reached by a test that fails
 READY = Jpeg(encode_jpeg(PICTURE), (64, 48))
 
@@ -31,6 +32,7 @@ class FakeSource:
     """Gives what the script says, one step a read: a picture, None for the end, or an error to raise."""
 
     fps = None
+    at_s: float | None = None
 
     def __init__(self, *script: Picture | Exception | None, live: bool = True) -> None:
         self.live = live
@@ -93,7 +95,7 @@ def read(monkeypatch: pytest.MonkeyPatch, health: Health) -> Callable[..., Reade
             return source
 
         monkeypatch.setattr("workers.camera.reading_thread.open_source", open_source)
-        reader = Reader(Settings(), options, slot, health, Outcomes(options.camera_id))
+        reader = Reader(Settings(), options, slot, health, Outcomes(options.camera_id), BEGAN_US)
         reader.start()
         reader.join(WAIT_S)
         assert not reader.is_alive()
@@ -226,11 +228,10 @@ def test_the_time_is_taken_after_a_read_that_blocked(read: Callable[..., Reader]
 def test_a_live_camera_starts_with_the_clock_so_that_its_numbers_grow_over_restarts(
     read: Callable[..., Reader],
 ) -> None:
-    before_ms = time.time_ns() // 1_000_000
     slot = ListSlot()
     read(FakeSource(PICTURE, None), slot=slot)
 
-    assert before_ms <= slot.items[0].seq <= time.time_ns() // 1_000_000
+    assert slot.items[0].seq == BEGAN_US // 1000
 
 
 @pytest.mark.parametrize(("first_seq", "starts_with"), [(None, 0), (0, 0), (7, 7)])
@@ -342,7 +343,7 @@ def test_waiting_for_a_lost_camera_ends_with_stop(monkeypatch: pytest.MonkeyPatc
         raise SourceLost("no answer")
 
     monkeypatch.setattr("workers.camera.reading_thread.open_source", open_source)
-    reader = Reader(Settings(), CameraOptions("reader", ""), ListSlot(), health, Outcomes("reader"))
+    reader = Reader(Settings(), CameraOptions("reader", ""), ListSlot(), health, Outcomes("reader"), BEGAN_US)
     reader.start()
     assert opened.wait(WAIT_S)
     reader.stop()
@@ -420,6 +421,57 @@ def test_a_file_is_read_at_its_pace_and_no_frame_is_skipped(
     assert len(slot.items) == 11
     took_s = (slot.items[-1].captured_at_us - slot.items[0].captured_at_us) / 1e6
     assert took_s == pytest.approx(10 * interval_s, rel=0.01)
+
+
+class Timed(FakeSource):
+    """A file of variable rate, whose reader is held up before one of its pictures."""
+
+    TIMES_S = (0.0, 0.1, 2.5, 2.6, 2.55)
+
+    def __init__(self, clock: Clock, *, times: bool) -> None:
+        super().__init__(*[PICTURE] * len(self.TIMES_S), None, live=False)
+        self.fps = 25.0
+        self._clock, self._times, self._n = clock, times, 0
+
+    def read(self) -> Picture | None:
+        if self._n == 2:
+            self._clock.now_s += 3.0
+        if self._times and self._n < len(self.TIMES_S):
+            self.at_s = self.TIMES_S[self._n]
+        self._n += 1
+        return super().read()
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize(
+    ("times", "fps", "expected_s"),
+    [
+        pytest.param(True, None, [0, 0.1, 2.5, 2.6, 2.6], id="its own times, which never go back"),
+        pytest.param(False, None, [0, 0.04, 0.08, 0.12, 0.16], id="its own rate"),
+        pytest.param(True, 5.0, [0, 0.2, 0.4, 0.6, 0.8], id="the rate that was asked for"),
+    ],
+)
+def test_a_lossless_files_times_are_those_of_the_file_however_long_it_waits(
+    read: Callable[..., Reader],
+    clock: Clock,
+    times: bool,
+    fps: float | None,
+    expected_s: list[float],
+    fast: bool,
+) -> None:
+    slot = ListSlot()
+    options = CameraOptions("reader", "", fps=fps, lossless=True, as_fast_as_possible=fast, first_seq=100)
+    read(Timed(clock, times=times), slot=slot, options=options)
+
+    assert [(item.captured_at_us - BEGAN_US) / 1e6 for item in slot.items] == expected_s
+
+
+def test_a_bad_picture_of_a_folder_keeps_its_time(read: Callable[..., Reader]) -> None:
+    slot = ListSlot()
+    source = FakeSource(PICTURE, BadPicture("torn", reason="corrupt"), PICTURE, None, live=False)
+    read(source, slot=slot, options=CameraOptions("reader", "", lossless=True, as_fast_as_possible=True))
+
+    assert [(item.seq, item.captured_at_us - BEGAN_US) for item in slot.items] == [(0, 0), (2, 200_000)]
 
 
 def test_as_fast_as_possible_does_not_wait(read: Callable[..., Reader], clock: Clock) -> None:

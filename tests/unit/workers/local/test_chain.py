@@ -35,6 +35,29 @@ def instead(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     monkeypatch.setattr(subprocess, "Popen", start)
 
 
+def test_a_camera_gets_its_source_where_no_ps_shows_it_and_all_serve_metrics_on_loopback(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_METRICS_HOST", "0.0.0.0")  # noqa: S104
+    monkeypatch.setenv("MIEN_CAMERA_SOURCE_FILE", "/run/secrets/of-another")
+    commands: list[list[str]] = []
+    really_start = subprocess.Popen
+    program = "import os; print({n: v for n, v in os.environ.items() if n.startswith('MIEN_')})"
+
+    def start(command: list[str], **options: Any) -> Any:
+        commands.append(command)
+        return really_start([sys.executable, "-c", program], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    chain.start_camera("lobby", "rtsp://admin:hunter2@cam.local/ch1", "--fps", "4")
+    said = chain._children["lobby"].process.communicate()[0]
+
+    assert "hunter2" not in " ".join(commands[0])
+    assert "'MIEN_CAMERA_SOURCE': 'rtsp://admin:hunter2@cam.local/ch1'" in said
+    assert "MIEN_CAMERA_SOURCE_FILE" not in said
+    assert "'MIEN_METRICS_HOST': '127.0.0.1'" in said
+
+
 UNTIL_TERMINATED = (
     "import os, signal, sys\n"
     "def end(*_):\n    print('{\"published\": 3}'); sys.exit(0)\n"

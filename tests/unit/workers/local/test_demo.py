@@ -204,6 +204,7 @@ def test_without_servers_of_the_users_it_brings_its_own() -> None:
 def test_servers_of_the_users_are_used_and_get_their_topics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIEN_KAFKA_BOOTSTRAP_SERVERS", "kafka.example:9092")
     monkeypatch.setenv("MIEN_REDIS_URL", "redis://redis.example/0")
+    monkeypatch.setenv("MIEN_ALLOW_PLAINTEXT", "true")
     asked: list[str] = []
 
     async def create_topics(settings: Settings) -> None:

@@ -82,12 +82,13 @@ def event_of(message: Landmarks, **changes: Any) -> EmotionEvent:
 async def test_an_event_carries_what_its_landmarks_said(
     worker: ClassifyWorker, outlet: Any, face: Make
 ) -> None:
-    sent = face(camera_id="yard", frame_seq=42, subject_id="yard:abcd")
+    sent = face(camera_id="yard", run=17, source="file", frame_seq=42, subject_id="yard:abcd")
     await worker.handle([message(sent)])
 
     (event,) = published(outlet)
     assert (event.camera_id, event.frame_seq, event.subject_id) == ("yard", 42, "yard:abcd")
-    assert event.event_id == emotion_event.event_id("yard", 42, "yard:abcd")
+    assert (event.run, event.source) == (17, "file")
+    assert event.event_id == emotion_event.event_id("yard", 17, 42, "yard:abcd")
     assert emotion_event.captured_at_us(event) == sent.captured_at_us
     assert (event.face, event.pose) == (sent.face, sent.pose)
     assert event.model.name == CLASSIFIER.name

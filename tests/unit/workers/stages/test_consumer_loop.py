@@ -126,7 +126,8 @@ class Bench:
         self.error: MienError | None = None
         self.running: asyncio.Future[None] | None = None
 
-    def make(self, **_options: Any) -> FakeConsumer:
+    def make(self, **options: Any) -> FakeConsumer:
+        self.options = options
         self.consumers.append(FakeConsumer(self.told, self.refusals.pop(0) if self.refusals else None))
         return self.consumers[-1]
 
@@ -138,8 +139,11 @@ class Bench:
             raise self.error
         self.told.append(f"did {offsets}")
 
+    async def settle(self) -> None:
+        self.told.append("handed over")
+
     def start(self, batch_max: int = 2) -> "asyncio.Future[None]":
-        reading = Reading(SETTINGS, "landmarks", TOPIC, batch_max, self.health, self.stopping)
+        reading = Reading(SETTINGS, "landmarks", TOPIC, batch_max, self.health, self.stopping, self.settle)
         self.running = asyncio.ensure_future(consume(reading, self.work_off))
         return self.running
 
@@ -226,12 +230,12 @@ async def test_partitions_go_when_the_batch_in_hand_is_committed_and_the_rest_is
     assert bench.health.not_ready
     bench.may_end.set()
     await asyncio.wait_for(revoked, 10)
-    assert bench.told == ["began [7, 8]", "did [7, 8]", "committed [9]", "gone"]
+    assert bench.told == ["began [7, 8]", "did [7, 8]", "handed over", "committed [9]", "gone"]
 
     await consumer.assign(SECOND)
     consumer.answer(3, tp=SECOND)
     await until(lambda: bench.told[-1] == "did [3]")
-    assert bench.told[4:] == ["began [3]", "did [3]"]
+    assert bench.told[5:] == ["began [3]", "did [3]"]
 
 
 async def test_a_batch_that_takes_too_long_does_not_hold_up_the_group_and_is_never_committed(
@@ -289,7 +293,7 @@ async def test_when_kafka_refuses_us_for_now_another_consumer_tries(bench: Bench
 @pytest.mark.parametrize(
     ("error", "kind", "telling"),
     [
-        (GroupAuthorizationFailedError("mien-landmarks"), AccessDenied, "MIEN_KAFKA_SASL_USERNAME"),
+        (GroupAuthorizationFailedError("mien-landmarks"), AccessDenied, "no right to it.*mien acls"),
         (InvalidSessionTimeoutError(), SettingsInvalid, "MIEN_KAFKA_SESSION_TIMEOUT_S=1:"),
     ],
 )
@@ -316,3 +320,12 @@ async def test_when_the_work_fails_for_good_what_was_done_before_is_committed(be
         await asyncio.wait_for(running, 10)
     assert consumer.offsets == {FIRST: 8}
     assert bench.told[-1] == "left"
+
+
+async def test_it_keeps_few_frames_in_memory(bench: Bench) -> None:
+    """Twice what Kafka answers at once, with the message that goes beyond: in hand, and on the way."""
+    bench.start()
+    await bench.member()
+    megabytes = 2 * (bench.options["fetch_max_bytes"] + SETTINGS.max_frame_bytes) / 2**20
+
+    assert megabytes <= 100

@@ -1,8 +1,11 @@
-"""What a handler gets."""
+"""What a handler gets, and whether it has something to hand over."""
 
 from types import SimpleNamespace
+from typing import Any
 
-from workers.stages.handler import Message, message_of
+from streams.settings import Settings
+from workers.stages.handler import Message, Settling, message_of
+from workers.stages.landmarks import LandmarksWorker
 
 
 def test_a_message_is_what_aiokafka_gives() -> None:
@@ -10,3 +13,19 @@ def test_a_message_is_what_aiokafka_gives() -> None:
     record = SimpleNamespace(key=b"k", value=b"v", headers=pairs, topic="t", partition=1, offset=2)
 
     assert message_of(record) == Message(b"k", b"v", list(pairs), "t", 1, 2)
+
+
+async def test_landmarks_hand_their_cameras_over_where_that_is_wanted() -> None:
+    told: list[str] = []
+
+    async def settle() -> None:
+        told.append("settled")
+
+    nothing: Any = None
+    hand_over: Any = SimpleNamespace(settle=settle)
+    for kept in (hand_over, None):
+        handler: object = LandmarksWorker(Settings(), nothing, nothing, nothing, nothing, kept)
+        assert isinstance(handler, Settling)
+        await handler.settle()
+
+    assert told == ["settled"]

@@ -20,15 +20,14 @@ from models.faces.landmark_set import LandmarkSet
 from models.faces.pictures import encode_jpeg
 from models.faces.tracking import Track, shrink_of_next
 from streams import metrics
-from streams.messages import frame_message, landmarks_message
+from streams.messages import emotion_event, frame_message, landmarks_message
 from streams.messages.frame_message import Frame, new_traceparent
 from streams.messages.landmarks_message import Landmarks
 from streams.settings import Settings
 from workers.stages import landmarks as worker_
-from workers.stages import stage
 from workers.stages.handler import Message
 from workers.stages.landmarks import (
-    EVICT_AFTER_US,
+    EVICT_AFTER_S,
     SENT_TOGETHER,
     Decoded,
     Faces,
@@ -352,17 +351,47 @@ def test_a_large_face_is_followed_at_a_quarter_of_the_size() -> None:
     assert decoded == [2, 4, 4]
 
 
-def test_trackers_of_quiet_cameras_are_forgotten(engine: FakeEngine) -> None:
+def test_runs_that_no_frame_comes_from_are_forgotten_whatever_the_cameras_clocks_say(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 1000.0
+    monkeypatch.setattr(worker_.time, "monotonic", lambda: now_s)
     faces = Faces(engine, SET, Settings())
 
-    def see(camera_id: str, us: int) -> None:
-        faces.of(Frame(camera_id, 1, us, (320, 240), "file", "", JPEG))
+    def see(camera_id: str, us: int, run: int = 0, seq: int = 1) -> str:
+        (one,) = faces.of(Frame(camera_id, seq, us, (320, 240), "file", "", JPEG, run))
+        return one.subject_id
 
-    see("a", 0)
-    see("b", EVICT_AFTER_US)
-    see("c", EVICT_AFTER_US + 1)  # a was quiet for longer than the limit, b was not
+    first = see("a", 10**15)
+    see("quiet", 10**15)
+    see("ahead", 10**15 + 120_000_000)  # its clock is two minutes ahead
+    assert see("a", 10**15 + 100_000, seq=2) == first
 
-    assert set(faces._cameras) == {"b", "c"}
+    now_s += EVICT_AFTER_S
+    see("a", 10**15 + 200_000, seq=3)
+    now_s += 0.1
+    see("b", 5)
+    see("a", 10**15 + 300_000, seq=4)
+    assert set(faces._cameras) == {("a", 0), ("b", 0)}
+
+
+def test_a_file_that_is_sent_again_at_once_has_other_subjects_and_events(engine: FakeEngine) -> None:
+    """The same frames a second later; and both runs at once do not disturb each other."""
+    faces = Faces(engine, SET, Settings())
+    start_us = 1_764_000_000_000_000
+
+    def ids(run_us: int, seq: int) -> tuple[str, str]:
+        at_us = run_us + seq * 100_000
+        (one,) = faces.of(Frame("a", seq, at_us, (320, 240), "file", "", JPEG, run_us))
+        return one.subject_id, emotion_event.event_id("a", one.run, one.frame_seq, one.subject_id)
+
+    first = [ids(start_us, seq) for seq in range(5)]
+    second = [ids(start_us + 1_000_000, seq) for seq in range(5)]
+    in_turn = [ids(run_us, seq) for seq in range(5, 8) for run_us in (start_us, start_us + 1_000_000)]
+
+    assert len({subject for subject, _ in first}) == len({subject for subject, _ in second}) == 1
+    assert len({event for _, event in first + second + in_turn}) == 16
+    assert [subject for subject, _ in in_turn] == [first[0][0], second[0][0]] * 3
 
 
 def test_cameras_do_not_share_subjects(engine: FakeEngine) -> None:
@@ -386,7 +415,7 @@ def test_settings_reach_the_tracker(engine: FakeEngine) -> None:
     )
     faces = Faces(engine, SET, settings)
     faces.of(Frame("a", 1, 5, (320, 240), "file", "", JPEG))
-    assert faces._cameras["a"].tracker.pace == SearchPace(30, 300_000, 700_000, 3, 2)
+    assert faces._cameras["a", 0].tracker.pace == SearchPace(30, 300_000, 700_000, 3, 2)
 
 
 async def test_the_next_worker_goes_on_with_the_ids(engine: FakeEngine, outlet: Any, redis_url: str) -> None:
@@ -497,16 +526,17 @@ async def test_a_batch_is_answered_as_its_frames_one_by_one(outlet: Any) -> None
 async def test_a_broken_frame_costs_neither_the_others_nor_the_ids(engine: FakeEngine, outlet: Any) -> None:
     """It is the first of its camera, whose subject another worker left."""
     taken_up = Faces(engine, SET, Settings(**WHOLE))
-    (before,) = taken_up.of(Frame("lobby", 0, now_us() - 100_000, (320, 240), "live", "", JPEG))
+    left = Frame("lobby", 0, now_us() - 100_000, (320, 240), "live", "", JPEG)
+    (before,) = taken_up.of(left)
 
     class LeftTracks:
-        async def take_up(self, camera_id: str) -> Sequence[Track]:
-            _, tracks = tracks_of.pop(camera_id, (0, ()))
+        async def take_up(self, camera_id: str, _run: int) -> Sequence[Track]:
+            *_, tracks = tracks_of.pop(camera_id, (0, 0, ()))
             return tracks
 
         def note(self, *_: Any) -> None: ...
 
-    tracks_of = {"lobby": taken_up.known("lobby")}
+    tracks_of = {"lobby": taken_up.known(left)}
     with ThreadPoolExecutor(1) as decoder, ThreadPoolExecutor(1) as finder:
         faces = Faces(engine, SET, Settings(**WHOLE))
         hand_over: Any = LeftTracks()
@@ -529,10 +559,11 @@ def test_smoothing_is_a_setting_and_the_tracker_goes_on_with_what_was_measured(
     places = []
     for i in range(20):
         engine.faces = (face_at(160 + 0.4 * (i % 2)),)
-        (one,) = faces.of(Frame("a", i, i * 100_000, (320, 240), "file", "", JPEG))
+        frame = Frame("a", i, i * 100_000, (320, 240), "file", "", JPEG)
+        (one,) = faces.of(frame)
         places.append(one.transform.translation_px[0])
         measured = engine.faces[0].box_xyxy_px
-        (track,) = faces.known("a")[1]
+        (track,) = faces.known(frame)[2]
         assert np.array_equal(track.box_xyxy_px, measured)
     assert bool(np.ptp(places[-4:]) < 0.25) is smooth
     x0 = one.face.x * 320
@@ -543,14 +574,8 @@ def test_a_late_frame_is_not_smoothed(engine: FakeEngine) -> None:
     faces = Faces(engine, SET, Settings(smooth_landmarks=True, **WHOLE))
     for i in range(5):
         faces.of(Frame("a", i, i * 100_000, (320, 240), "file", "", JPEG))
-    before = dict(faces._cameras["a"].smoothed)
+    before = dict(faces._cameras["a", 0].smoothed)
     engine.faces = (face_at(164),)
     (late,) = faces.of(Frame("a", 2, 200_000, (320, 240), "file", "", JPEG))
     assert late.face.x * 320 == pytest.approx(engine.faces[0].box_xyxy_px[0], abs=1e-3)
-    assert faces._cameras["a"].smoothed == before
-
-
-def test_the_worker_keeps_few_frames_in_memory() -> None:
-    megabytes = worker_.BATCH_MAX * stage.BATCHES_HELD * Settings().max_frame_bytes / 2**20
-
-    assert megabytes <= 100
+    assert faces._cameras["a", 0].smoothed == before

@@ -5,7 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaTimeoutError, SaslAuthenticationFailed
+from aiokafka.errors import (
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    SaslAuthenticationFailed,
+)
 
 from streams.errors import (
     AccessDenied,
@@ -169,6 +174,19 @@ async def test_a_bug_on_one_message_makes_it_a_dead_letter_and_the_stream_goes_o
     assert refused == BAD
     assert error.reason == "internal-error"
     assert "KeyError: 'nose'" in str(error)
+
+
+@pytest.mark.parametrize(
+    "error", [MessageSizeTooLargeError("big"), RecordListTooLargeError("big")], ids=lambda e: type(e).__name__
+)
+async def test_a_result_that_is_too_large_is_not_tried_for_ever(
+    retrying: RetryingProcessor, outlet: Any, error: Exception
+) -> None:
+    handler = Handler(on_bad(error))
+    await retrying.process(handler, [GOOD, BAD, ALSO_GOOD])
+
+    assert handler.done == [GOOD, ALSO_GOOD]
+    assert outlet.reasons == ["too-large"]
 
 
 async def test_a_service_that_goes_away_while_isolating_costs_nothing(

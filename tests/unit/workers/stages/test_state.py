@@ -15,7 +15,7 @@ from streams.messages import emotion_event
 from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
 from streams.store import subject_state
-from streams.store.subject_state import SubjectStore
+from streams.store.subject_state import SubjectStore, state_key
 from workers.stages import state
 from workers.stages.handler import Message
 from workers.stages.state import StateWorker
@@ -55,6 +55,20 @@ async def test_events_reach_redis_and_a_replay_is_fenced(
     assert outcomes("replayed") == (3, 2)
 
 
+async def test_what_is_lost_under_a_running_worker_is_noticed(
+    store: SubjectStore, outlet: Any, make_event: Make, redis_url: str
+) -> None:
+    worker = StateWorker(store, outlet)
+    await worker.handle([message(make_event(frame_seq=1))])
+    await worker.handle([message(make_event(frame_seq=2))])
+    assert not store.watch.lost
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+    await worker.handle([message(make_event(frame_seq=3))])
+
+    assert store.watch.lost
+
+
 @pytest.mark.parametrize("bad", [b"", b"junk", b"{}", b'{"event_id": 1}'])
 async def test_a_bad_event_is_refused_and_the_others_are_applied(
     store: SubjectStore, outlet: Any, make_event: Make, bad: bytes
@@ -66,6 +80,24 @@ async def test_a_bad_event_is_refused_and_the_others_are_applied(
     assert outlet.reasons == ["bad-message"]
     assert outlet.refused[0][0].value == bad
     assert (await store.subjects())[0].events == 2
+
+
+async def test_an_event_whose_key_another_program_has_is_refused_and_the_others_are_applied(
+    store: SubjectStore, redis_url: str, outlet: Any, make_event: Make
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.set(state_key("odd:x"), "x")
+    batch = [
+        message(make_event(camera_id="odd", subject_id=f"odd:{name}", frame_seq=1))
+        for name in ("a", "x", "b")
+    ]
+    await StateWorker(store, outlet).handle([message(b"junk"), *batch])
+
+    assert [(m.value, error.reason) for m, error in outlet.refused] == [
+        (b"junk", "bad-message"),
+        (batch[1].value, "foreign-redis-key"),
+    ]
+    assert outcomes("odd") == (2, 0)
 
 
 async def test_while_redis_is_away_the_batch_fails_whole_and_nothing_is_refused_yet(
@@ -133,3 +165,16 @@ async def test_active_subjects_rise_and_fall_by_camera(
         now_s += state.ACTIVE_S
         assert (await read("east"), await read("west")) == (0, 0)
         assert worker._seen_at_s == {}  # nobody is kept for ever
+
+
+async def test_active_subjects_of_further_cameras_are_added_up(
+    store: SubjectStore, outlet: Any, make_event: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "CAMERAS_MAX", 1)
+    monkeypatch.setattr(metrics, "_cameras", {"north"})
+    worker = StateWorker(store, outlet)
+    for camera in ("north", "made-up-1", "made-up-2"):
+        await worker.handle([message(make_event(camera_id=camera, subject_id=f"{camera}:a"))])
+
+    async with counting(worker) as read:
+        assert (await read("north"), await read("other")) == (1, 2)

@@ -17,6 +17,7 @@ from workers.stages import write_behind
 from workers.stages.track_hand_over import FORGET_S, IDLE_S, HandOver
 
 AT_US = 1_764_000_000_000_000
+RUN = AT_US - 60_000_000
 
 
 def a_track(subject_id: str = "yard:a", seen_us: int = AT_US) -> Track:
@@ -77,43 +78,43 @@ def made(store: Any) -> HandOver:
 async def test_the_next_worker_gets_what_the_last_one_knew(store: FakeStore) -> None:
     first, second = made(store), made(store)
     tracks = (a_track("yard:a"), a_track("yard:b", AT_US - 5))
-    assert await first.take_up("yard") == ()
-    first.note("yard", AT_US, tracks)
+    assert await first.take_up("yard", RUN) == ()
+    first.note("yard", RUN, 7, AT_US, tracks)
     await first.write()
 
-    taken = await second.take_up("yard")
+    taken = await second.take_up("yard", RUN)
     for was, now in zip(tracks, taken, strict=True):
         assert np.array_equal(was.box_xyxy_px, now.box_xyxy_px)
         assert now.box_xyxy_px.dtype == np.float32
         assert now.roi == was.roi
         assert now._replace(box_xyxy_px=was.box_xyxy_px) == was
-    assert await second.take_up("hall") == ()
-    assert await second.take_up("yard") == ()  # once is enough
+    assert await second.take_up("hall", RUN) == ()
+    assert await second.take_up("yard", RUN) == ()  # once is enough
     assert store.reads == ["yard", "yard", "hall"]
 
 
 async def test_only_what_is_new_is_written(store: FakeStore) -> None:
     hand_over = made(store)
-    hand_over.note("yard", AT_US, [a_track()])
-    hand_over.note("hall", AT_US, [])
+    hand_over.note("yard", RUN, 7, AT_US, [a_track()])
+    hand_over.note("hall", RUN, 7, AT_US, [])
     await hand_over.write()
     await hand_over.write()
     assert [list(cameras) for cameras in store.writes] == [["yard"]]  # nobody is nothing to say
-    hand_over.note("yard", AT_US + 1, [])
+    hand_over.note("yard", RUN, 8, AT_US + 1, [])
     await hand_over.write()
-    assert store.records["yard"] == CameraTracks(AT_US + 1, ())  # but that nobody is left, is
-    hand_over.note("yard", AT_US + 2, [])
+    assert store.records["yard"] == CameraTracks(AT_US + 1, (), RUN, 8)  # but that nobody is left, is
+    hand_over.note("yard", RUN, 9, AT_US + 2, [])
     await hand_over.write()
     assert len(store.writes) == 2
 
 
 async def test_what_comes_while_it_writes_is_written_next(store: FakeStore) -> None:
     hand_over = made(store)
-    hand_over.note("yard", AT_US, [a_track()])
+    hand_over.note("yard", RUN, 7, AT_US, [a_track()])
     write = store.write
 
     async def slow(cameras: Mapping[str, CameraTracks]) -> None:
-        hand_over.note("yard", AT_US + 1, [a_track("yard:b")])
+        hand_over.note("yard", RUN, 8, AT_US + 1, [a_track("yard:b")])
         await write(cameras)
 
     store.write = slow  # type: ignore[method-assign]
@@ -127,17 +128,45 @@ async def test_a_camera_that_comes_back_is_asked_for_again(
     store: FakeStore, clock: Callable[[float], None]
 ) -> None:
     mine, other = made(store), made(store)
-    await mine.take_up("yard")
-    mine.note("yard", AT_US, [a_track("yard:a")])
+    await mine.take_up("yard", RUN)
+    mine.note("yard", RUN, 7, AT_US, [a_track("yard:a")])
     await mine.write()
     clock(IDLE_S + 0.1)
-    assert await mine.take_up("yard") == ()  # what is there is our own
-    other.note("yard", AT_US + 9, [a_track("yard:b")])
+    assert await mine.take_up("yard", RUN) == ()  # what is there is our own
+    other.note("yard", RUN, 16, AT_US + 9, [a_track("yard:b")])
     await other.write()
     clock(IDLE_S - 0.1)
-    assert await mine.take_up("yard") == ()  # it was not away
+    assert await mine.take_up("yard", RUN) == ()  # it was not away
     clock(IDLE_S + 0.1)
-    assert [track.subject_id for track in await mine.take_up("yard")] == ["yard:b"]
+    assert [track.subject_id for track in await mine.take_up("yard", RUN)] == ["yard:b"]
+
+
+@pytest.mark.parametrize(
+    ("run", "seq", "back_us", "taken"),
+    [
+        pytest.param(RUN, 8, 500_000, True, id="a later frame, whatever the clock says"),
+        pytest.param(RUN, 7, -500_000, False, id="what is there is not later than ours"),
+        pytest.param(RUN + 1, 9, -500_000, False, id="another run's are other people"),
+    ],
+)
+async def test_the_number_of_the_frame_decides_what_is_taken_up_and_no_clock(
+    store: FakeStore, clock: Callable[[float], None], run: int, seq: int, back_us: int, taken: bool
+) -> None:
+    mine, other = made(store), made(store)
+    mine.note("yard", RUN, 7, AT_US, [a_track("yard:a")])
+    other.note("yard", run, seq, AT_US - back_us, [a_track("yard:b")])
+    await other.write()
+    clock(IDLE_S + 0.1)
+    assert [track.subject_id for track in await mine.take_up("yard", RUN)] == ["yard:b"] * taken
+
+
+async def test_what_a_release_without_runs_left_is_of_run_0(store: FakeStore) -> None:
+    mine = made(store)
+    mine.note("yard", RUN, 7, AT_US, [a_track()])
+    await mine.write()
+    store.records["yard"] = CameraTracks(AT_US, store.records["yard"].tracks)
+    assert await made(store).take_up("yard", RUN) == ()
+    assert len(await made(store).take_up("yard", 0)) == 1
 
 
 async def test_without_redis_frames_go_on_and_wait_for_it_once(store: FakeStore) -> None:
@@ -147,10 +176,10 @@ async def test_without_redis_frames_go_on_and_wait_for_it_once(store: FakeStore)
     hand_over = made(store)
     store.away = True
     before = failures("read"), failures("write")
-    assert await hand_over.take_up("yard") == await hand_over.take_up("hall") == ()
+    assert await hand_over.take_up("yard", RUN) == await hand_over.take_up("hall", RUN) == ()
     assert store.reads == ["yard"]
     await hand_over.write()
-    hand_over.note("yard", AT_US, [a_track()])
+    hand_over.note("yard", RUN, 7, AT_US, [a_track()])
     await hand_over.write()
     assert (failures("read"), failures("write")) == (before[0] + 1, before[1] + 2)
     assert store.pings == 1
@@ -158,7 +187,7 @@ async def test_without_redis_frames_go_on_and_wait_for_it_once(store: FakeStore)
     store.away = False
     await hand_over.write()
     assert list(store.records) == ["yard"]
-    await hand_over.take_up("attic")
+    await hand_over.take_up("attic", RUN)
     assert store.reads == ["yard", "attic"]
 
 
@@ -177,7 +206,7 @@ async def test_it_is_told_once_that_redis_is_away_and_once_that_it_is_back(
     hand_over = made(store)
     store.away = True
     for camera in ("a", "b", "c"):
-        await hand_over.take_up(camera)
+        await hand_over.take_up(camera, RUN)
         await hand_over.write()
     store.away = False
     await hand_over.write()
@@ -190,9 +219,9 @@ async def test_it_is_told_once_that_redis_is_away_and_once_that_it_is_back(
 
 async def test_quiet_cameras_are_forgotten(store: FakeStore, clock: Callable[[float], None]) -> None:
     hand_over = made(store)
-    await hand_over.take_up("yard")
+    await hand_over.take_up("yard", RUN)
     clock(FORGET_S / 2)
-    await hand_over.take_up("hall")
+    await hand_over.take_up("hall", RUN)
     clock(FORGET_S / 2 + 1)
     hand_over.forget_quiet()
     assert list(hand_over._cameras) == ["hall"]
@@ -201,8 +230,31 @@ async def test_quiet_cameras_are_forgotten(store: FakeStore, clock: Callable[[fl
 async def test_it_writes_by_itself(store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WRITE_EVERY_S", 0.001)
     hand_over = made(store)
-    hand_over.note("hall", AT_US, [a_track()])
+    hand_over.note("hall", RUN, 7, AT_US, [a_track()])
     async with asyncio.timeout(10), hand_over.writing():
         while not store.writes:
             await asyncio.sleep(0.001)
     assert list(store.records) == ["hall"]
+
+
+async def test_when_partitions_go_all_is_written_and_asked_for_again(
+    store: FakeStore, clock: Callable[[float], None]
+) -> None:
+    """The partition may come back at once, after another worker has followed the faces on."""
+    hand_over = made(store)
+    await hand_over.take_up("yard", RUN)
+    hand_over.note("yard", RUN, 7, AT_US, [a_track()])
+    await hand_over.settle()
+    assert store.records["yard"].captured_at_us == AT_US
+
+    another = made(store)
+    await another.take_up("yard", RUN)
+    another.note("yard", RUN, 8, AT_US + 1, [a_track(seen_us=AT_US + 1)])
+    await another.settle()
+    clock(IDLE_S / 10)
+    (track,) = await hand_over.take_up("yard", RUN)
+    assert track.seen_us == AT_US + 1
+
+    reads = len(store.reads)
+    assert await hand_over.take_up("yard", RUN) == ()
+    assert len(store.reads) == reads

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from streams.messages.alert import Alert, AlertEvidence
-from workers.commands.alerts_tail import line
+from workers.alerts.alerts_tail import line
 
 AT = datetime(2026, 1, 5, 12, 0, 4, tzinfo=UTC)
 

@@ -6,15 +6,16 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
-from rich.console import Console
 from rich.text import Text
 
 from streams import broker, logs
 from streams.errors import BadMessage
 from streams.messages import alert as alert_message
 from streams.messages.alert import Alert
+from streams.printable import printable
 from streams.settings import Settings
 from workers.json_output import print_json
+from workers.terminal import Terminal
 
 STYLES: Final = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
@@ -31,7 +32,7 @@ def run(settings: Settings, *, from_beginning: bool, as_json: bool) -> None:
 
 
 async def _run(settings: Settings, from_beginning: bool, as_json: bool) -> None:
-    console = Console()
+    console = Terminal()
     async for alert in follow(settings, from_beginning=from_beginning):
         if as_json:
             print_json(alert)
@@ -70,11 +71,6 @@ def line(alert: Alert) -> Text:
     words = f"{alert.at:%Y-%m-%d %H:%M:%S} {alert.state:<8} {alert.severity:<8} {alert.rule} {who}"
     labels = [f"{name}={value}" for name, value in sorted(alert.labels.items())]
     return Text(
-        _printable(" ".join([words, alert.summary, *labels])),
+        printable(" ".join([words, alert.summary, *labels])),
         style=STYLES[alert.severity] if alert.state == "firing" else "green",
     )
-
-
-def _printable(text: str) -> str:
-    """Escapes what would move the cursor or colour the terminal."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

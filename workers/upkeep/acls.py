@@ -1,0 +1,154 @@
+"""`mien acls`: which user may do what in Kafka and Redis, as the commands that allow it and nothing else.
+
+Each stage has a user of its own. So whoever gets hold of one cannot reach what the others work on: classify
+never sees a picture, and a camera cannot read what others sent.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from streams.settings import Settings
+
+Resource = Literal["topic", "group"]
+Pattern = Literal["literal", "prefixed"]
+
+
+_MAKE_TOPICS = ("Create", "Describe", "DescribeConfigs", "Alter", "AlterConfigs")
+_OF_THE_SCRIPT = ("hmget", "hsetnx", "hset", "hincrby", "expire", "zadd", "zremrangebyscore")
+"""What subject_state.lua calls; Redis asks for these rights too."""
+
+
+class KafkaRight(NamedTuple):
+    """What a user may do with one topic or group, or with all whose names begin so."""
+
+    user: str
+    resource: Resource
+    name: str
+    pattern: Pattern
+    operations: tuple[str, ...]
+    """By their names in Kafka's protocol, as aiokafka and ``kafka-acls.sh`` know them."""
+
+
+class RedisRight(NamedTuple):
+    """Which commands a user may use, and on which keys."""
+
+    user: str
+    keys: tuple[str, ...]
+    commands: tuple[str, ...]
+
+
+class Rights(NamedTuple):
+    kafka: list[KafkaRight]
+    redis: list[RedisRight]
+
+
+def rights(settings: Settings) -> Rights:
+    """All that the processes need, and no more. Users are named as consumer groups are: ``mien-classify``."""
+    return Rights(_kafka_rights(settings), _redis_rights(settings))
+
+
+def _kafka_rights(settings: Settings) -> list[KafkaRight]:
+    topics, group = settings.topics, settings.group
+    frames, landmarks, emotions, alerts, dead_letters = (topic.name for topic in topics)
+    reads = {"landmarks": frames, "classify": landmarks, "state": emotions, "alerts": emotions}
+    writes = {
+        "camera": [frames],
+        "landmarks": [landmarks, dead_letters],
+        "classify": [emotions, dead_letters],
+        "state": [dead_letters],
+        "alerts": [alerts, dead_letters],
+    }
+    ours = f"{settings.topic_prefix}."
+    found = [
+        # A lossless camera waits for the workers: it looks how far they are.
+        KafkaRight(group("camera"), "group", group("landmarks"), "literal", ("Describe",)),
+        KafkaRight(group("topics"), "topic", ours, "prefixed", _MAKE_TOPICS),
+    ]
+    for stage, names in writes.items():
+        # To see that a topic is there, and how it is set; not what is in it.
+        found.append(KafkaRight(group(stage), "topic", ours, "prefixed", ("Describe", "DescribeConfigs")))
+        found += [KafkaRight(group(stage), "topic", name, "literal", ("Write",)) for name in names]
+    for stage, name in reads.items():
+        found.append(KafkaRight(group(stage), "topic", name, "literal", ("Read",)))
+        found.append(KafkaRight(group(stage), "group", group(stage), "literal", ("Read",)))
+    return sorted(found)
+
+
+def _redis_rights(settings: Settings) -> list[RedisRight]:
+    group = settings.group
+    return [
+        RedisRight(group("landmarks"), ("~mien:{*}:tracks",), ("ping", "get", "set")),
+        RedisRight(group("classify"), ("~mien:{*}:neutral",), ("ping", "getex", "set")),
+        RedisRight(
+            group("state"),
+            ("~mien:{*}:state", "~mien:{*}:window"),
+            ("ping", "evalsha", "script|load", *_OF_THE_SCRIPT),
+        ),
+        RedisRight(
+            group("alerts"),
+            (
+                "~mien:{*}:alerts",
+                "~mien:{*}:alert-votes",
+                "~mien:{*}:alert-claim:*",
+                "~mien:{*}:active",
+                "~mien:{*}:watch",
+                "~mien:{*}:progress",
+                "~mien:{*}:forgotten",
+            ),
+            (
+                "ping",
+                "evalsha",
+                "script|load",
+                "hget",
+                "hset",
+                "hdel",
+                "hmget",
+                "hgetall",
+                "exists",
+                "expire",
+                "del",
+                "set",
+                "get",
+                "zadd",
+                "zrangebyscore",
+                "zremrangebyscore",
+                "zcard",
+            ),
+        ),
+        RedisRight(
+            group("subjects"),
+            ("%R~mien:{*}:state", "%R~mien:{*}:window"),
+            ("ping", "scan", "hgetall", "zrange"),
+        ),
+    ]
+
+
+def shell_commands(found: Sequence[KafkaRight]) -> list[str]:
+    """One ``kafka-acls.sh`` for each right."""
+    return [
+        "kafka-acls.sh --bootstrap-server $KAFKA --command-config admin.properties --add "
+        f"--allow-principal User:{right.user} {' '.join(f'--operation {o}' for o in right.operations)} "
+        f"--{right.resource} {right.name} --resource-pattern-type {right.pattern}"
+        for right in found
+    ]
+
+
+def redis_commands(found: Sequence[RedisRight], password: str = "PASSWORD") -> list[str]:  # noqa: S107  # nosec B107
+    """One ``ACL SETUSER`` for each user; it may choose the database that MIEN_REDIS_URL names."""
+    return [
+        f"ACL SETUSER {right.user} reset on >{password} {' '.join(right.keys)} "
+        + " ".join(f"+{command}" for command in ("select", *right.commands))
+        for right in found
+    ]
+
+
+def text(found: Rights) -> str:
+    """Both, as one page to read and to run line by line."""
+    return "\n".join(
+        [
+            "# Kafka: KAFKA is a server, admin.properties signs in as somebody who may alter the cluster.",
+            *shell_commands(found.kafka),
+            "# Redis, in redis-cli: put a password of its own in place of each PASSWORD.",
+            *redis_commands(found.redis),
+        ]
+    )
