@@ -54,6 +54,10 @@ def redis_server_binary() -> Path:
     return Path(found)
 
 
+REDIS_DATABASES = 1000
+"""One for each test; Redis has 16 unless told."""
+
+
 @contextmanager
 def redis_server() -> Iterator[str]:
     """Yields the URL of a redis-server process on loopback that persists nothing.
@@ -74,6 +78,8 @@ def redis_server() -> Iterator[str]:
             "no",
             "--dir",
             folder,
+            "--databases",
+            str(REDIS_DATABASES),
         ]
         process = child_process.start(
             [str(redis_server_binary()), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from streams.errors import BadMessage
-from streams.messages.frame_message import Headers
+from streams.messages.frame_message import MAX_TIME_US, Headers
 from streams.messages.landmarks_message import (
     CameraId,
     CameraRun,
@@ -117,6 +117,8 @@ class EmotionEvent(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if (self.emotion is None) != (self.abstained is not None):
             raise ValueError("emotion must be null exactly when abstained gives a reason")
+        if not 0 <= captured_at_us(self) <= MAX_TIME_US:  # RFC 3339 can say more than a frame's header
+            raise ValueError("captured_at is before 1970 or after 9999")
 
 
 _encoder = msgspec.json.Encoder()

@@ -189,6 +189,7 @@ def guarded_chain(tmp_path: Path, guarded_kafka: KafkaServer, guarded_redis: str
         kafka=guarded_kafka.bootstrap,
         redis_url=f"rediss://admin:admin-1@{guarded_redis}",
         prefix=PREFIX,
+        partitions=8,  # as the topics have that others of these tests work on
         kafka_security_protocol="SASL_PLAINTEXT",
         kafka_sasl_mechanism="SCRAM-SHA-512",
         kafka_sasl_username="nobody",

@@ -1,6 +1,7 @@
 """No bytes that others wrote bring a decoder down; `tests/fuzz/run.py` throws a million at each."""
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,17 @@ def test_landmarks_of_no_text_or_endless_nesting_are_bad_messages(value: bytes) 
 def test_events_of_no_text_or_endless_nesting_are_bad_messages(value: bytes) -> None:
     with pytest.raises(BadMessage):
         emotion_event.decode(value)
+
+
+@pytest.mark.parametrize(
+    "time", ["1969-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"]
+)
+def test_events_of_a_time_that_no_frame_can_have_are_bad_messages(time: str) -> None:
+    (value,) = FAMILIES["emotions"].seeds
+    now = json.loads(value)["captured_at"].encode()
+
+    with pytest.raises(BadMessage, match="1970"):
+        emotion_event.decode(value.replace(now, time.encode()))
 
 
 def test_what_redis_has_of_no_text_is_left_out() -> None:

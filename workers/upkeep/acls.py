@@ -14,8 +14,11 @@ Pattern = Literal["literal", "prefixed"]
 
 
 _MAKE_TOPICS = ("Create", "Describe", "DescribeConfigs", "Alter", "AlterConfigs")
-_OF_THE_SCRIPT = ("hmget", "hsetnx", "hset", "hincrby", "expire", "zadd", "zremrangebyscore")
+_OF_THE_SCRIPT = ("exists", "hmget", "hsetnx", "hset", "hincrby", "expire", "zadd", "zremrangebyscore")
 """What subject_state.lua calls; Redis asks for these rights too."""
+
+
+_TO_FORGET = ("forgotten", "neutral", "state", "tracks", "window")
 
 
 class KafkaRight(NamedTuple):
@@ -52,16 +55,18 @@ def _kafka_rights(settings: Settings) -> list[KafkaRight]:
     frames, landmarks, emotions, alerts, dead_letters = (topic.name for topic in topics)
     reads = {"landmarks": frames, "classify": landmarks, "state": emotions, "alerts": emotions}
     writes = {
-        "camera": [frames],
+        "camera": [frames if settings.frames == "publish" else landmarks],
         "landmarks": [landmarks, dead_letters],
         "classify": [emotions, dead_letters],
         "state": [dead_letters],
         "alerts": [alerts, dead_letters],
     }
     ours = f"{settings.topic_prefix}."
+    reader = "landmarks" if settings.frames == "publish" else "classify"
     found = [
         # A lossless camera waits for the workers: it looks how far they are.
-        KafkaRight(group("camera"), "group", group("landmarks"), "literal", ("Describe",)),
+        KafkaRight(group("camera"), "group", group(reader), "literal", ("Describe",)),
+        KafkaRight(group("forget"), "topic", ours, "prefixed", ("Describe", "DescribeConfigs", "Delete")),
         KafkaRight(group("topics"), "topic", ours, "prefixed", _MAKE_TOPICS),
     ]
     for stage, names in writes.items():
@@ -76,12 +81,23 @@ def _kafka_rights(settings: Settings) -> list[KafkaRight]:
 
 def _redis_rights(settings: Settings) -> list[RedisRight]:
     group = settings.group
+    # With MIEN_FRAMES=none the cameras do what the landmarks stage does.
+    finds_faces = "landmarks" if settings.frames == "publish" else "camera"
     return [
-        RedisRight(group("landmarks"), ("~mien:{*}:tracks",), ("ping", "get", "set")),
-        RedisRight(group("classify"), ("~mien:{*}:neutral",), ("ping", "getex", "set")),
+        RedisRight(group(finds_faces), ("~mien:{*}:tracks",), ("ping", "get", "set")),
+        RedisRight(
+            group("classify"),
+            ("~mien:{*}:neutral", "%R~mien:{*}:forgotten"),
+            ("ping", "getex", "set", "exists"),
+        ),
+        RedisRight(
+            group("forget"),
+            tuple(f"~mien:{{*}}:{kind}" for kind in _TO_FORGET),
+            ("scan", "set", "del", "multi", "exec"),
+        ),
         RedisRight(
             group("state"),
-            ("~mien:{*}:state", "~mien:{*}:window"),
+            ("~mien:{*}:state", "~mien:{*}:window", "%R~mien:{*}:forgotten"),
             ("ping", "evalsha", "script|load", *_OF_THE_SCRIPT),
         ),
         RedisRight(

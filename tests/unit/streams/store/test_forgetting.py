@@ -35,6 +35,7 @@ def loaded(redis_url: str) -> Settings:
 @pytest.fixture
 async def state(client: redis.Redis, loaded: Settings, make_event: Make) -> AsyncIterator[SubjectStore]:
     """Knows two subjects of one camera, and one of a camera whose name begins in the same way."""
+    assert client.dbsize() == 0
     async with subject_state.connect(loaded) as store:
         for who in (WHO, OTHER, "lobby-2:x"):
             event = make_event(subject_id=who, camera_id=who.partition(":")[0], frame_seq=5)
@@ -44,6 +45,7 @@ async def state(client: redis.Redis, loaded: Settings, make_event: Make) -> Asyn
 
 @pytest.fixture
 async def store(state: SubjectStore, loaded: Settings) -> AsyncIterator[Forgetting]:
+    assert len(await state.subjects()) == 3
     async with forgetting.connect(loaded) as store:
         yield store
 
@@ -71,9 +73,7 @@ async def test_a_rebuild_does_not_make_it_again(
     assert WHO not in {subject.subject_id for subject in await state.subjects()}
 
 
-async def test_its_resting_face_is_not_written_again(
-    store: Forgetting, client: redis.Redis, loaded: Settings
-) -> None:
+async def test_its_resting_face_is_not_written_again(store: Forgetting, loaded: Settings) -> None:
     face = neutral_face_store.pack("three", np.ones((3, 3), np.float32), 1.0, 2, 3)
     async with NeutralFaceStore.connect(loaded) as faces:
         await faces.write({WHO: face, OTHER: face})
