@@ -16,6 +16,7 @@ from streams.errors import BadMessage
 from streams.messages.emotion_event import Emotion
 from streams.messages.frame_message import Headers
 from streams.messages.landmarks_message import CameraId, SubjectId
+from streams.messages.unreadable import UNREADABLE
 
 CE_TYPE = "mien.alert.v1"
 
@@ -105,5 +106,5 @@ def decode(value: bytes | None) -> Alert:
     """
     try:
         return _decoder.decode(value or b"")
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise BadMessage(f"Not an alert: {exc}") from exc

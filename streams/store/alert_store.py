@@ -24,6 +24,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 
+from streams.errors import InputRefused
 from streams.settings import Settings
 from streams.store import connection
 from streams.store.subject_state import forgotten_key
@@ -68,6 +69,8 @@ class Stored(NamedTuple):
     state: bytes
     forgotten: bool = False
     """`mien forget` has erased the subject, and nothing of it is to be kept."""
+    refusal: InputRefused | None = None
+    """What stands under its key is not ours."""
 
 
 class Active(msgspec.Struct, frozen=True, array_like=True):
@@ -123,11 +126,15 @@ class AlertStore:
             for who in names:
                 pipe.hmget(state_key(who), "version", "state")
                 pipe.exists(forgotten_key(who))
-            found = await pipe.execute()
-        return {
-            who: Stored(int(version or 0), state or b"", bool(forgotten))
-            for who, (version, state), forgotten in zip(names, found[::2], found[1::2], strict=True)
-        }
+            found = await pipe.execute(raise_on_error=False)
+            refusals = [connection.refusal_of(answer) for answer in found]
+        stored = {}
+        for who, state, forgotten, refusal in zip(names, found[::2], found[1::2], refusals[::2], strict=True):
+            if refusal:
+                stored[who] = Stored(0, b"", refusal=refusal)
+            else:
+                stored[who] = Stored(int(state[0] or 0), state[1] or b"", bool(forgotten))
+        return stored
 
     async def write(self, writes: Sequence[Write], ttl_s: int) -> list[bool]:
         """Writes each state; for each, whether it is written (False: another worker has been quicker)."""

@@ -59,12 +59,13 @@ class Forgetting:
         return known
 
     async def forget_tracks(self, camera_id: str) -> bool:
-        """Erases where a camera's faces were; whether there was anything.
+        """Erases where a camera's faces were, and what alert rules know of them; whether there was anything.
 
         A landmarks worker that follows them writes it again within a second.
         """
         async with connection.errors_told(self._client, self._settings):
-            return bool(await self._client.delete(tracks_key(camera_id)))
+            keys = tracks_key(camera_id), alert_store.state_key(camera_id), alert_store.votes_key(camera_id)
+            return bool(await self._client.delete(*keys))
 
 
 @asynccontextmanager

@@ -141,6 +141,8 @@ class AlertWorker:
         works: dict[str, _Work] = {}
         for event, partition in events:
             who = event.subject_id
+            if refusal := stored[who].refusal:
+                raise refusal  # then the batch is worked on message by message
             if stored[who].forgotten:
                 continue
             work = works.get(who)

@@ -18,7 +18,7 @@ _OF_THE_SCRIPT = ("exists", "hmget", "hsetnx", "hset", "hincrby", "expire", "zad
 """What subject_state.lua calls; Redis asks for these rights too."""
 
 
-_TO_FORGET = ("forgotten", "neutral", "state", "tracks", "window")
+_TO_FORGET = ("forgotten", "neutral", "state", "tracks", "alerts", "alert-votes", "window")
 
 
 class KafkaRight(NamedTuple):

@@ -52,7 +52,9 @@ def test_ids_are_the_same_for_ever_and_differ_by_what_they_are_made_of() -> None
     assert alert.message_id(resolved) != alert.message_id(FIRED)
 
 
-@pytest.mark.parametrize("value", [None, b"", b"junk", b"{}", b'{"alert_id": 1}'])
+@pytest.mark.parametrize(
+    "value", [None, b"", b"junk", b"{}", b'{"alert_id": 1}', b'{"x":' + b"[" * 100_000, b'"\xff']
+)
 def test_what_is_no_alert(value: bytes | None) -> None:
     with pytest.raises(BadMessage, match="Not an alert"):
         alert.decode(value)

@@ -1,5 +1,6 @@
 """The stage's worker with a real Redis: what is sent, when, and once, though workers die and overlap."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import redis
 from made_up_sightings import CALM, FEAR, START_US, See
 
 from streams.errors import BrokerUnavailable, RedisUnavailable
+from streams.health import Health
 from streams.local.child_process import free_ports
 from streams.messages import alert as alert_message
 from streams.messages import emotion_event
@@ -21,6 +23,8 @@ from workers.alerts.alert_engine import Sighting
 from workers.alerts.alert_worker import AlertWorker
 from workers.alerts.rule_book import RuleBook
 from workers.stages.handler import Message, Share
+from workers.stages.retrying import CONNECTIONS, RetryingProcessor
+from workers.upkeep import acls
 
 RULES = """
 rules:
@@ -254,3 +258,44 @@ async def test_of_a_forgotten_subject_nothing_is_kept_and_nothing_told(
     await worker.handle(messages(see([FEAR] * 60)))
     assert (await store.read(["lobby-1:a"]))["lobby-1:a"].state == b""
     assert outlet.sent == []
+
+
+async def test_a_key_that_is_not_ours_refuses_its_own_events_alone(
+    make: Callable[[], AlertWorker], outlet: Any, see: See, redis_url: str
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.set("mien:{lobby-1:a}:alerts", "foreign")
+    batch = messages([*see([FEAR] * 2), *see([FEAR] * 30, subject="b")])
+    processor = RetryingProcessor(
+        Settings.model_construct(), "alerts", outlet, Health(CONNECTIONS), asyncio.Event()
+    )
+    await processor.process(make().handle, batch)
+
+    assert outlet.reasons == ["foreign-redis-key"] * 2
+    assert told(outlet) == [("fear", "firing")]
+
+
+async def test_the_rights_of_mien_acls_are_enough(
+    book: RuleBook, outlet: Any, see: See, redis_url: str
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+        (line,) = (
+            line
+            for line in acls.redis_commands(acls.rights(Settings.model_construct()).redis, "secret-1")
+            if "-alerts " in line
+        )
+        client.execute_command(*line.split())
+        own = Settings(redis_url=redis_url.replace("//", "//mien-alerts:secret-1@"))
+        async with alert_store.connect(own) as store:
+            await store.ping()
+            worker = AlertWorker(own, store, outlet, book)
+            await worker.handle(messages([*see([FEAR] * 40), *see([FEAR] * 40, subject="b")]))
+            for done_until_s in (0.0, 1e11, 2e11):
+                await worker.tick(share(done_until_s))
+        client.execute_command("ACL", "DELUSER", "mien-alerts")
+
+    assert sorted(told(outlet)) == [
+        ("crowd", "firing"), ("crowd", "resolved"),
+        ("fear", "firing"), ("fear", "firing"), ("fear", "resolved"), ("fear", "resolved"),
+    ]  # fmt: skip
