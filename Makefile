@@ -56,7 +56,8 @@ kafka: setup ## Run a real Apache Kafka (KRaft) on localhost:9092 until Ctrl-C; 
 
 # What the integration tests run against. Where it cannot be had, they say so and skip; in CI they fail.
 servers: setup
-	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat openssl prometheus:promtool
+	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat openssl prometheus:promtool \
+		gir1.2-gst-rtsp-server-1.0 python3-gst-1.0 $(addprefix gstreamer1.0-plugins-,base good ugly bad)
 	$(BIN)/python -m streams.local.kafka_server --fetch-only || test -z "$${CI:-}"
 
 # The runtime alone, all of it, and what builds the image but is not in it. Pins stay as they are where they can;

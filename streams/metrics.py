@@ -195,6 +195,11 @@ alert_rules_current = Gauge(
 consumer_lag = Gauge("mien_consumer_lag", "Messages that wait in a partition.", ["topic", "partition"])
 dead_letters_total = Counter("mien_dead_letters_total", "Messages that a stage refused.", ["stage", "reason"])
 camera_up = _CameraGauge("mien_camera_up", "1 while the camera gives pictures.", ["camera"])
+camera_unchanged_seconds = _CameraGauge(
+    "mien_camera_unchanged_seconds",
+    "Seconds since a live camera's picture was another than those before.",
+    ["camera"],
+)
 camera_reconnects_total = _CameraCounter(
     "mien_camera_reconnects_total", "Attempts to open a lost camera again.", ["camera"]
 )

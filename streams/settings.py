@@ -96,6 +96,12 @@ class Settings(BaseSettings):
         description="what `mien camera` reads where it has no --source, which every user of the machine can "
         "see in `ps`; may hold a password",
     )
+    camera_frozen_s: float = Field(
+        30.0,
+        ge=0,
+        description="a live camera that sends nothing new for so long is frozen: it is not up, and its "
+        "pictures do not go on; 0: never",
+    )
     max_frame_age_ms: int = Field(2_000, ge=1, description="older live frames are dropped before decoding")
     max_frame_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="larger JPEGs are refused")
     max_frame_pixels: int = Field(

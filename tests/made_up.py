@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 
 from models.arrays import Picture
 from models.faces.canonical import CANONICAL
+from models.faces.jpeg_passthrough import Jpeg
 from models.faces.landmark_set import ALL, LandmarkSet
+from models.faces.pictures import decode_jpeg
 from models.samples.dataset import EMOTIONS, Samples
 from models.samples.expression_sampler import SHAPES, sample_weights
+from workers.camera.video_picture import Shot, VideoPicture
 
 RED, GREEN, BLUE = (230, 20, 20), (20, 230, 20), (20, 20, 230)
 
@@ -71,8 +74,16 @@ def plain(rgb: tuple[int, int, int], width: int = 64, height: int = 48) -> Pictu
     return np.full((height, width, 3), rgb, np.uint8)
 
 
-def shows(frame: Picture | None, rgb: tuple[int, int, int]) -> bool:
-    assert frame is not None
+def pixels(shot: Shot | None) -> Picture:
+    """What a source gave, as RGB."""
+    assert shot is not None
+    if isinstance(shot, Jpeg):
+        return decode_jpeg(shot.data, max_bytes=2**24, max_pixels=2**24)
+    return shot.rgb() if isinstance(shot, VideoPicture) else shot
+
+
+def shows(shot: Shot | None, rgb: tuple[int, int, int]) -> bool:
+    frame = pixels(shot)
     assert frame.dtype == np.uint8
     return bool(np.abs(frame.astype(int) - rgb).mean() < 15)
 

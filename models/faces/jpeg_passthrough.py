@@ -51,7 +51,7 @@ def ready_jpeg(data: bytes, limits: JpegLimits) -> Jpeg | None:
 
 def _is_upright(data: bytes) -> bool:
     """Whether no EXIF tag says that the picture is to be turned."""
-    if b"Exif\0\0" not in data[: 64 * 1024]:
+    if b"Exif\0\0" not in data:  # wherever it is: large segments may stand before it
         return True
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about odd EXIF: for each frame of a camera that writes it

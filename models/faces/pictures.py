@@ -11,15 +11,20 @@ import math
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import cv2
 import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from models.arrays import Picture
+
+Plane: TypeAlias = NDArray[np.uint8]
+"""One of a picture's components, uint8 ``[H, W]``."""
 
 RefusedReason: TypeAlias = Literal["not-a-jpeg", "not-a-picture", "corrupt", "too-large"]
 
@@ -104,6 +109,13 @@ def encode_jpeg(picture_rgb: Picture, quality: int = 85) -> bytes:
     return data
 
 
+def encode_jpeg_planes(planes: Sequence[Plane], quality: int = 85) -> bytes:
+    """The same from luma and two chroma planes of half its width and height, over the full range."""
+    luma, blue, red = (np.ascontiguousarray(plane) for plane in planes)
+    data: bytes = simplejpeg.encode_jpeg_yuv_planes(luma, blue, red, quality=quality)
+    return data
+
+
 def read_picture(path: Path, *, max_pixels: int) -> Picture:
     """Reads a picture file of any format Pillow knows: upright (EXIF), its first frame, without transparency.
 
@@ -123,8 +135,8 @@ def read_picture(path: Path, *, max_pixels: int) -> Picture:
                 _check_scans(path.read_bytes(), where=f"{path}: ")
             image.load()
             upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16"):  # Pillow would clip 16-bit grey to white
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            if upright.mode[0] in "IF":  # Pillow would clip them to white, or to black
+                upright = Image.fromarray(_grey_levels(np.asarray(upright), path))
             return np.array(upright.convert("RGB"))
         except PictureRefused:
             raise
@@ -134,6 +146,27 @@ def read_picture(path: Path, *, max_pixels: int) -> Picture:
             raise PictureRefused("too-large", f"{path} is far over the limit of {max_pixels} px") from error
         except _PILLOW_ERRORS as error:
             raise PictureRefused("corrupt", f"{path} is a broken picture: {error}") from error
+
+
+def _grey_levels(values: NDArray[Any], path: Path) -> Plane:
+    """Grey of 16 or 32 bits, or of floats, as grey of 8 bits.
+
+    No format says what its white is. It is taken for the smallest usual one that no value exceeds: 1 (of
+    floats), 255, 4095 (12 bits of 16) or 65535.
+
+    Raises:
+        PictureRefused: ``not-a-picture``, if there is none: these are no grey levels.
+    """
+    darkest, lightest = float(values.min()), float(values.max())
+    whites = (255, 4095, 65535) if values.dtype.kind in "iu" else (1, 255, 65535)
+    white = next((white for white in whites if lightest <= white), None)
+    if white is None or not darkest >= 0:  # NaN neither
+        raise PictureRefused(
+            "not-a-picture",
+            f"{path} has values from {darkest:g} to {lightest:g}, and no scale to grey levels is known for "
+            "them. Save it with 8 bits",
+        )
+    return np.asarray(np.round(values * (255 / white)), np.uint8)
 
 
 def fit_width(picture_rgb: Picture, width_px: int) -> Picture:

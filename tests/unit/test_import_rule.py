@@ -48,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers",
         "workers.alerts",
         "workers.stages",
+        "workers.camera",
         "workers.local",
     },
     "workers.chaos": {

@@ -19,10 +19,19 @@ from rich.table import Column, Table
 from streams.errors import SettingsInvalid
 from streams.settings import Settings
 from workers import output_files
-from workers.bench import alerts_row, landmarks_rows, memory_row, pipeline_row, scene_runs, speed_rows
+from workers.bench import (
+    alerts_row,
+    camera_rows,
+    landmarks_rows,
+    memory_row,
+    pipeline_row,
+    scene_runs,
+    speed_rows,
+)
 from workers.bench.timing import Comparison, Finding
 
 ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
+    "camera": camera_rows.camera,
     "decode": speed_rows.decode,
     "mesh": speed_rows.mesh,
     "landmarks": landmarks_rows.landmarks,
@@ -36,6 +45,7 @@ LIBRARIES = (
     "numpy",
     "mediapipe",
     "ai-edge-litert",
+    "av",
     "onnxruntime",
     "opencv-python-headless",
     "simplejpeg",

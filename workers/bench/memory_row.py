@@ -1,6 +1,5 @@
 """The row `memory` of `mien bench`: what each stage holds after its start, while hardly anything happens."""
 
-import re
 import tempfile
 import time
 from contextlib import ExitStack
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from streams.local import embedded_servers
 from streams.settings import Settings
+from workers.bench.process_memory import memory_mib
 from workers.bench.speed_rows import jpegs
 from workers.bench.timing import Finding
 from workers.local.chain import Chain, embedded_kafka
@@ -15,7 +15,6 @@ from workers.local.chain import Chain, embedded_kafka
 SLOW = ["--fps", "0.1"]
 """A frame goes through, so that everything is loaded that is loaded at the first one; then all rest."""
 SETTLE_S = 5.0
-_FIELD = re.compile(r"^(Rss|Pss|Private_Clean|Private_Dirty): +(\d+) kB$", re.MULTILINE)
 
 
 def memory(settings: Settings, _seconds: float) -> list[Finding]:
@@ -37,16 +36,3 @@ def memory(settings: Settings, _seconds: float) -> list[Finding]:
             Finding("memory", "each process after its start, in MiB", name, memory_mib(pid))
             for name, pid in chain.pids.items()
         ]
-
-
-def memory_mib(pid: int) -> dict[str, float]:
-    """A process's memory: all that it holds, its share of what others hold too, and what is its alone.
-
-    Source: man 5 proc_pid_smaps, ``smaps_rollup``.
-    """
-    kb = {name: int(value) for name, value in _FIELD.findall(Path(f"/proc/{pid}/smaps_rollup").read_text())}
-    return {
-        "rss": round(kb["Rss"] / 1024, 1),
-        "pss": round(kb["Pss"] / 1024, 1),
-        "private": round((kb["Private_Clean"] + kb["Private_Dirty"]) / 1024, 1),
-    }

@@ -15,7 +15,6 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
-from models.arrays import Picture
 from models.faces.jpeg_passthrough import Jpeg
 from models.faces.pictures import encode_jpeg, fit_width
 from streams import broker, logs, metrics, topic_state
@@ -28,6 +27,8 @@ from streams.redact_url import redact_url
 from streams.settings import Settings
 from workers.camera.backpressure import Backpressure
 from workers.camera.reading_thread import NAME, CameraOptions, Captured, Outcomes, Reader, Slot
+from workers.camera.video_picture import Shot, VideoJpegs, VideoPicture
+from workers.camera.video_stream import check_hardware
 
 BATCH_BYTES = 1024 * 1024
 """Of a lossless file's frames that are sent in one piece."""
@@ -64,6 +65,8 @@ def run(settings: Settings, options: CameraOptions) -> dict[str, int]:
         raise SettingsInvalid(
             "--as-fast-as-possible needs --lossless: without it, all but the newest frames are dropped"
         )
+    if options.hardware is not None:
+        check_hardware(options.hardware)
     health = Health("kafka", "source")
     with MetricsServer(health, settings.metrics_host, settings.metrics_port) as server:
         log.info(
@@ -105,6 +108,7 @@ class _Camera:
         self._batch_bytes = min(BATCH_BYTES, settings.max_frame_bytes)
         self._stopping = asyncio.Event()
         self._run = time.time_ns() // 1000
+        self._video_jpegs = VideoJpegs()
 
     async def run(self) -> None:
         beat = asyncio.ensure_future(self._health.beat())  # first: to wait for Kafka is no standstill
@@ -282,7 +286,7 @@ class _Camera:
         return await asyncio.to_thread(lambda: [self._frame(captured) for captured in taken])
 
     def _frame(self, captured: Captured) -> Frame:
-        jpeg = captured.picture if isinstance(captured.picture, Jpeg) else self._encode(captured.picture)
+        jpeg = self._encode(captured.picture)
         return Frame(
             camera_id=self._options.camera_id,
             seq=captured.seq,
@@ -294,8 +298,13 @@ class _Camera:
             run=self._run,
         )
 
-    def _encode(self, picture: Picture) -> Jpeg:
+    def _encode(self, picture: Shot) -> Jpeg:
+        if isinstance(picture, Jpeg):
+            return picture
+        width_px, quality = self._options.width_px, self._options.jpeg_quality
         with metrics.stage_duration_seconds.labels(NAME, "encode").time():
-            picture = fit_width(picture, self._options.width_px)
+            if isinstance(picture, VideoPicture):
+                return self._video_jpegs.encode(picture, width_px, quality)
+            picture = fit_width(picture, width_px)
             height, width = picture.shape[:2]
-            return Jpeg(encode_jpeg(picture, self._options.jpeg_quality), (width, height))
+            return Jpeg(encode_jpeg(picture, quality), (width, height))

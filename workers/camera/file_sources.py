@@ -5,13 +5,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
+from av.error import FFmpegError
 
 from models.arrays import Picture
 from models.faces.jpeg_passthrough import Jpeg, JpegLimits, ready_jpeg
 from models.faces.pictures import PictureRefused, read_picture
 from streams.errors import BadPicture, SourceNotFound
-from workers.camera.opencv_video import grab, positive_fps, refuse_large
+from workers.camera.video_picture import VideoPicture
+from workers.camera.video_stream import Reading, VideoStream
 
 FILE_FPS = 10.0
 """For pictures that have no rate of their own."""
@@ -66,60 +67,99 @@ class PicturesSource:
 
 
 class VideoSource:
-    """A video file, from its first frame to its last. Frames that are missing are a BadPicture at the end."""
+    """A video file, from its first frame to its last. Frames that are missing are a BadPicture at the end.
+
+    at_s: when the last frame is to be shown, since the first one: it never goes back, neither where the file
+        begins again nor where two files were put together.
+    """
 
     live = False
 
-    def __init__(self, path: Path, *, loop: bool, max_pixels: int) -> None:
+    def __init__(self, path: Path, *, loop: bool, reading: Reading) -> None:
         self._path = path
         self._loop = loop
-        self._max_pixels = max_pixels
-        self._capture, self._ahead = self._open()
-        self.fps = positive_fps(self._capture)
-        self._read = 0
-        self._round_s = 0.0  # when this round began
+        self._reading = reading
+        self._ahead: VideoPicture | Jpeg | None
+        self._stream, self._ahead = self._open()
+        self.fps = self._stream.fps
         self.at_s: float | None = None
+        self._read = 0
+        self._shift_s = 0.0  # from the file's times to ours
+        self._last_s: float | None = None  # by the file's times
 
-    def _open(self) -> tuple[cv2.VideoCapture, Picture | None]:
+    def _open(self) -> tuple[VideoStream, VideoPicture | Jpeg]:
         """Opens the file and reads a first frame, which proves that this is a video.
 
         Raises:
             SourceNotFound: if it is none.
         """
-        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
-        refuse_large(capture, str(self._path), self._max_pixels)
-        first = grab(capture)
-        if first is None:
-            capture.release()
-            raise SourceNotFound(
-                f"{self._path} is neither a picture nor a video with a frame in it, or its format is "
-                "unknown. If it plays elsewhere, convert it to MP4 (H.264)"
-            )
-        return capture, first
+        try:
+            # "file:": a name with a colon is no protocol.
+            stream = VideoStream(f"file:{self._path}", str(self._path), self._reading)
+        except FFmpegError as error:
+            raise self._no_video() from error
+        first: VideoPicture | Jpeg | None = None
+        while True:
+            try:
+                first = stream.read()
+            except FFmpegError:
+                pass
+            except BadPicture:  # it may begin in the middle; what is missing is told at the end
+                continue
+            if first is None:
+                stream.close()
+                raise self._no_video()
+            return stream, first
 
-    def read(self) -> Picture | None:
-        frame, self._ahead = self._ahead, None
-        if frame is None:
-            frame = grab(self._capture)
+    def _no_video(self) -> SourceNotFound:
+        return SourceNotFound(
+            f"{self._path} is neither a picture nor a video with a frame in it, or its format is "
+            "unknown. If it plays elsewhere, convert it to MP4 (H.264)"
+        )
+
+    def read(self) -> VideoPicture | Jpeg | None:
+        frame = self._next()
         if frame is None:
             self._refuse_early_end()
             if not self._loop:
                 return None
-            self._capture.release()
-            self._capture, frame = self._open()
-            self._read = 0
-            self._round_s = (self.at_s or 0.0) + 1 / (self.fps or FILE_FPS)
-        self._read += 1
-        self.at_s = self._round_s + self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            self._stream.close()
+            self._stream, frame = self._open()
+            self._read = 1
+        self._set_time()
         return frame
 
-    def _refuse_early_end(self) -> None:
-        """Raises BadPicture, once, if there were fewer frames than the header promised.
+    def _next(self) -> VideoPicture | Jpeg | None:
+        frame, self._ahead = self._ahead, None
+        if frame is None:
+            try:
+                frame = self._stream.read()
+            except FFmpegError:  # the rest of the file cannot be read
+                return None
+            except BadPicture:
+                self._read += 1
+                raise
+        if frame is not None:
+            self._read += 1
+        return frame
 
-        FFmpeg skips damage and ends a cut-off video like a whole one.
+    def _set_time(self) -> None:
+        own_s = self._stream.at_s
+        if own_s is None:
+            self.at_s = None
+            return
+        if self._last_s is not None and own_s < self._last_s:
+            self._shift_s += self._last_s + 1 / (self.fps or FILE_FPS) - own_s
+        self._last_s = own_s
+        self.at_s = self._shift_s + own_s
+
+    def _refuse_early_end(self) -> None:
+        """Raises BadPicture, once, if there was less than the header promised.
+
+        FFmpeg ends a cut-off video like a whole one.
         """
-        promised = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        read, self._read = self._read, max(self._read, promised)
+        promised, read = self._stream.promised, self._read
+        self._read = max(read, promised)
         if promised - read > max(1, promised // 100):  # many formats only estimate
             raise BadPicture(
                 f"{self._path} is damaged: only {read} of about {promised} frames can be read",
@@ -129,7 +169,7 @@ class VideoSource:
     def close(self) -> None:
         self._loop = False
         self._ahead = None
-        self._capture.release()
+        self._stream.close()
 
 
 def is_picture(path: Path, max_pixels: int) -> bool:

@@ -1,17 +1,28 @@
 """Pictures from what never ends: webcams and network streams."""
 
+import time
+from pathlib import Path
 from typing import Final
 
-import cv2
+from av.error import FFmpegError
 
-from models.arrays import Picture
-from streams.errors import SourceLost, SourceNotFound
+from models.faces.jpeg_passthrough import Jpeg
+from streams.errors import BadPicture, SourceLost, SourceNotFound
 from streams.redact_url import redact_url
-from workers.camera.opencv_video import grab, positive_fps, refuse_large
+from workers.camera.http_snapshots import HttpSnapshots
+from workers.camera.video_picture import Shot, VideoPicture
+from workers.camera.video_stream import Reading, VideoStream, why
 
 SCHEMES: Final = ("http", "https", "rtmp", "rtsp", "rtsps", "srt", "tcp", "udp")
 OPEN_TIMEOUT_MS: Final = 10_000
 READ_TIMEOUT_MS: Final = 5_000
+WHOLE_TIMEOUT_S: Final = 30.0
+"""How long a stream may send without one picture that is whole; longer than the way to a key picture."""
+
+_RTSP: Final = {
+    "rtsp_flags": "prefer_tcp",  # over UDP, packets get lost; a camera that has nothing else still works
+    "allowed_media_types": "video",
+}
 
 
 class CameraSource:
@@ -20,63 +31,110 @@ class CameraSource:
     live = True
     at_s = None
 
-    def __init__(self, capture: cv2.VideoCapture, name: str) -> None:
-        self._capture = capture
+    def __init__(self, stream: VideoStream, name: str) -> None:
+        self._stream = stream
         self._name = name
-        self.fps = positive_fps(capture)
+        self._whole_at_s = time.monotonic()
+        self.fps = stream.fps
 
-    def read(self) -> Picture | None:
-        frame = grab(self._capture)
-        if frame is None:
+    def read(self) -> Shot | None:
+        picture = self._next()
+        if picture is None:
             raise SourceLost(f"{self._name} stopped giving pictures")
-        return frame
+        return picture
 
     def close(self) -> None:
-        self._capture.release()
+        self._stream.close()
+
+    def _next(self) -> VideoPicture | Jpeg | None:
+        """The next picture; None where the stream ends.
+
+        Raises:
+            SourceLost: if it breaks off, or nothing that it sends is whole any more.
+            BadPicture: for one picture.
+        """
+        try:
+            picture = self._stream.read()
+        except FFmpegError as error:
+            # Not `from error`: its text has the address, with the password.
+            raise SourceLost(f"{self._name} stopped giving pictures: {why(error)}") from None
+        except BadPicture:
+            if time.monotonic() - self._whole_at_s > WHOLE_TIMEOUT_S:
+                raise SourceLost(f"{self._name} gave no whole picture for {WHOLE_TIMEOUT_S:.0f} s") from None
+            raise
+        self._whole_at_s = time.monotonic()
+        return picture
 
 
-def open_webcam(index: int, fps: float | None, max_pixels: int) -> CameraSource:
-    """Opens /dev/videoINDEX.
+class HttpSource(CameraSource):
+    """A stream over HTTP; or, if the address gives one JPEG and ends, that one asked for again and again."""
+
+    def __init__(self, stream: VideoStream, name: str, snapshots: HttpSnapshots) -> None:
+        super().__init__(stream, name)
+        self._snapshots = snapshots
+        self._read = 0
+        self._polled = False
+
+    def read(self) -> Shot | None:
+        if not self._polled:
+            picture = self._next()
+            if picture is not None:
+                self._read += 1
+                return picture
+            if self._read != 1 or not self._stream.is_jpeg:
+                raise SourceLost(f"{self._name} stopped giving pictures")
+            self._stream.close()
+            self._polled = True
+            self.fps = self._snapshots.fps
+        return self._snapshots.read()
+
+
+def open_webcam(device: Path, fps: float | None, reading: Reading) -> CameraSource:
+    """Opens a V4L2 device, for MJPEG where it has that: the JPEGs go on as they are.
 
     Raises:
         SourceNotFound: if it cannot be opened.
-        BadPicture: if its pictures are larger than `max_pixels`.
+        BadPicture: if its pictures are larger than allowed.
     """
-    name = f"webcam {index}"
-    capture = cv2.VideoCapture(index)
-    if not capture.isOpened():
-        raise SourceNotFound(
-            f"{name} cannot be opened: is it plugged in, not used by another program, and may this user "
-            f"read /dev/video{index} (group video)?"
-        )
-    if fps is not None:
-        capture.set(cv2.CAP_PROP_FPS, fps)
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # old pictures are of no use
-    refuse_large(capture, name, max_pixels)
-    return CameraSource(capture, name)
+    name = f"webcam {device.name.removeprefix('video')}"
+    rate = {} if fps is None else {"framerate": f"{fps:g}"}
+    for options in ({"input_format": "mjpeg", **rate}, rate, {}):
+        try:
+            stream = VideoStream(str(device), name, reading, format_="v4l2", options=options)
+        except FFmpegError as error:
+            reason = why(error)
+        else:
+            return CameraSource(stream, name)
+    raise SourceNotFound(
+        f"{name} cannot be opened ({reason}): is it plugged in, not used by another program, and may this "
+        f"user read {device} (group video)?"
+    )
 
 
-def open_url(url: str, max_pixels: int, open_timeout_ms: int, read_timeout_ms: int) -> CameraSource:
+def open_url(
+    url: str, fps: float | None, reading: Reading, open_timeout_ms: int, read_timeout_ms: int
+) -> CameraSource:
     """Opens a network stream.
 
     Raises:
         SourceNotFound: if the address is of a kind that is not known.
         SourceLost: if it does not answer (now).
-        BadPicture: if its pictures are larger than `max_pixels`.
+        BadPicture: if its pictures are larger than allowed.
     """
     name = redact_url(url)
     scheme = url.partition("://")[0].lower()
     if scheme not in SCHEMES:
         raise SourceNotFound(f"{name}: addresses start with one of {', '.join(f'{s}://' for s in SCHEMES)}")
-    capture = cv2.VideoCapture(
-        url,
-        cv2.CAP_FFMPEG,
-        [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, open_timeout_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, read_timeout_ms],
-    )
-    if not capture.isOpened():
+    timeouts_s = (open_timeout_ms / 1000, read_timeout_ms / 1000)
+    options = _RTSP if scheme in ("rtsp", "rtsps") else {}
+    try:
+        stream = VideoStream(url, name, reading, options=options, timeouts_s=timeouts_s)
+    except FFmpegError as error:
+        # Not `from error`: its text has the address, with the password.
         raise SourceLost(
-            f"{name} does not answer with a video stream: check the address, the credentials and that the "
-            "camera is on and reachable from here"
-        )
-    refuse_large(capture, name, max_pixels)
-    return CameraSource(capture, name)
+            f"{name} does not answer with a video stream ({why(error)}): check the address, the credentials "
+            "and that the camera is on and reachable from here"
+        ) from None
+    if scheme in ("http", "https"):
+        return HttpSource(stream, name, HttpSnapshots(url, fps, reading, timeouts_s[1]))
+    return CameraSource(stream, name)

@@ -7,7 +7,6 @@ from collections import Counter
 from contextlib import closing
 from typing import NamedTuple
 
-from models.arrays import Picture
 from models.faces.jpeg_passthrough import Jpeg, JpegLimits
 from streams import logs, metrics
 from streams.backoff import backoff_s
@@ -16,7 +15,10 @@ from streams.health import Health
 from streams.redact_url import redact_url
 from streams.settings import Settings
 from workers.camera.file_sources import FILE_FPS
+from workers.camera.pace import Playback, Thinning
+from workers.camera.picture_changes import PictureChanges
 from workers.camera.sources import Source, open_source
+from workers.camera.video_picture import Shot
 
 NAME = "camera"
 RECONNECT_BASE_S, RECONNECT_CAP_S = 0.5, 30.0
@@ -39,6 +41,8 @@ class CameraOptions(NamedTuple):
     repeat: bool = False
     first_seq: int | None = None
     seed: int = 0
+    keyframes: bool = False
+    hardware: str | None = None
 
 
 class Captured(NamedTuple):
@@ -46,7 +50,7 @@ class Captured(NamedTuple):
 
     seq: int
     captured_at_us: int
-    picture: Picture | Jpeg
+    picture: Shot
 
 
 class Outcomes:
@@ -148,6 +152,8 @@ class Reader(threading.Thread):
         )
         self._seq = self._first_seq
         self._file_us = 0
+        self._changes = PictureChanges()
+        self._frozen = False
 
     def stop(self) -> None:
         self._stopped.set()
@@ -193,6 +199,8 @@ class Reader(threading.Thread):
             fps=options.fps,
             loop=options.repeat,
             seed=options.seed,
+            keyframes=options.keyframes,
+            hardware=options.hardware,
             max_pixels=self._settings.max_frame_pixels,
             ready=JpegLimits(
                 max_bytes=self._settings.max_frame_bytes,
@@ -209,10 +217,13 @@ class Reader(threading.Thread):
         options = self._options
         paced = not (source.live or options.as_fast_as_possible)
         interval_s = 1 / (options.fps or source.fps or FILE_FPS)
-        due_s = time.monotonic()
+        thinning = Thinning(None if options.lossless else options.fps)
+        playback = Playback()
+        if source.live:
+            metrics.camera_unchanged_seconds.labels(options.camera_id).set_function(
+                lambda: self._changes.unchanged_s(time.monotonic())
+            )
         while not self._stopped.is_set():
-            if paced:  # a live source keeps its own pace
-                self._stopped.wait(max(0.0, due_s - time.monotonic()))
             try:
                 picture = source.read()
             except BadPicture as exc:
@@ -222,16 +233,17 @@ class Reader(threading.Thread):
                 continue
             if picture is None:
                 return
-            captured_at_us = (
-                self._began_us + self._in_file_us(source, interval_s)
-                if options.lossless
-                else time.time_ns() // 1000
-            )
             now_s = time.monotonic()
-            if source.live and options.fps and now_s < due_s - 0.25 * interval_s:
+            file_us = 0 if source.live else self._in_file_us(source, interval_s)
+            if not thinning.takes(now_s if source.live else file_us / 1e6):
                 self._outcomes.add("skipped")
                 continue
-            due_s = max(due_s + interval_s, now_s - interval_s)
+            if paced:  # a live source keeps its own pace
+                self._stopped.wait(playback.wait_s(file_us / 1e6, now_s))
+            captured_at_us = self._began_us + file_us if options.lossless else time.time_ns() // 1000
+            if source.live and self._is_frozen(picture, now_s):
+                self._outcomes.add("frozen")
+                continue
             if "source" in self._health.not_ready:
                 self._up.set(1)
                 self._health.set_ready("source")
@@ -241,12 +253,31 @@ class Reader(threading.Thread):
                 self._outcomes.add("superseded")
             self._seq += 1
 
+    def _is_frozen(self, picture: Shot, now_s: float) -> bool:
+        """Whether the camera has sent nothing new for too long: then it is not up, whatever it sends."""
+        self._changes.see(picture, now_s)
+        limit_s = self._settings.camera_frozen_s
+        unchanged_s = self._changes.unchanged_s(now_s)
+        frozen = 0 < limit_s <= unchanged_s
+        if frozen and not self._frozen:
+            log.warning(
+                "camera frozen: it sends the same picture again and again",
+                camera=self._options.camera_id,
+                unchanged_s=round(unchanged_s, 1),
+            )
+            self._up.set(0)
+            self._health.set_unready("source")
+        elif self._frozen and not frozen:
+            log.info("camera no longer frozen", camera=self._options.camera_id)
+        self._frozen = frozen
+        return frozen
+
     def _in_file_us(self, source: Source, interval_s: float) -> int:
         """When the picture just read is to be shown, since the file's first one; it never goes back.
 
         So however long the file waits for the workers, times, speeds and windows are those of the file.
         """
-        own_s = None if self._options.fps else source.at_s
+        own_s = source.at_s
         at_s = (self._seq - self._first_seq) * interval_s if own_s is None else own_s
         self._file_us = max(self._file_us, round(at_s * 1e6))
         return self._file_us

@@ -8,12 +8,13 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-from models.arrays import Picture
-from models.faces.jpeg_passthrough import Jpeg, JpegLimits
+from models.faces.jpeg_passthrough import JpegLimits
 from streams.errors import SourceNotFound
 from streams.redact_url import redact_url
 from workers.camera.file_sources import PicturesSource, VideoSource, is_picture, natural_order
 from workers.camera.live_sources import OPEN_TIMEOUT_MS, READ_TIMEOUT_MS, open_url, open_webcam
+from workers.camera.video_picture import Shot
+from workers.camera.video_stream import Reading
 
 
 class Source(Protocol):
@@ -35,7 +36,7 @@ class Source(Protocol):
     @property
     def at_s(self) -> float | None: ...
 
-    def read(self) -> Picture | Jpeg | None:
+    def read(self) -> Shot | None:
         """The next picture; None after the last one.
 
         Raises:
@@ -55,20 +56,25 @@ def open_source(
     seed: int = 0,
     max_pixels: int,
     ready: JpegLimits | None = None,
+    keyframes: bool = False,
+    hardware: str | None = None,
     open_timeout_ms: int = OPEN_TIMEOUT_MS,
     read_timeout_ms: int = READ_TIMEOUT_MS,
 ) -> Source:
     """Opens what ``spec`` names.
 
-    spec: a webcam's index (``0``) or device (``/dev/video0``); an RTSP or HTTP address (or another of
+    spec: a webcam's index (``0``) or device (``/dev/video0``, or a link to it such as those in
+        ``/dev/v4l/by-id``); an RTSP or HTTP address (or another of
         ``live_sources.SCHEMES``); a video file; a folder of pictures, taken in the order of their names with
         numbers by value (``2.jpg`` before ``10.jpg``), hidden files and sub-folders left out; one picture;
         ``demo:SCRIPT``.
-    fps: asked of a webcam and made by the demo (default 10). Other sources have their own.
+    fps: asked of a webcam, made by the demo (default 10), and how often an address is asked that gives one
+        picture a request (default 2). Other sources have their own.
     loop: begin again after the last picture of a file or folder. Without effect on live sources.
     seed: of the demo's small random movements.
     max_pixels: larger pictures are refused.
-    ready: JPEG files within these limits come as they are, not decoded.
+    ready: JPEGs within these limits come as they are, not decoded: files, and the pictures of an MJPEG video.
+    keyframes, hardware: as in ``video_stream.Reading``.
     open_timeout_ms, read_timeout_ms: how long an address may stay silent.
 
     Raises:
@@ -80,10 +86,11 @@ def open_source(
         from workers.camera.demo_source import DEMO_FPS, DemoSource  # real cameras make up no pictures
 
         return DemoSource(spec.removeprefix("demo:"), fps=fps or DEMO_FPS, seed=seed)
-    if webcam := re.fullmatch(r"(?:/dev/video)?(\d+)", spec):
-        return open_webcam(int(webcam[1]), fps, max_pixels)
+    reading = Reading(max_pixels, ready, keyframes, hardware)
+    if device := webcam_device(spec):
+        return open_webcam(device, fps, reading)
     if "://" in spec:
-        return open_url(spec, max_pixels, open_timeout_ms, read_timeout_ms)
+        return open_url(spec, fps, reading, open_timeout_ms, read_timeout_ms)
     path = Path(spec)
     if not spec or not path.exists():
         from models.staged.expression_scripts import SCRIPTS
@@ -102,4 +109,14 @@ def open_source(
         return PicturesSource(paths, loop=loop, max_pixels=max_pixels, ready=ready)
     if is_picture(path, max_pixels):
         return PicturesSource([path], loop=loop, max_pixels=max_pixels, ready=ready)
-    return VideoSource(path, loop=loop, max_pixels=max_pixels)
+    return VideoSource(path, loop=loop, reading=reading)
+
+
+def webcam_device(spec: str) -> Path | None:
+    """The V4L2 device that a number, a device's name or a link to one means; None for another source."""
+    if spec.isdecimal():
+        return Path(f"/dev/video{spec}")
+    if "://" in spec:
+        return None
+    device = Path(spec).resolve()
+    return device if re.fullmatch(r"/dev/video\d+", str(device)) else None

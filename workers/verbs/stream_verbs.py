@@ -129,7 +129,12 @@ def camera(
     source_file: SourceFileOption = None,
     fps: Annotated[
         float | None,
-        typer.Option(min=0.1, max=240, help="At most so many frames a second; else the source's own."),
+        typer.Option(
+            min=0.1,
+            max=240,
+            help="At most so many frames a second; else the source's own. How often a camera of single "
+            "pictures is asked, 2 without it; how fast a folder of pictures plays, 10.",
+        ),
     ] = None,
     width: Annotated[
         int, typer.Option(min=64, max=7680, help="Wider pictures are scaled down, in px.")
@@ -153,6 +158,20 @@ def camera(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="demo: only, which of its variations.")] = 0,
+    keyframes: Annotated[
+        bool,
+        typer.Option(
+            "--keyframes",
+            help="Decode only those pictures of a video that stand alone, about one a second: less work.",
+        ),
+    ] = False,
+    hardware: Annotated[
+        str | None,
+        typer.Option(
+            help="What decodes videos in place of the CPU, as FFmpeg names it: cuda, qsv, drm, amf. Codecs "
+            "that it does not know are left to the CPU."
+        ),
+    ] = None,
     as_json: JsonOption = False,
     _id: Annotated[
         str | None, typer.Option("--id", hidden=True, is_eager=True, callback=_take_id_as_camera)
@@ -182,6 +201,8 @@ def camera(
         repeat=repeat,
         first_seq=first_seq,
         seed=seed,
+        keyframes=keyframes,
+        hardware=hardware,
     )
     outcomes = camera_.run(loaded, options)
     if as_json:

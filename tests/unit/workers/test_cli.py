@@ -182,7 +182,7 @@ def test_an_exit_with_a_text_is_a_failure(
     assert mien("topics") == Ended(code, "", said)
 
 
-HEAVY = ("numpy", "cv2", "onnxruntime", "faust", "aiokafka", "redis", "scipy", "matplotlib", "jax")
+HEAVY = ("numpy", "av", "cv2", "onnxruntime", "faust", "aiokafka", "redis", "scipy", "matplotlib", "jax")
 
 
 COMPLETING = {"_MIEN_COMPLETE": "complete_bash", "COMP_WORDS": "mien evaluate --", "COMP_CWORD": "2"}

@@ -62,7 +62,7 @@ alert_stage.AlertStage(Settings(alerts_path=path))
 """
 NOT_LOADED = {
     "camera": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "ai_edge_litert", "faust", "models.emotion", "onnxruntime"},
-    "landmarks": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "faust", "models.emotion", "onnxruntime"},
+    "landmarks": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "av", "faust", "models.emotion", "onnxruntime"},
     "camera that keeps its frames": {
         *LAB,
         *LAB_ROOMS,
@@ -71,16 +71,19 @@ NOT_LOADED = {
         "models.emotion",
         "onnxruntime",
     },
-    "classify": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "PIL", "ai_edge_litert", "cv2", "faust", "simplejpeg"},
+    "classify": {
+        *{*LAB, *LAB_ROOMS, *DEMO_SERVERS},
+        *{"PIL", "ai_edge_litert", "av", "cv2", "faust", "simplejpeg"},
+    },
     "state": {
         *LAB,
         *DEMO_SERVERS,
-        *{"PIL", "ai_edge_litert", "cv2", "models", "numpy", "onnxruntime", "simplejpeg"},
+        *{"PIL", "ai_edge_litert", "av", "cv2", "models", "numpy", "onnxruntime", "simplejpeg"},
     },
 }
 NOT_LOADED["alerts"] = NOT_LOADED["state"]
 NEEDED = {
-    "camera": {"aiokafka", "cv2"},
+    "camera": {"aiokafka", "av", "cv2"},
     "landmarks": {"ai_edge_litert", "aiokafka", "cv2"},
     "camera that keeps its frames": {"ai_edge_litert", "aiokafka", "cv2"},
     "classify": {"aiokafka", "models.emotion", "onnxruntime"},

@@ -79,3 +79,11 @@ def test_what_must_be_converted_or_refused_is_not_ready(data: bytes) -> None:
 )
 def test_each_limit_counts(limits: JpegLimits) -> None:
     assert ready_jpeg(saved(), limits) is None
+
+
+def test_an_orientation_behind_64_kb_of_other_segments_is_seen() -> None:
+    data = turned(6)
+    segment = b"\xff\xe2\xff\xff" + b"\0" * 0xFFFD
+    late = data[:2] + segment * 2 + data[2:]
+
+    assert ready_jpeg(late, LIMITS._replace(max_bytes=1_000_000)) is None

@@ -3,7 +3,9 @@
 import io
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -249,3 +251,40 @@ def test_what_would_be_waited_for_for_ever_is_not_opened(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(PictureRefused, match="no regular file"):
         read_picture(tmp_path / "pipe", max_pixels=MANY)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(lambda grey: grey.astype("float32") / 255, id="floats up to 1"),
+        pytest.param(lambda grey: grey.astype("float32"), id="floats up to 255"),
+        pytest.param(lambda grey: grey.astype("int32") * 257, id="32 bits"),
+        pytest.param(lambda grey: grey.astype("uint16") * 257, id="16 bits"),
+        pytest.param(lambda grey: (grey.astype("uint16") * 257) >> 4, id="12 bits in 16"),
+    ],
+)
+def test_tiffs_of_more_than_eight_bits_are_scaled(tmp_path: Path, values: Callable[[Any], Any]) -> None:
+    """They were black, white or dark."""
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(values(grey)).save(tmp_path / "t.tiff")
+
+    read = read_picture(tmp_path / "t.tiff", max_pixels=256)
+
+    assert np.abs(read.astype(int) - grey[:, :, None]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.float32([[-3.0, 7.0]]),
+        np.float32([[0.0, 1e6]]),
+        np.float32([[0.0, np.nan]]),
+        np.int32([[0, 70_000]]),
+    ],
+)
+def test_a_tiff_of_no_known_scale_is_refused_not_guessed(tmp_path: Path, values: Any) -> None:
+    Image.fromarray(values).save(tmp_path / "t.tiff")
+
+    with pytest.raises(PictureRefused, match="no scale to grey levels") as refused:
+        read_picture(tmp_path / "t.tiff", max_pixels=256)
+    assert refused.value.reason == "not-a-picture"

@@ -6,13 +6,16 @@ import cv2
 import numpy as np
 import pytest
 from made_up import BLUE, GREEN, RED, plain, shows
+from made_up_videos import shades
+from made_up_videos import write_video as write_shades
 from PIL import Image
 
-from models.arrays import Picture
 from models.faces.pictures import encode_jpeg
 from streams.errors import BadPicture, SourceNotFound
 from workers.camera.file_sources import FILE_FPS, PicturesSource, VideoSource
 from workers.camera.sources import Source, open_source
+from workers.camera.video_picture import Shot
+from workers.camera.video_stream import Reading
 
 MAX_PIXELS = 640 * 480
 
@@ -33,8 +36,8 @@ def write_video(path: Path, frames: int, fps: float = 25.0, codec: str = "MJPG")
     return path
 
 
-def read_all(source: Source, at_most: int = 1000) -> list[Picture]:
-    frames: list[Picture] = []
+def read_all(source: Source, at_most: int = 1000) -> list[Shot]:
+    frames: list[Shot] = []
     while len(frames) < at_most and (frame := source.read()) is not None:
         frames.append(frame)
     return frames
@@ -156,8 +159,11 @@ def test_a_video_that_lost_frames_says_how_many(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.avi", 30)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     source = open_source(str(path), max_pixels=MAX_PIXELS)
-    with pytest.raises(BadPicture, match=r"only \d+ of about 30 frames") as damaged:
+    with pytest.raises(BadPicture, match="not whole") as torn:  # the one that was cut through
         read_all(source)
+    assert torn.value.reason == "corrupt"
+    with pytest.raises(BadPicture, match=r"only \d+ of about 30 frames") as damaged:
+        source.read()
     assert damaged.value.reason == "corrupt"
     assert source.read() is None
 
@@ -194,7 +200,7 @@ def test_a_videos_pictures_have_the_times_of_the_file_over_all_rounds(tmp_path: 
     path = tmp_path / "slow.gif"
     shades = [Image.fromarray(np.full((48, 64), shade, np.uint8)) for shade in (0, 80, 160, 240)]
     shades[0].save(path, save_all=True, append_images=shades[1:], duration=[100, 100, 1500, 100])
-    source = VideoSource(path, loop=True, max_pixels=MAX_PIXELS)
+    source = VideoSource(path, loop=True, reading=Reading(MAX_PIXELS))
     times_s = []
     for _ in range(8):
         source.read()
@@ -209,3 +215,20 @@ def test_a_videos_pictures_have_the_times_of_the_file_over_all_rounds(tmp_path: 
 
 def test_pictures_of_a_folder_have_no_times_of_their_own(tmp_path: Path) -> None:
     assert PicturesSource([tmp_path / "1.jpg"], loop=False, max_pixels=MAX_PIXELS).at_s is None
+
+
+def test_two_videos_put_together_have_times_that_never_go_back(tmp_path: Path) -> None:
+    one = write_shades(tmp_path / "1.ts", shades(10)).read_bytes()
+    path = tmp_path / "both.ts"
+    path.write_bytes(one + one)
+    source = VideoSource(path, loop=False, reading=Reading(MAX_PIXELS))
+    times_s = []
+    while source.read() is not None:
+        times_s.append(source.at_s)
+
+    assert times_s == pytest.approx([n / 25 for n in range(20)], abs=0.003)
+
+
+def test_a_video_whose_name_looks_like_an_address_is_a_file(tmp_path: Path) -> None:
+    path = write_shades(tmp_path / "10:30.mp4", shades(3))
+    assert len(read_all(open_source(str(path), max_pixels=MAX_PIXELS))) == 3

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from models.arrays import Picture
 from models.faces.jpeg_passthrough import Jpeg
@@ -448,7 +449,8 @@ class Timed(FakeSource):
     [
         pytest.param(True, None, [0, 0.1, 2.5, 2.6, 2.6], id="its own times, which never go back"),
         pytest.param(False, None, [0, 0.04, 0.08, 0.12, 0.16], id="its own rate"),
-        pytest.param(True, 5.0, [0, 0.2, 0.4, 0.6, 0.8], id="the rate that was asked for"),
+        pytest.param(True, 5.0, [0, 0.1, 2.5, 2.6, 2.6], id="its own, whatever rate was asked for"),
+        pytest.param(False, 5.0, [0, 0.2, 0.4, 0.6, 0.8], id="of no times, the rate that was asked for"),
     ],
 )
 def test_a_lossless_files_times_are_those_of_the_file_however_long_it_waits(
@@ -491,3 +493,92 @@ def test_lossless_is_not_for_a_live_camera(read: Callable[..., Reader]) -> None:
     assert "--lossless is for files" in str(reader.failure)
     assert "pw" not in str(reader.failure)
     assert source.closed
+
+
+class Playing(FakeSource):
+    """A file whose pictures have times."""
+
+    def __init__(self, times_s: list[float]) -> None:
+        super().__init__(*[PICTURE] * len(times_s), None, live=False)
+        self.fps = 25.0
+        self._left_s = times_s
+
+    def read(self) -> Picture | None:
+        self.at_s = self._left_s.pop(0) if self._left_s else self.at_s
+        return super().read()
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_file_plays_by_its_own_times_and_a_lower_rate_skips_frames(read: Callable[..., Reader]) -> None:
+    """It took 9 s with --fps 10: slow motion."""
+    slot = ListSlot()
+    reader = read(
+        Playing([n / 25 for n in range(90)]),
+        slot=slot,
+        options=CameraOptions("reader", "", fps=10, first_seq=0),
+    )
+
+    took_s = (slot.items[-1].captured_at_us - slot.items[0].captured_at_us) / 1e6
+    assert took_s == pytest.approx(3.56, abs=0.1)
+    assert len(slot.items) == pytest.approx(36, abs=1)
+    assert reader._outcomes.counts["skipped"] == 90 - len(slot.items)
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_file_of_variable_rate_plays_at_that_rate(read: Callable[..., Reader]) -> None:
+    times_s = [0, 0.04, 1.5, 1.6, 4.0]
+    slot = ListSlot()
+    read(Playing(list(times_s)), slot=slot, options=CameraOptions("reader", ""))
+
+    began_us = slot.items[0].captured_at_us
+    assert [(item.captured_at_us - began_us) / 1e6 for item in slot.items] == pytest.approx(times_s, abs=1e-3)
+
+
+# A camera that hangs
+
+
+class Filming(FakeSource):
+    """A live camera of ten pictures a second, whose clock runs."""
+
+    def __init__(self, clock: Clock, *script: Picture | Exception | None) -> None:
+        super().__init__(*script)
+        self._clock = clock
+        self.up_before: list[float] = []
+
+    def read(self) -> Picture | None:
+        self.up_before.append(up())
+        self._clock.now_s += 0.1
+        return super().read()
+
+
+def other(n: int) -> Picture:
+    return np.full((48, 64, 3), n, np.uint8)
+
+
+def test_a_camera_that_sends_the_same_picture_for_ever_is_not_up(
+    read: Callable[..., Reader], clock: Clock, health: Health
+) -> None:
+    limit_s = Settings().camera_frozen_s
+    n = round(limit_s * 10) + 50
+    slot = ListSlot()
+    source = Filming(clock, *[PICTURE] * n, SourceLost("off"))
+    states: list[tuple[float, bool]] = []
+    unchanged: list[Any] = []
+
+    class After(FakeSource):
+        def read(self) -> Picture | None:
+            states.append((up(), "source" in health.not_ready))
+            unchanged.append(REGISTRY.get_sample_value("mien_camera_unchanged_seconds", {"camera": "reader"}))
+            return super().read()
+
+    reader = read(source, After(PICTURE, other(7), None), slot=slot, options=CameraOptions("reader", ""))
+
+    assert source.up_before[1] == 1
+    assert source.up_before[-1] == 0
+    assert unchanged[:2] == pytest.approx([limit_s + 5] * 2, abs=0.3)
+    assert unchanged[2] < 0.3
+    assert states[0] == (0, True)
+    assert states[1] == (0, True)  # opened again, it sends what it sent before
+    assert states[2] == (1, False)
+    assert reader._outcomes.counts["frozen"] == pytest.approx(51, abs=2)
+    assert len(slot.items) == n + 2 - reader._outcomes.counts["frozen"]
