@@ -20,7 +20,7 @@ def forget(
         str | None, typer.Option("--subject", help="One subject, as `mien subjects --json` names it.")
     ] = None,
     camera_id: Annotated[
-        str | None, typer.Option("--camera", help="All subjects of this camera; stop it first.")
+        str | None, typer.Option("--camera", help="The camera's id: all its subjects. Stop it first.")
     ] = None,
     records: Annotated[
         bool,
