@@ -2,6 +2,7 @@
 
     MienError
     ├── SettingsInvalid       78   a setting or command-line value cannot be used
+    │   └── RulesInvalid           a file of alert rules, or of their tests, cannot be used
     ├── TopicsDiffer          78   Kafka's topics are not as the settings want them
     ├── FramesLost            65   a lossless camera could not publish all of its frames
     ├── InputRefused          65   the data is wrong; trying again gives the same answer
@@ -41,6 +42,10 @@ class SettingsInvalid(MienError):
     """A setting or command-line value cannot be used."""
 
     exit_code = 78
+
+
+class RulesInvalid(SettingsInvalid):
+    """A file of alert rules, or of their tests, cannot be used; says line and column of each problem."""
 
 
 class TopicsDiffer(MienError):

@@ -1,8 +1,8 @@
 """Every Prometheus metric of every stage, defined once.
 
 Names start with ``mien_`` and use base units; labels are bounded: camera, stage, step, emotion, region,
-baseline, operation, reason, outcome, topic, partition. Never the subject: people come and go, series stay.
-Cameras beyond `CAMERAS_MAX` share one label.
+baseline, operation, reason, outcome, topic, partition, rule, severity, state. Never the subject: people come
+and go, series stay. Cameras beyond `CAMERAS_MAX` share one label.
 """
 
 import time
@@ -181,6 +181,17 @@ state_rebuilds_total = Counter(
     "Times that this worker made the state again from the log: Redis had none, or had lost of it.",
 )
 active_subjects = _CameraGauge("mien_active_subjects", "Subjects seen in the last seconds.", ["camera"])
+alerts_total = Counter("mien_alerts_total", "Alerts sent, by what they say.", ["rule", "severity", "state"])
+alerts_active = _CameraGauge(
+    "mien_alerts_active",
+    "Alerts that are firing, of this worker's share.",
+    ["rule", "severity", "camera"],
+)
+alert_rules = Gauge("mien_alert_rules", "Alert rules in force.")
+alert_rules_current = Gauge(
+    "mien_alert_rules_current",
+    "1 while the rules in force are those of the file; 0: the file cannot be used, so older ones are.",
+)
 consumer_lag = Gauge("mien_consumer_lag", "Messages that wait in a partition.", ["topic", "partition"])
 dead_letters_total = Counter("mien_dead_letters_total", "Messages that a stage refused.", ["stage", "reason"])
 camera_up = _CameraGauge("mien_camera_up", "1 while the camera gives pictures.", ["camera"])

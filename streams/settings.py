@@ -201,6 +201,11 @@ class Settings(BaseSettings):
     )
     subject_ttl_s: int = Field(600, ge=1, description="Redis forgets a subject so long after its last event")
 
+    # Alerts
+    alerts_path: Path = Field(
+        Path("alerts.yaml"), description="the rules of `mien alerts`; read again whenever the file changes"
+    )
+
     # Running
     metrics_host: str = Field(
         "127.0.0.1",

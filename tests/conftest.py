@@ -98,6 +98,9 @@ class RecordingOutlet:
             delivery.set_result(None)
         return delivery
 
+    async def partitions_of(self, _topic: Topic) -> int:
+        return 8
+
     async def refuse(self, message: Any, error: InputRefused) -> None:
         self.refused.append((message, error))
 

@@ -19,6 +19,7 @@ from streams.errors import MienError, OutputFailed
 from workers import lab
 from workers.terminal import Terminal
 from workers.verbs import (
+    alert_verbs,
     check_verbs,
     dead_letter_verbs,
     forget_verb,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for panel in (
     stream_verbs,
+    alert_verbs,
     dead_letter_verbs,
     forget_verb,
     look_verbs,

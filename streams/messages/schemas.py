@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
-from streams.messages.emotion_event import CE_TYPE, EmotionEvent
+from streams.messages import alert, emotion_event
+from streams.messages.alert import Alert
+from streams.messages.emotion_event import EmotionEvent
 from streams.messages.frame_message import FrameHeaders
 from streams.messages.landmarks_message import SCHEMA, Landmarks
 from streams.settings import Settings
@@ -21,7 +23,8 @@ def documents(settings: Settings) -> dict[str, dict[str, Any]]:
     return {
         "frame-headers.schema.json": _schema(FrameHeaders, "Headers of a frame"),
         "landmarks.schema.json": _schema(Landmarks, f"{SCHEMA}, encoded as MessagePack"),
-        "emotion.schema.json": _schema(EmotionEvent, f"Data of {CE_TYPE}"),
+        "emotion.schema.json": _schema(EmotionEvent, f"Data of {emotion_event.CE_TYPE}"),
+        "alert.schema.json": _schema(Alert, f"Data of {alert.CE_TYPE}"),
         "asyncapi.json": _asyncapi(settings),
     }
 
@@ -59,22 +62,18 @@ def _asyncapi(settings: Settings) -> dict[str, Any]:
                 topics.emotions,
                 {
                     "payload": {"$ref": "./emotion.schema.json"},
-                    "headers": {
-                        "type": "object",
-                        "required": [
-                            "ce_specversion",
-                            "ce_id",
-                            "ce_source",
-                            "ce_type",
-                            "ce_time",
-                            "ce_subject",
-                        ],
-                        "properties": {"ce_type": {"const": CE_TYPE}, "ce_specversion": {"const": "1.0"}},
-                    },
+                    "headers": _cloud_event(emotion_event.CE_TYPE),
                     "bindings": _key("subject id"),
                 },
             ),
-            "alerts": _channel(topics.alerts, {"description": "Nothing is published here yet."}),
+            "alerts": _channel(
+                topics.alerts,
+                {
+                    "payload": {"$ref": "./alert.schema.json"},
+                    "headers": _cloud_event(alert.CE_TYPE),
+                    "bindings": _key("rule, a slash, and the subject id, or the camera id without a subject"),
+                },
+            ),
             "deadLetters": _channel(
                 topics.dead_letters,
                 {
@@ -83,6 +82,15 @@ def _asyncapi(settings: Settings) -> dict[str, Any]:
                 },
             ),
         },
+    }
+
+
+def _cloud_event(ce_type: str) -> dict[str, Any]:
+    """Headers of CloudEvents in Kafka's binary mode."""
+    return {
+        "type": "object",
+        "required": ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject"],
+        "properties": {"ce_type": {"const": ce_type}, "ce_specversion": {"const": "1.0"}},
     }
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from streams.settings import Settings
-from streams.store import connection
+from streams.store import alert_store, connection
 from streams.store.camera_track_store import tracks_key
 from streams.store.neutral_face_store import neutral_key
 from streams.store.subject_state import forgotten_key, glob_quoted, state_key, window_key
@@ -47,19 +47,25 @@ class Forgetting:
             for subject_id in subject_ids:
                 async with self._client.pipeline(transaction=True) as pipe:
                     pipe.set(forgotten_key(subject_id), b"1", ex=ttl_s)
-                    pipe.delete(state_key(subject_id), window_key(subject_id), neutral_key(subject_id))
+                    pipe.delete(
+                        state_key(subject_id),
+                        window_key(subject_id),
+                        neutral_key(subject_id),
+                        alert_store.state_key(subject_id),
+                    )
                     _, deleted = await pipe.execute()
                 if deleted:
                     known.append(subject_id)
         return known
 
     async def forget_tracks(self, camera_id: str) -> bool:
-        """Erases where a camera's faces were; whether there was anything.
+        """Erases where a camera's faces were, and what alert rules know of them; whether there was anything.
 
         A landmarks worker that follows them writes it again within a second.
         """
         async with connection.errors_told(self._client, self._settings):
-            return bool(await self._client.delete(tracks_key(camera_id)))
+            keys = tracks_key(camera_id), alert_store.state_key(camera_id), alert_store.votes_key(camera_id)
+            return bool(await self._client.delete(*keys))
 
 
 @asynccontextmanager

@@ -19,7 +19,15 @@ from rich.table import Column, Table
 from streams.errors import SettingsInvalid
 from streams.settings import Settings
 from workers import output_files
-from workers.bench import camera_rows, landmarks_rows, memory_row, pipeline_row, scene_runs, speed_rows
+from workers.bench import (
+    alerts_row,
+    camera_rows,
+    landmarks_rows,
+    memory_row,
+    pipeline_row,
+    scene_runs,
+    speed_rows,
+)
 from workers.bench.timing import Comparison, Finding
 
 ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
@@ -28,6 +36,7 @@ ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
     "mesh": speed_rows.mesh,
     "landmarks": landmarks_rows.landmarks,
     "classify": speed_rows.classify,
+    "alerts": alerts_row.alerts,
     "pipeline": pipeline_row.pipeline,
     "memory": memory_row.memory,
 }

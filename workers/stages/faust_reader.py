@@ -13,6 +13,7 @@ acknowledged after it, so that no offset goes back.
 
 import asyncio
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from streams import broker, faust_connection, logs
 from streams.backoff import backoff_s
 from streams.errors import BrokerUnavailable, MienError
 from workers.stages.consumer_lag import LagWatch
-from workers.stages.handler import CONSUMER_GROUP, Reading, WorkOff, message_of
+from workers.stages.handler import CONSUMER_GROUP, Reading, Share, Tick, WorkOff, message_of
 
 COMMIT_INTERVAL_S = 0.5
 WATCH_INTERVAL_S = 1.0
@@ -34,15 +35,17 @@ LEAVE_TIMEOUT_S = 5.0
 log = logs.get("mien.stage")
 
 
-async def consume(reading: Reading, work_off: WorkOff) -> None:
+async def consume(reading: Reading, work_off: WorkOff, *, tick: Tick | None = None) -> None:
     """Reads until it is told to stop; then finishes the batch in hand, commits it and leaves the group.
+
+    ``tick`` is called each second, never while a batch is worked on. While a service is away it is left out.
 
     Raises:
         MienError: that ``work_off`` raises.
         BrokerUnavailable: if Faust gives up.
     """
     if await _group_is_free(reading):
-        await _Reader(reading, work_off).run()
+        await _Reader(reading, work_off, tick).run()
 
 
 async def _group_is_free(reading: Reading) -> bool:
@@ -69,9 +72,11 @@ async def _group_is_free(reading: Reading) -> bool:
 class _Reader:
     """A Faust app with one agent, and what works on its events."""
 
-    def __init__(self, reading: Reading, work_off: WorkOff) -> None:
+    def __init__(self, reading: Reading, work_off: WorkOff, tick: Tick | None = None) -> None:
         self._reading = reading
         self._work_off = work_off
+        self._tick = tick
+        self._ticked_at_s = time.monotonic()
         self._rebalances = 0
         self._has_share = False
         self._lag = LagWatch(reading.stage)
@@ -137,7 +142,12 @@ class _Reader:
         crash = asyncio.ensure_future(self._crash())
         while not stopping.done():
             arrived = asyncio.ensure_future(self._arrived.get())
-            await asyncio.wait({arrived, stopping, crash}, return_when=asyncio.FIRST_COMPLETED)
+            while not (arrived.done() or stopping.done() or crash.done()):
+                await self._tick_if_due()
+                pause_s = WATCH_INTERVAL_S if self._tick else None
+                await asyncio.wait(
+                    {arrived, stopping, crash}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED
+                )
             if crash.done():
                 reason = crash.result()
                 raise BrokerUnavailable(f"Faust gave up reading {self._reading.source.name}: {reason!r}")
@@ -155,7 +165,24 @@ class _Reader:
                 for event in events:
                     event.ack()  # 4
                 self._lag.done(event.message for event in events)
+            await self._tick_if_due()
         crash.cancel()
+
+    async def _tick_if_due(self) -> None:
+        if self._tick is None or time.monotonic() - self._ticked_at_s < WATCH_INTERVAL_S:
+            return
+        self._ticked_at_s = time.monotonic()
+        if not self._has_share:
+            return
+        consumer = self._app.consumer
+        partitions = frozenset(tp.partition for tp in consumer.assignment())
+        done_until_s = await self._lag.done_until_s(consumer)
+        try:
+            await self._tick(Share(partitions, done_until_s))
+        except (MienError, KafkaError) as exc:
+            if isinstance(exc, MienError) and not exc.retriable:
+                raise
+            log.warning("tries again", stage=self._reading.stage, error=str(exc))
 
     async def _crash(self) -> BaseException | None:
         """Returns when Faust has given up."""

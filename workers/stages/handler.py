@@ -66,5 +66,17 @@ class Reading(NamedTuple):
 WorkOff = Callable[[Sequence[Message]], Awaitable[None]]
 """Works on a batch until each of its messages is done or refused, however long a service is away."""
 
+
+class Share(NamedTuple):
+    """What of a topic a worker has now, and how far it is."""
+
+    partitions: frozenset[int]
+    done_until_s: float | None
+    """Until this time of the epoch all that had come is done; None: not known yet."""
+
+
+Tick = Callable[[Share], Awaitable[None]]
+"""Called each second between two batches, for what time alone brings about."""
+
 Consume = Callable[[Reading, WorkOff], Awaitable[None]]
 """Reads until it is told to stop, hands out batches one after the other, and commits what is done."""

@@ -36,6 +36,10 @@ class Outlet:
         delivery: Awaitable[Any] = await self._producer.send(topic.name, value, key=key, headers=headers)
         return delivery
 
+    async def partitions_of(self, topic: Topic) -> int:
+        """How many partitions a topic has now."""
+        return len(await self._producer.partitions_for(topic.name))
+
     async def refuse(self, message: Message, error: InputRefused) -> None:
         """Writes the message to the dead letters and waits until it is there.
 

@@ -23,7 +23,7 @@ _TO_KEEP_WHOLE = ("multi", "exec", "incrby", "get", "set", "script|exists")
 """A batch is one transaction, and ends with a count by which a loss is noticed."""
 
 
-_TO_FORGET = ("forgotten", "neutral", "state", "tracks", "window")
+_TO_FORGET = ("forgotten", "neutral", "state", "tracks", "alerts", "alert-votes", "window")
 
 
 class KafkaRight(NamedTuple):
@@ -57,15 +57,14 @@ def rights(settings: Settings) -> Rights:
 
 def _kafka_rights(settings: Settings) -> list[KafkaRight]:
     topics, group = settings.topics, settings.group
-    frames, landmarks, emotions, dead_letters = (
-        topic.name for topic in (topics.frames, topics.landmarks, topics.emotions, topics.dead_letters)
-    )
-    reads = {"landmarks": frames, "classify": landmarks, "state": emotions}
+    frames, landmarks, emotions, alerts, dead_letters = (topic.name for topic in topics)
+    reads = {"landmarks": frames, "classify": landmarks, "state": emotions, "alerts": emotions}
     writes = {
         "camera": [frames if settings.frames == "publish" else landmarks],
         "landmarks": [landmarks, dead_letters],
         "classify": [emotions, dead_letters],
         "state": [dead_letters],
+        "alerts": [alerts, dead_letters],
     }
     ours = f"{settings.topic_prefix}."
     reader = "landmarks" if settings.frames == "publish" else "classify"
@@ -107,6 +106,37 @@ def _redis_rights(settings: Settings) -> list[RedisRight]:
             # The mark of who was forgotten is read alone, but Redis takes all keys of a script for written.
             ("~mien:{*}:state*", "~mien:{*}:window*", "~mien:{*}:forgotten", "~mien:{state}:*"),
             ("ping", "evalsha", "script|load", *_TO_KEEP_WHOLE, *_OF_THE_SCRIPTS),
+        ),
+        RedisRight(
+            group("alerts"),
+            (
+                "~mien:{*}:alerts",
+                "~mien:{*}:alert-votes",
+                "~mien:{*}:alert-claim:*",
+                "~mien:{*}:active",
+                "~mien:{*}:watch",
+                "~mien:{*}:progress",
+                "~mien:{*}:forgotten",
+            ),
+            (
+                "ping",
+                "evalsha",
+                "script|load",
+                "hget",
+                "hset",
+                "hdel",
+                "hmget",
+                "hgetall",
+                "exists",
+                "expire",
+                "del",
+                "set",
+                "get",
+                "zadd",
+                "zrangebyscore",
+                "zremrangebyscore",
+                "zcard",
+            ),
         ),
         RedisRight(
             group("subjects"),

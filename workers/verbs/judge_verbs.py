@@ -218,7 +218,7 @@ def bench(
     rows: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Which of camera, decode, mesh, landmarks, classify, pipeline, memory; all without it."
+            help="camera, decode, mesh, landmarks, classify, alerts, pipeline, memory; all without it."
         ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.5, help="How long each measurement runs.")] = 3.0,

@@ -14,6 +14,9 @@ from streams import metrics
 
 ALL = [metric for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)]
 BOUNDED = {
+    "rule",
+    "severity",
+    "state",
     "baseline",
     "camera",
     "emotion",

@@ -51,6 +51,15 @@ async def connect():
 asyncio.run(connect())
 """,
 }
+STARTS["alerts"] = """
+import asyncio, sys
+from pathlib import Path
+from streams.settings import Settings
+from workers.alerts import alert_stage
+path = Path(sys.argv[1], "alerts.yaml")
+path.write_text("rules: [{name: a, emotions: [fear], probability: 0.5}]")
+alert_stage.AlertStage(Settings(alerts_path=path))
+"""
 NOT_LOADED = {
     "camera": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "ai_edge_litert", "faust", "models.emotion", "onnxruntime"},
     "landmarks": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "av", "faust", "models.emotion", "onnxruntime"},
@@ -72,12 +81,14 @@ NOT_LOADED = {
         *{"PIL", "ai_edge_litert", "av", "cv2", "models", "numpy", "onnxruntime", "simplejpeg"},
     },
 }
+NOT_LOADED["alerts"] = NOT_LOADED["state"]
 NEEDED = {
     "camera": {"aiokafka", "av", "cv2"},
     "landmarks": {"ai_edge_litert", "aiokafka", "cv2"},
     "camera that keeps its frames": {"ai_edge_litert", "aiokafka", "cv2"},
     "classify": {"aiokafka", "models.emotion", "onnxruntime"},
     "state": {"faust", "redis"},
+    "alerts": {"faust", "redis", "yaml"},
 }
 """So that a start that does nothing does not pass."""
 

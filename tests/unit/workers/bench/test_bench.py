@@ -28,7 +28,7 @@ def test_an_unknown_row_is_refused_before_anything_is_measured(monkeypatch: pyte
     monkeypatch.setitem(bench.ROWS, "decode", lambda *_: pytest.fail("measured"))
     with pytest.raises(
         SettingsInvalid,
-        match=r"no row speed; the rows are camera, decode, mesh, landmarks, classify, pipeline, memory",
+        match=r"the rows are camera, decode, mesh, landmarks, classify, alerts, pipeline, memory",
     ):
         bench.run(Settings(), ["decode", "speed"], 1, Console(quiet=True))
 
@@ -47,7 +47,7 @@ def test_rows_come_in_their_order_once_and_all_without_a_name(monkeypatch: pytes
         results = bench.run(Settings(), rows, 1, Console(quiet=True))
         return list(dict.fromkeys(row["row"] for row in results["rows"]))
 
-    assert measured() == ["camera", "decode", "mesh", "landmarks", "classify", "pipeline", "memory"]
+    assert measured() == ["camera", "decode", "mesh", "landmarks", "classify", "alerts", "pipeline", "memory"]
     assert measured("classify", "decode", "classify") == ["decode", "classify"]
 
 

@@ -68,3 +68,31 @@ async def test_a_rebalance_in_between_costs_one_look(monkeypatch: pytest.MonkeyP
     watching.cancel()
     with suppress(asyncio.CancelledError):
         await watching
+
+
+async def test_done_until_is_the_time_at_which_kafka_was_no_further_than_the_work_is_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(consumer_lag.time, "time", lambda: now_s)
+    ends = {FIRST: 10, SECOND: None}
+    consumer = SimpleNamespace(
+        assignment=lambda: set(ends), highwater=ends.get, position=FakeConsumer().position
+    )
+    watch = LagWatch("alerts")
+    watch.done([record(FIRST, 8), record(SECOND, 0)])
+    assert await watch.done_until_s(consumer) is None
+    assert await watch.done_until_s(consumer) is None  # of one partition nothing was fetched yet
+
+    ends[SECOND] = 1
+    now_s = 101.0
+    await watch.done_until_s(consumer)
+    assert await watch.done_until_s(consumer) is None
+    watch.done([record(FIRST, 9)])
+    ends[FIRST] = 500  # what comes later does not matter
+    now_s = 105.0
+    assert await watch.done_until_s(consumer) == 101.0
+    assert await watch.done_until_s(consumer) == 101.0
+
+    watch.forget()
+    assert await watch.done_until_s(consumer) is None

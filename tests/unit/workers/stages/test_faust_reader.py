@@ -6,15 +6,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import UnsupportedVersionError
 
 from streams import broker
-from streams.errors import BrokerUnavailable, MienError, RedisUnavailable
+from streams.errors import AccessDenied, BrokerUnavailable, MienError, RedisUnavailable
 from streams.health import Health
 from streams.settings import Settings
 from workers.stages import faust_reader
 from workers.stages.faust_reader import _group_is_free, _Reader
-from workers.stages.handler import CONSUMER_GROUP, Message, Reading
+from workers.stages.handler import CONSUMER_GROUP, Message, Reading, Share
 
 SETTINGS = Settings()
 TOPIC = SETTINGS.topics.emotions
@@ -168,3 +169,67 @@ async def test_a_kafka_that_does_not_know_the_question_is_no_hindrance(
     monkeypatch.setattr(broker, "group_protocol", group_protocol)
 
     assert await asyncio.wait_for(_group_is_free(bench.reading), 10)
+
+
+class FakeConsumer:
+    """What of Faust's consumer the ticks ask: two partitions are ours."""
+
+    def __init__(self, end: int | None) -> None:
+        self.end = end
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition(TOPIC.name, 0), TopicPartition(TOPIC.name, 2)}
+
+    def highwater(self, _tp: TopicPartition) -> int | None:
+        return self.end
+
+    async def position(self, _tp: TopicPartition) -> int:
+        return 5
+
+
+async def test_ticks_come_between_batches_and_go_on_when_one_fails(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[Share] = []
+    working = False
+
+    async def tick(share: Share) -> None:
+        assert not working
+        shares.append(share)
+        if len(shares) == 2:
+            raise RedisUnavailable("away")
+
+    async def work_off(_batch: Sequence[Message]) -> None:
+        nonlocal working
+        working = True
+        await asyncio.sleep(0.03)
+        working = False
+
+    reader = _Reader(bench.reading, work_off, tick)
+    monkeypatch.setattr(reader, "_app", SimpleNamespace(consumer=FakeConsumer(5), crashed=False))
+    running = asyncio.ensure_future(reader._work())
+    await asyncio.sleep(0.05)
+    assert shares == []  # it has no partitions yet
+
+    reader._has_share = True
+    event = FakeEvent(7, [])
+    await reader._arrived.put((0, event))
+    await until(lambda: len(shares) > 5)
+    bench.reading.stopping.set()
+    await asyncio.wait_for(running, 10)
+    assert {share.partitions for share in shares} == {frozenset({0, 2})}
+    assert shares[-1].done_until_s is not None
+
+
+async def test_a_tick_that_fails_for_good_ends_the_stage(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def tick(_share: Share) -> None:
+        raise AccessDenied("no")
+
+    reader = _Reader(bench.reading, bench.work_off, tick)
+    monkeypatch.setattr(reader, "_app", SimpleNamespace(consumer=FakeConsumer(5), crashed=False))
+    reader._has_share = True
+
+    with pytest.raises(AccessDenied):
+        await asyncio.wait_for(reader._work(), 10)
