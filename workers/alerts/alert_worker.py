@@ -182,7 +182,7 @@ class AlertWorker:
 
     def _write(self, who: str, work: _Work) -> Write:
         state = work.state
-        assert state is not None  # noqa: S101  # every event leaves one
+        assert state is not None  # noqa: S101  # nosec B101  # every event leaves one
         packed = _packer.encode(state)
         if not (state.firing or work.was_firing or work.alerts):
             return Write(who, work.version, packed)

@@ -246,7 +246,7 @@ def _alert(track: Track, rule: Rule, camera_id: str, who: str | None, value: flo
 
 def _evidence(track: Track, mean: float) -> AlertEvidence:
     look = track.strongest
-    assert look is not None  # noqa: S101  # a sample that held has been noted
+    assert look is not None  # noqa: S101  # nosec B101  # a sample that held was noted
     return AlertEvidence(
         events=[event_id for _, event_id in track.events],
         peak=round(track.peak, 6),

@@ -83,7 +83,7 @@ def plan(
     """
     if unknown := sorted(set(names) - set(NAMES)):
         raise SettingsInvalid(f"There is no fault {', '.join(unknown)}; the faults are {', '.join(NAMES)}")
-    rng = random.Random(seed)  # noqa: S311  # must be the same again, and hides nothing
+    rng = random.Random(seed)  # noqa: S311  # nosec B311  # must be the same again, and hides nothing
     kinds = [kind for kind in KINDS if kind.name in names]
     waiting: list[Kind] = []
     planned = []
