@@ -275,7 +275,7 @@ def test_a_redis_user_reaches_no_key_of_another(guarded_redis: str, name: str) -
     url = f"rediss://{PREFIX}-{name}:right-1@{guarded_redis}"
     with redis.Redis.from_url(url) as client:
         assert client.ping()
-        for command_ in (["FLUSHALL"], ["KEYS", "*"], ["CONFIG", "GET", "*"], ["DEL", "mien:{a}:state"]):
+        for command_ in (["FLUSHALL"], ["KEYS", "*"], ["CONFIG", "GET", "*"], ["DEL", "mien:{a}:neutral"]):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 client.execute_command(*command_)
         for kind in ("tracks", "neutral", "state", "window"):

@@ -3,10 +3,11 @@
 import ssl
 import time
 from http.client import HTTPException, HTTPResponse
-from typing import Final, cast
+from typing import Any, Final, cast
 from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
 from urllib.request import (
+    BaseHandler,
     HTTPBasicAuthHandler,
     HTTPDefaultErrorHandler,
     HTTPDigestAuthHandler,
@@ -89,6 +90,15 @@ class HttpSnapshots:
         return bytes(data)
 
 
+class _CloseRefusal(BaseHandler):
+    """Closes the answer that asks for a password: those who then sign in leave it open, one a picture."""
+
+    handler_order = 100  # before them
+
+    def http_error_401(self, _request: Any, answer: Any, *_about: Any) -> None:
+        answer.close()
+
+
 def _opener(address: str, user: str, password: str) -> OpenerDirector:
     """What asks with HTTP alone, through no proxy, and signs in by what the camera wants."""
     passwords = HTTPPasswordMgrWithDefaultRealm()
@@ -105,6 +115,7 @@ def _opener(address: str, user: str, password: str) -> OpenerDirector:
         HTTPDefaultErrorHandler(),
         HTTPRedirectHandler(),
         HTTPErrorProcessor(),
+        _CloseRefusal(),
         HTTPDigestAuthHandler(passwords),
         HTTPBasicAuthHandler(passwords),
     ):
