@@ -165,9 +165,9 @@ class MeasuredChain(Chain):
             self.signal(signal.SIGCONT)
 
     def start_cameras(self, pictures: Path, *options: str) -> None:
-        """Starts one lossless camera a partition."""
+        """Starts one camera a partition."""
         for camera_id in one_camera_a_partition(PARTITIONS, "bench"):
-            self.start_camera(camera_id, str(pictures), "--lossless", *options)
+            self.start_camera(camera_id, str(pictures), *options)
 
 
 @contextmanager
@@ -177,7 +177,7 @@ def _running_chain(
     """A chain that is warmed up, with cameras as fast as they can be."""
     chain = MeasuredChain(servers, folder)
     with chain.running_stages({"landmarks": ["--processes", str(processes)]}):
-        chain.start_cameras(pictures, "--as-fast-as-possible")
+        chain.start_cameras(pictures, "--lossless", "--as-fast-as-possible")
         time.sleep(WARM_UP_S[servers.kind])
         chain.check()
         yield chain
@@ -248,7 +248,7 @@ def _drain(chain: MeasuredChain) -> dict[str, Any]:
 
 def _latency(chain: MeasuredChain, pictures: Path, fps: float, seconds: float) -> dict[str, Any]:
     """Measures how old frames are when Redis has them, with the cameras together at a rate."""
-    chain.start_cameras(pictures, "--fps", f"{fps / PARTITIONS:.2f}")
+    chain.start_cameras(pictures, "--fps", f"{fps / PARTITIONS:.2f}")  # live: a file's frames have no age
     time.sleep(LATENCY_SETTLE_S)
     before = _ages(chain)
     started_s, frames_before = time.monotonic(), _applied(chain)
