@@ -3,6 +3,8 @@
 import asyncio
 import ssl
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -94,6 +96,24 @@ def connection(settings: Settings) -> dict[str, Any]:
         "ssl_context": ssl_context(settings),
         "metadata_max_age_ms": METADATA_MAX_AGE_MS,
     }
+
+
+@asynccontextmanager
+async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A connected admin client, closed at the end; what Kafka answers badly within the block is told as ours.
+
+    Raises:
+        ServiceUnavailable: if Kafka does not answer.
+        AccessDenied: if it refuses the credentials, or the right.
+    """
+    client = AIOKafkaAdminClient(**connection(settings))
+    try:
+        await client.start()
+        yield client
+    except (KafkaError, OSError, TimeoutError) as exc:
+        raise unavailable(settings, exc) from exc
+    finally:
+        await client.close()
 
 
 def producer(settings: Settings, *, max_message_bytes: int) -> AIOKafkaProducer:

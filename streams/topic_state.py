@@ -5,8 +5,7 @@ So `mien topics` shows what differs, and stages look at their topics when they s
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -102,7 +101,7 @@ async def look(settings: Settings, topics: Sequence[Topic]) -> dict[str, ActualT
         AccessDenied: if this user may not describe topics and their configuration.
         BrokerUnavailable: if Kafka does not answer.
     """
-    async with _admin(settings) as admin:
+    async with broker.admin(settings) as admin:
         return await _look(admin, topics)
 
 
@@ -116,7 +115,7 @@ async def apply(settings: Settings) -> None:
         AccessDenied: if this user may not alter topics.
         BrokerUnavailable: if Kafka does not answer.
     """
-    async with _admin(settings) as admin:
+    async with broker.admin(settings) as admin:
         found = await _look(admin, settings.topics)
         for topic in settings.topics:
             if (actual := found.get(topic.name)) is None:
@@ -193,18 +192,6 @@ def _refuse_long_kept_pictures(frames: Topic, actual: ActualTopic) -> None:
         "topics --apply`, set MIEN_FRAMES_RETENTION_MS to how long they may be kept, or "
         "MIEN_ALLOW_LONGER_FRAMES_RETENTION=true to work all the same."
     )
-
-
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**broker.connection(settings))
-    try:
-        await admin.start()
-        yield admin
-    except (KafkaError, OSError, TimeoutError) as exc:
-        raise broker.unavailable(settings, exc) from exc
-    finally:
-        await admin.close()
 
 
 async def _look(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> dict[str, ActualTopic]:

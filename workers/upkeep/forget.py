@@ -5,16 +5,14 @@ out by itself; or, with ``--records``, everything is deleted that the same parti
 """
 
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
+from aiokafka.errors import IncompatibleBrokerVersion
 from aiokafka.partitioner import DefaultPartitioner
 from rich.table import Table
 
@@ -138,7 +136,7 @@ async def _kept_at_most_s(settings: Settings) -> dict[str, float]:
 async def _places(settings: Settings, chosen: Who) -> dict[Topic, list[int]]:
     """The partitions that hold something of them: by camera, or by subject, or any."""
     topics = settings.topics
-    async with _admin(settings) as admin:
+    async with broker.admin(settings) as admin:
         described = await admin.describe_topics([topic.name for topic in topics])
     counts = {row["topic"]: len(row["partitions"]) for row in described}
 
@@ -155,20 +153,8 @@ async def _places(settings: Settings, chosen: Who) -> dict[Topic, list[int]]:
 
 
 async def _delete(settings: Settings, places: Iterable[TopicPartition]) -> None:
-    async with _admin(settings) as admin:
+    async with broker.admin(settings) as admin:
         await admin.delete_records({place: RecordsToDelete(_UP_TO_NOW) for place in places})
-
-
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**broker.connection(settings))
-    try:
-        await admin.start()
-        yield admin
-    except (KafkaError, OSError, TimeoutError) as exc:
-        raise broker.unavailable(settings, exc) from exc
-    finally:
-        await admin.close()
 
 
 def _gone_by(kept_s: float) -> str | None:
