@@ -79,6 +79,22 @@ def test_the_same_again(known: Samples) -> None:
     assert (once.network.w1 != other.network.w1).any()
 
 
+def test_the_traces_of_a_turned_head_are_noise_to_it(known: Samples) -> None:
+    """Which are read off the photos at rest: here every face has one as its head is turned."""
+    rng = np.random.default_rng(0)
+    trace = rng.normal(0, 0.05, (len(POINTS), 3)).astype(np.float32)
+    yaw_deg = rng.uniform(-20, 20, len(known)).astype(np.float32)
+    turned = replace(
+        known,
+        points=known.points + yaw_deg[:, None, None] / 20 * trace,
+        yaw_pitch_deg=np.stack([yaw_deg, np.zeros_like(yaw_deg)], axis=1),
+    )
+    without, with_turns = (
+        fitted(with_fields(QUICK, turn_noise_deg=deg), turned).network for deg in (0.0, 20.0)
+    )
+    assert not np.array_equal(without.w1, with_turns.w1)
+
+
 def test_real_faces_are_learnt_from_too(known: Samples) -> None:
     """Those of strangers, and photos of people whose other photos there are."""
     rng = np.random.default_rng(0)

@@ -68,6 +68,16 @@ def test_learns_and_chooses_the_points_that_matter(trained: TrainedModel) -> Non
     assert chosen <= {"mouth corner, right", "mouth corner, left", "chin"}
 
 
+def test_points_that_were_chosen_before_are_not_chosen_again() -> None:
+    points = tuple(FEW.landmark_set.indices.tolist())
+    steps: list[int] = []
+    config = with_fields(QUICK, steps=2, landmarks=len(points), points=points)
+    model = train(config, SAMPLES, lambda _, all_steps, __: steps.append(all_steps))
+    assert tuple(model.landmark_set.indices.tolist()) == points
+    assert model.landmark_set.name == f"ig{len(points)}"
+    assert set(steps) == {2}  # one network, none to choose by
+
+
 def test_baseline_is_the_mean_neutral_face_of_the_training_part(trained: TrainedModel) -> None:
     neutral = (SAMPLES.label == 0) & ~SAMPLES.validation
     mean = SAMPLES.points[neutral].mean(axis=0)
@@ -264,6 +274,7 @@ def test_shipped_configuration_is_readable_and_says_what_the_artifact_is() -> No
         ("[teaching]\nhidden = [64, 0]", "at least 1"),
         ("[teaching]\nblends = 5", "blends need teachers"),
         ("[teaching]\ncuont = 5", "unknown field `cuont`"),
+        ("landmarks = 2\npoints = [1]", "points names 1 points, landmarks asks for 2"),
         ("not toml", "Invalid|Expected"),
         ("name = 'é'", "codec can't decode"),
     ],
