@@ -5,6 +5,7 @@ those fields with `SEPARATOR` between them.
 """
 
 import asyncio
+import base64
 import io
 import math
 import os
@@ -28,7 +29,7 @@ from streams.messages import dead_letter, emotion_event, frame_message, landmark
 from streams.messages.frame_message import Headers
 from streams.messages.unreadable import UNREADABLE
 from streams.settings import Settings
-from streams.store import camera_track_store, connection, neutral_face_store, subject_state
+from streams.store import camera_track_store, connection, neutral_face_store, subject_state, track_note
 from streams.store.camera_track_store import CameraTracks, TrackRecord
 from workers.stages import track_hand_over
 
@@ -91,8 +92,19 @@ def _dead_letters(data: bytes) -> None:
 
 
 def _camera_tracks(data: bytes) -> None:
-    record = camera_track_store._decoded(data)
-    for kept in record.tracks if record else ():
+    if record := camera_track_store._decoded(data):
+        _can_be_calculated_with(record)
+
+
+def _track_notes(data: bytes) -> None:
+    for record in track_note.read(data.decode(errors="replace")).values():
+        _can_be_calculated_with(record)
+    for record in track_note.read(base64.b85encode(data).decode()).values():
+        _can_be_calculated_with(record)
+
+
+def _can_be_calculated_with(record: CameraTracks) -> None:
+    for kept in record.tracks:
         track = track_hand_over._track_of(kept)
         assert np.isfinite(track.box_xyxy_px).all()
         assert all(map(math.isfinite, track.roi))
@@ -244,6 +256,14 @@ FAMILIES = {
     ),
     "camera-tracks": Family(
         _camera_tracks, (), [camera_track_store._encoder.encode(CameraTracks(7, (_KEPT, _KEPT)))]
+    ),
+    "track-notes": Family(
+        _track_notes,
+        (),
+        [
+            note := track_note.write({"lobby": CameraTracks(7, (_KEPT, _KEPT), 5, 9)}).encode(),
+            base64.b85decode(note),
+        ],
     ),
     "neutral-faces": Family(
         _neutral_faces,

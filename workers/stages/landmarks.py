@@ -9,7 +9,7 @@ Python's lock), and the event loop sends the faces of the last ones.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ from streams.settings import Settings
 from streams.store.camera_track_store import CameraTracksStore
 from workers import model_loading
 from workers.stages import stage
-from workers.stages.handler import Handler, Message
+from workers.stages.handler import Handler, Message, Note
 from workers.stages.outlet import Outlet
 from workers.stages.track_hand_over import HandOver
 
@@ -116,6 +116,15 @@ class LandmarksWorker:
         if self._hand_over:
             await self._hand_over.settle()
 
+    def note(self, partition: int) -> Note:
+        """Where the faces of a partition's cameras are, to be committed with its offset."""
+        return self._hand_over.note_of(partition) if self._hand_over else lambda: ""
+
+    def take_notes(self, notes: Collection[str]) -> None:
+        """Where they were for who had our partitions before."""
+        if self._hand_over:
+            self._hand_over.take_notes(notes)
+
     async def handle(self, batch: Sequence[Message]) -> None:
         """Finds the faces of a batch of frames and sends them.
 
@@ -150,7 +159,7 @@ class LandmarksWorker:
         if is_stale(frame, time.time_ns() // 1000, self._settings.max_frame_age_ms):
             metrics.frames_total.labels(NAME, frame.camera_id, "stale").inc()
             return None
-        resumed = await self._hand_over.take_up(frame.camera_id, frame.run) if self._hand_over else ()
+        resumed = await self._hand_over.take_up(frame, message.partition) if self._hand_over else ()
         return _Work(frame, resumed, Future())
 
     def _find_all(self, works: Sequence["_Work"]) -> None:
@@ -174,7 +183,7 @@ class LandmarksWorker:
 
     async def _send(self, message: Message, frame: Frame, found: "_Found") -> list[Awaitable[Any]]:
         if self._hand_over:
-            self._hand_over.note(frame.camera_id, frame.run, found.last_seq, found.last_seen_us, found.tracks)
+            self._hand_over.saw(frame, message.partition, found.last_seq, found.last_seen_us, found.tracks)
         outcome = "faces" if found.faces else "no-face"
         metrics.frames_total.labels(NAME, frame.camera_id, outcome).inc()
         metrics.faces_total.labels(frame.camera_id).inc(len(found.faces))
