@@ -28,7 +28,7 @@ from models.faces.landmark_set import LandmarkSet
 from models.faces.landmark_smoothing import Smoothed, smooth
 from models.faces.pictures import PictureRefused, decode_jpeg, jpeg_size_px
 from models.faces.tracking import CameraTracker, Track, TrackedFace, shrink_of_next, track
-from streams import metrics
+from streams import logs, metrics
 from streams.camera_runs import CameraRuns
 from streams.errors import BadPicture, InputRefused
 from streams.messages import frame_message, landmarks_message
@@ -42,6 +42,8 @@ from workers.stages.handler import Handler, Message, Note
 from workers.stages.outlet import Outlet
 from workers.stages.track_hand_over import HandOver
 
+log = logs.get("mien.stage")
+
 NAME = "landmarks"
 BATCH_MAX = 5
 """Frames in hand at once: enough to overlap deliveries, few enough to stay fresh and to hold in memory."""
@@ -53,6 +55,8 @@ EVICT_AFTER_S = 60.0
 
 def run(settings: Settings) -> None:
     """Runs the stage until it is told to stop."""
+    if settings.frames == "none":
+        log.warning("MIEN_FRAMES=none concerns cameras: this stage reads the frames of those without it")
     stage.run(
         settings,
         NAME,
