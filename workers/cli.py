@@ -25,6 +25,7 @@ from workers.verbs import (
     forget_verb,
     judge_verbs,
     look_verbs,
+    monitoring_verbs,
     stream_verbs,
     train_verbs,
 )
@@ -48,6 +49,7 @@ for panel in (
     judge_verbs,
     train_verbs,
     check_verbs,
+    monitoring_verbs,
 ):
     app.add_typer(panel.verbs)
 

@@ -10,7 +10,6 @@ Where little happens, a few bad events are a large share: below ``least_bad`` of
 from typing import Final, NamedTuple
 
 from workers.monitoring.prometheus_rules import Alert, Group, Severity, promql
-from workers.monitoring.recorded_series import INTERVAL_S
 
 
 class Objective(NamedTuple):
@@ -32,23 +31,21 @@ class Window(NamedTuple):
     rate: float
     lasts: str
     severity: Severity
+    step_s: int
+    """Between the samples by which bad events of the long window are counted."""
     budget: str
     """What this has burnt of the budget of 30 days when it fires."""
 
 
 OBJECTIVES: Final = (
-    Objective(
-        "fresh", 0.99, 100, "frames came to Redis later than 500 ms after their capture, or not at all"
-    ),
-    Objective("seen", 0.999, 300, "camera time went by without true pictures"),
-    Objective(
-        "right", 0.95, 10, "of the probe's scripted expressions were answered wrongly, late or not at all"
-    ),
+    Objective("fresh", 0.99, 100, "of the frames came to Redis over 500 ms after their capture, or never"),
+    Objective("seen", 0.999, 300, "of the camera time went by without true pictures"),
+    Objective("right", 0.95, 10, "of the probe's expressions were answered wrongly, late or never"),
 )
 WINDOWS: Final = (
-    Window("1h", "5m", 14.4, "2m", "critical", "2 %"),
-    Window("6h", "30m", 6, "5m", "critical", "5 %"),
-    Window("3d", "6h", 1, "15m", "warning", "10 %"),
+    Window("1h", "5m", 14.4, "2m", "critical", 60, "2 %"),
+    Window("6h", "30m", 6, "5m", "critical", 300, "5 %"),
+    Window("3d", "6h", 1, "15m", "warning", 300, "10 %"),
 )
 
 
@@ -59,11 +56,13 @@ def _alert(objective: Objective, window: Window) -> Alert:
         promql(f"""
             mien:slo_bad:ratio_{window.long}{{slo="{slo}"}} > {limit}
             and mien:slo_bad:ratio_{window.short}{{slo="{slo}"}} > {limit}
-            and {INTERVAL_S} * sum_over_time(mien:slo_bad:rate5m{{slo="{slo}"}}[{window.long}]) >= {objective.least_bad}
+            and {window.step_s} * sum_over_time(
+              mien:slo_bad:rate5m{{slo="{slo}"}}[{window.long}:{window.step_s}s]
+            ) >= {objective.least_bad}
         """),
         window.lasts,
         window.severity,
-        f"The error budget of {slo!r} burns {window.rate:g} times too fast.",
+        f"The error budget of {slo!r} burns at {window.rate:g} times the rate that 30 days allow.",
         f"In the last {window.long}, {{{{ $value | humanizePercentage }}}} {objective.what}; "
         f"{1 - objective.promise:.1%} are allowed. "
         f"That is {window.budget} of what 30 days may have.",

@@ -1,4 +1,4 @@
-"""Series that Prometheus records: what alerts, objectives and dashboards share, and the parts of long windows.
+"""Series that Prometheus records: what alerts, objectives and dashboards share, and parts of long windows.
 
 The names, with the labels that each has beside ``cluster`` and ``namespace``:
 
@@ -15,8 +15,6 @@ from typing import Final
 
 from workers.monitoring.prometheus_rules import KNOWN_FOR, PROBE, Group, Recording, promql
 
-INTERVAL_S: Final = 30
-"""Between two samples of the parts that long windows are put together from."""
 WINDOWS: Final = ("30m", "1h", "6h")
 LONG_WINDOWS: Final = ("3d", "30d")
 """Put together less often: they reach over tens of thousands of samples, and move slowly."""
@@ -44,7 +42,7 @@ _CAMERAS: Final = (
 )
 
 _FRESH: Final = (
-    # What was dropped since it was late never comes to Redis: it counts as late, or an overload would look well.
+    # What was dropped since it was late never comes to Redis: it counts as late, or an overload looked well.
     Recording(
         "mien:slo_total:rate5m",
         promql("""
@@ -158,7 +156,7 @@ GROUPS: Final = (
             *map(_over, WINDOWS),
             *_MODEL,
         ),
-        f"{INTERVAL_S}s",
+        "30s",
     ),
     Group("mien-recorded-long", tuple(map(_over, LONG_WINDOWS)), "2m"),
 )

@@ -57,14 +57,16 @@ _PRESENT: Final = Group(
             "MienCameraDown",
             promql(f"""
                 min by (cluster, namespace, camera) (mien_camera_up{{camera!="{PROBE}"}}) == 0
-                or max by (cluster, namespace, camera) (mien_camera_state{{camera!="{PROBE}", state="lost"}}) == 1
+                or max by (cluster, namespace, camera) (
+                  mien_camera_state{{camera!="{PROBE}", state="lost"}}
+                ) == 1
                 or (0 * mien:camera_known unless on (cluster, namespace, camera) mien_camera_up)
             """),
             "1m",
             "warning",
             "Camera {{ $labels.camera }} gives no pictures.",
-            "Camera {{ $labels.camera }} has given no picture for a minute: its source is lost, or its process is. "
-            "Nobody in front of it is seen.",
+            "Camera {{ $labels.camera }} has given no picture for a minute: its source is lost, or its "
+            "process is. Nobody in front of it is seen.",
         ),
         Alert(
             "MienStageDown",
@@ -72,8 +74,8 @@ _PRESENT: Final = Group(
             "2m",
             "critical",
             "A process of stage {{ $labels.component }} does not answer.",
-            "{{ $labels.instance }} ({{ $labels.component }}) has not answered a scrape for two minutes. Other "
-            "workers of the stage take its share, if there are any; a camera has none.",
+            "{{ $labels.instance }} ({{ $labels.component }}) has not answered a scrape for two minutes. "
+            "Other workers of the stage take its share, if there are any; a camera has none.",
         ),
         Alert(
             "MienStageMissing",
@@ -92,8 +94,8 @@ _PRESENT: Final = Group(
             "5m",
             "critical",
             "No worker of {{ $labels.component }} answers.",
-            "For five minutes Prometheus has known no worker of {{ $labels.component }}, or reached none of them, "
-            "so the chain is cut there.",
+            "For five minutes Prometheus has known no worker of {{ $labels.component }}, or reached none of "
+            "them, so the chain is cut there.",
         ),
     ),
 )
@@ -172,8 +174,8 @@ _WORKING: Final = Group(
             "5m",
             "critical",
             "Stage {{ $labels.component }} does nothing, though it has work.",
-            "The stage before {{ $labels.component }} has delivered for five minutes, and {{ $labels.component }} "
-            "has finished nothing.",
+            "The stage before {{ $labels.component }} has delivered for five minutes, and "
+            "{{ $labels.component }} has finished nothing.",
         ),
         Alert(
             "MienWorkerStuck",
@@ -181,8 +183,8 @@ _WORKING: Final = Group(
             "1m",
             "critical",
             "A worker of stage {{ $labels.stage }} has work in hand and finishes none.",
-            "{{ $labels.instance }} has finished nothing for {{ $value | humanizeDuration }}, though it has work. "
-            "Its partitions stand still; no other worker takes them while it lives.",
+            "{{ $labels.instance }} has finished nothing for {{ $value | humanizeDuration }}, though it has "
+            "work. Its partitions stand still; no other worker takes them while it lives.",
         ),
         Alert(
             "MienNearMaximum",
@@ -190,8 +192,8 @@ _WORKING: Final = Group(
             "15m",
             "warning",
             "Stage {{ $labels.stage }} is near the most that it can do.",
-            "Its workers have been busy for {{ $value | humanizePercentage }} of the last ten minutes on average. "
-            "A little more work, or one worker less, and frames come late.",
+            "Its workers have been busy for {{ $value | humanizePercentage }} of the last ten minutes on "
+            "average. A little more work, or one worker less, and frames come late.",
         ),
     ),
 )
@@ -209,8 +211,8 @@ _IN_TIME: Final = Group(
             "5m",
             "warning",
             "Frames are over a second old when {{ $labels.stage }} is done with them.",
-            "One frame in a hundred is {{ $value | humanizeDuration }} old or older after {{ $labels.stage }} "
-            "(normal: below 250 ms).",
+            "One frame in a hundred is {{ $value | humanizeDuration }} old or older after "
+            "{{ $labels.stage }} (normal: below 250 ms).",
         ),
         Alert(
             "MienFramesDropped",
@@ -223,8 +225,8 @@ _IN_TIME: Final = Group(
             "5m",
             "warning",
             "Stage {{ $labels.stage }} drops {{ $value | humanizePercentage }} of the frames.",
-            "Live frames that come too late, or are more than can be done, are dropped rather than worked on. More "
-            "than one in twenty means that there is too little capacity behind {{ $labels.stage }}.",
+            "Live frames that come too late, or are more than can be done, are dropped rather than worked "
+            "on. More than one in twenty means that there is too little capacity behind {{ $labels.stage }}.",
         ),
         Alert(
             "MienLagGrows",
@@ -235,8 +237,8 @@ _IN_TIME: Final = Group(
             "10m",
             "warning",
             "More and more messages wait in {{ $labels.topic }}.",
-            "{{ $value | humanize }} messages wait in {{ $labels.topic }}, and the number has been growing for ten "
-            "minutes: the stage that reads it is slower than the one that writes it.",
+            "{{ $value | humanize }} messages wait in {{ $labels.topic }}, and the number has been growing "
+            "for ten minutes: the stage that reads it is slower than the one that writes it.",
         ),
     ),
 )
@@ -253,8 +255,8 @@ _RIGHT: Final = Group(
             "5m",
             "critical",
             "Explanations do not add up to the change of score.",
-            "In {{ $value | humanizePercentage }} of the events the attributions miss the change of score by more "
-            "than 0.001 logits (normal: below 1e-4). Such explanations must not be relied on.",
+            "In {{ $value | humanizePercentage }} of the events the attributions miss the change of score by "
+            "more than 0.001 logits (normal: below 1e-4). Such explanations must not be relied on.",
         ),
         Alert(
             "MienDeadLetters",
@@ -262,8 +264,8 @@ _RIGHT: Final = Group(
             "1m",
             "warning",
             "Stage {{ $labels.stage }} refuses messages ({{ $labels.reason }}).",
-            "About {{ $value | humanize }} messages in ten minutes could not be used by {{ $labels.stage }} and lie "
-            "in the dead-letters topic.",
+            "About {{ $value | humanize }} messages in ten minutes could not be used by {{ $labels.stage }} "
+            "and lie in the dead-letters topic.",
         ),
         Alert(
             "MienMostlyAbstains",
@@ -280,10 +282,10 @@ _RIGHT: Final = Group(
             "15m",
             "info",
             "Hardly any face on camera {{ $labels.camera }} can be read.",
-            "{{ $value | humanizePercentage }} of the events of camera {{ $labels.camera }} name no emotion. The "
-            "faces are small, turned away or blurred, or the model is unsure.",
+            "{{ $value | humanizePercentage }} of the events of camera {{ $labels.camera }} name no emotion. "
+            "The faces are small, turned away or blurred, or the model is unsure.",
         ),
-        # Not `emotion_mix` and `own_baseline`: they are what people do before the cameras, not what the model does.
+        # Not `emotion_mix` and `own_baseline`: they are what people do before the cameras.
         Alert(
             "MienAnswersDrift",
             promql("""
@@ -298,8 +300,9 @@ _RIGHT: Final = Group(
             "1h",
             "info",
             "The model answers otherwise than its card leads one to expect ({{ $labels.measure }}).",
-            "Over an hour {{ $labels.measure }} of {{ $labels.value }} has been {{ $value | humanizePercentage }} "
-            "away from the reference: other faces, another light or place of cameras, or another model.",
+            "Over an hour {{ $labels.measure }} of {{ $labels.value }} has been "
+            "{{ $value | humanizePercentage }} away from the reference: other faces, another light or place "
+            "of cameras, or another model.",
         ),
     ),
 )
@@ -317,7 +320,8 @@ _PROBE: Final = Group(
             "5m",
             "warning",
             "The truth probe sends nothing.",
-            "For ten minutes no scripted face has gone through the chain, so nobody checks whether it answers.",
+            "For ten minutes no scripted face has gone through the chain, so nobody checks whether it "
+            "answers.",
         ),
         Alert(
             "MienProbeMissing",
@@ -328,20 +332,22 @@ _PROBE: Final = Group(
             "5m",
             "critical",
             "The chain loses what the truth probe shows it.",
-            "{{ $value | humanizePercentage }} of the probe's scripted expressions had no event in time over the "
-            "last ten minutes. Real faces fare no better.",
+            "{{ $value | humanizePercentage }} of the probe's scripted expressions had no event in time over "
+            "the last ten minutes. Real faces fare no better.",
         ),
         Alert(
             "MienProbeWrong",
             promql("""
                 sum by (cluster, namespace) (rate(mien_probe_events_total{outcome="wrong"}[10m]))
-                / sum by (cluster, namespace) (rate(mien_probe_events_total{outcome=~"right|wrong"}[10m])) > 0.5
+                / sum by (cluster, namespace) (
+                  rate(mien_probe_events_total{outcome=~"right|wrong"}[10m])
+                ) > 0.5
             """),
             "5m",
             "critical",
             "The chain gives wrong answers to what the truth probe shows it.",
-            "{{ $value | humanizePercentage }} of its answers to the probe's scripted expressions were wrong over the "
-            "last ten minutes.",
+            "{{ $value | humanizePercentage }} of its answers to the probe's scripted expressions were wrong "
+            "over the last ten minutes.",
         ),
     ),
 )
@@ -349,17 +355,19 @@ _PROBE: Final = Group(
 _FACES: Final = Group(
     "mien-faces",
     (
-        # A worker's series vanish when it restarts, and its alerts do not end by that: the last ones count on.
+        # A worker's series vanish when it restarts, and its alerts do not end by that: they count on.
         Alert(
             "MienEmotionAlert",
             promql("""
-                sum by (cluster, namespace, rule, severity, camera) (last_over_time(mien_alerts_active[2m])) > 0
+                sum by (cluster, namespace, rule, severity, camera) (
+                  last_over_time(mien_alerts_active[2m])
+                ) > 0
             """),
             "0s",
             None,
             "{{ $labels.rule }} on camera {{ $labels.camera }}.",
-            "{{ $value | humanize }} alerts of rule {{ $labels.rule }} are firing on camera {{ $labels.camera }}. "
-            "`mien alerts tail` shows them with their evidence.",
+            "{{ $value | humanize }} alerts of rule {{ $labels.rule }} are firing on camera "
+            "{{ $labels.camera }}. `mien alerts tail` shows them with their evidence.",
         ),
         Alert(
             "MienAlertRulesNotCurrent",
@@ -367,7 +375,8 @@ _FACES: Final = Group(
             "2m",
             "warning",
             "The rules of alerts.yaml cannot be used; older ones are in force.",
-            "The file was changed to something that is no set of rules. What it was meant to say does not hold yet.",
+            "The file was changed to something that is no set of rules. What it was meant to say does not "
+            "hold yet.",
         ),
     ),
 )
