@@ -157,8 +157,11 @@ def test_a_second_mien_in_the_same_prometheus_neither_alerts_nor_hides_an_alert(
     """All firing tests again, with two healthy neighbours: the same alerts, and no others."""
     document = rule_tests("rules_test.yaml")
     document["rule_files"] = [str(MONITORING / "rules.yaml")]
+    burns = [test for test in rule_tests("objectives_test.yaml")["tests"] if "dropped" in test["name"]]
     document["tests"] = [
-        beside_a_healthy_one(test) for test in document["tests"][1:] if "no namespace" not in test["name"]
+        beside_a_healthy_one(test)
+        for test in [*document["tests"][1:], *burns]
+        if "no namespace" not in test["name"]
     ]
     assert {case["alertname"] for test in document["tests"] for case in test["alert_rule_test"]} >= {
         rule["alert"] for rule in ALERTS if "window" not in rule.get("labels", {})
