@@ -27,6 +27,7 @@ from streams.messages import alert as alert_message
 from streams.messages import emotion_event
 from streams.messages.alert import Alert
 from streams.messages.emotion_event import EmotionEvent, captured_at_us
+from streams.messages.frame_message import PROBE_CAMERA
 from streams.messages.unreadable import UNREADABLE
 from streams.settings import Settings
 from streams.store.alert_store import Active, AlertStore, Stored, Watched, Write, active_key, cameras_key
@@ -104,7 +105,9 @@ class AlertWorker:
         refused: list[tuple[Message, InputRefused]] = []
         for message in batch:
             try:
-                events.append((emotion_event.decode(message.value), message.partition))
+                event = emotion_event.decode(message.value)
+                if event.camera_id != PROBE_CAMERA:
+                    events.append((event, message.partition))
             except InputRefused as exc:
                 refused.append((message, exc))
         left = events
