@@ -51,7 +51,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.stages",
         "workers.camera",
         "workers.local",
+        "workers.video_readers",
     },
+    "workers.video_readers": {*STREAMS, *RUNTIME, "workers", "workers.camera", "workers.local"},
     "workers.chaos": {
         *STREAMS,
         "streams.local",
