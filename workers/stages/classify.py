@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.emotion import abstention, explanation
+from models.emotion import abstention, explanation, model_reference
 from models.emotion.classifier import Classification, Classifier
 from models.emotion.operating_points import OperatingPoint
 from models.emotion.probabilities import with_bias
@@ -60,6 +60,7 @@ async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Hand
     """Loads the model, connects to Redis where own neutral faces are wanted, and gives the handler."""
     classifier = model_loading.load_classifier(settings)
     metrics.model_info.labels(classifier.name, classifier.version, classifier.landmark_set.id).set(1)
+    _publish_reference(classifier, settings)
     if not settings.own_neutral:
         yield ClassifyWorker(settings, outlet, classifier).handle
         return
@@ -67,6 +68,19 @@ async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Hand
         neutral_faces = NeutralFaceCache(store, settings, classifier.landmark_set)
         async with neutral_faces.writing():
             yield ClassifyWorker(settings, outlet, classifier, neutral_faces).handle
+
+
+def _publish_reference(classifier: Classifier, settings: Settings) -> None:
+    reference = model_loading.load_reference(settings, classifier)
+    if reference is None:
+        return
+    for each in model_reference.expected(
+        reference,
+        settings.operating_point,
+        settings.own_operating_point if settings.own_neutral else None,
+        own_min_confidence=settings.min_confidence is not None,
+    ):
+        metrics.reference_ratio.labels(each.measure, each.value).set(each.ratio)
 
 
 class Face(NamedTuple):
@@ -104,20 +118,25 @@ class ClassifyWorker:
 
     async def handle(self, batch: Sequence[Message]) -> None:
         faces: list[Face] = []
-        for message in batch:
-            try:
-                faces.append(self._events.check(landmarks_message.decode(message.value)))
-            except InputRefused as exc:
-                await self._outlet.refuse(message, exc)
+        with metrics.stage_duration_seconds.labels(NAME, "decode").time():
+            for message in batch:
+                try:
+                    faces.append(self._events.check(landmarks_message.decode(message.value)))
+                except InputRefused as exc:
+                    await self._outlet.refuse(message, exc)
         if not faces:
             return
         metrics.batch_size.observe(len(faces))
-        deliveries = []
-        for face, event in zip(faces, await self._classify(faces), strict=True):
-            key, value, headers = emotion_event.encode(event, face.landmarks.traceparent)
-            deliveries.append(await self._outlet.send(self._settings.topics.emotions, key, value, headers))
-            observe(event)
-        await asyncio.gather(*deliveries)
+        events = await self._classify(faces)
+        with metrics.stage_duration_seconds.labels(NAME, "deliver").time():
+            deliveries = []
+            for face, event in zip(faces, events, strict=True):
+                key, value, headers = emotion_event.encode(event, face.landmarks.traceparent)
+                deliveries.append(
+                    await self._outlet.send(self._settings.topics.emotions, key, value, headers)
+                )
+            await asyncio.gather(*deliveries)
+        observe(events)
 
     async def _classify(self, faces: Sequence[Face]) -> list[EmotionEvent]:
         if self._neutral_faces is None:
@@ -357,14 +376,27 @@ def _operating_point(
     return points[name]
 
 
-def observe(event: EmotionEvent) -> None:
-    """Counts an event in the metrics."""
-    metrics.completeness_error.observe(event.explanation.completeness_error)
+def observe(events: Sequence[EmotionEvent]) -> None:
+    """Counts a batch of events in the metrics."""
+    shares: dict[str, float] = {}
+    for event in events:
+        _observe(event)
+        for region, share in event.explanation.regions.items():
+            shares[region] = shares.get(region, 0.0) + share
+    for region, sum_ in shares.items():
+        metrics.region_share_total.labels(region).inc(sum_)
+
+
+def _observe(event: EmotionEvent) -> None:
+    why = event.explanation
+    metrics.completeness_error.observe(why.completeness_error)
     metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source)
-    metrics.baselines_total.labels(event.camera_id, event.explanation.baseline).inc()
+    metrics.baselines_total.labels(event.camera_id, why.baseline).inc()
+    if event.abstained in (None, "low-confidence"):  # else the confidence is that of a bad picture
+        metrics.confidence.labels(why.baseline).observe(event.confidence)
     if event.abstained:
         metrics.abstentions_total.labels(event.camera_id, event.abstained).inc()
         return
     metrics.emotions_total.labels(event.camera_id, event.emotion).inc()
-    if regions := event.explanation.regions:  # none if the face is the baseline itself
+    if regions := why.regions:  # none if the face is the baseline itself
         metrics.explaining_region_total.labels(event.emotion, max(regions, key=regions.__getitem__)).inc()
