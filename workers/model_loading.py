@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from models.emotion import model_reference
-from models.emotion.model_reference import Reference
 from models.faces import landmark_set
 from models.faces.landmark_set import LandmarkSet
 from streams import logs
@@ -12,6 +10,7 @@ from streams.settings import Settings
 
 if TYPE_CHECKING:
     from models.emotion.classifier import Classifier
+    from models.emotion.model_reference import Reference
     from models.faces.litert_engine import LiteRtEngine
 
 
@@ -32,11 +31,12 @@ def load_classifier(settings: Settings) -> "Classifier":
         raise ModelUnusable(f"The model cannot be used: {exc}") from exc
 
 
-def load_reference(settings: Settings, classifier: "Classifier") -> Reference | None:
+def load_reference(settings: Settings, classifier: "Classifier") -> "Reference | None":
     """What the model's answers were on the faces that its card tells of; None where that is not known.
 
     A model works without. So what is wrong with the file is only logged.
     """
+    from models.emotion import model_reference
     from models.emotion.classifier import SHIPPED
 
     path = (settings.model_path or SHIPPED).with_name(model_reference.FILE)

@@ -51,7 +51,7 @@ def part(classifier: Classifier, samples: Samples, *, own: bool) -> Part:
 
 
 def own_baseline(classifier: Classifier, everybody: list[neutral_face_trial.Person]) -> float:
-    """Of the frames of people who are seen for two minutes the share that finds the own neutral face known."""
+    """Of the frames of people who are seen for two minutes: the share that finds the own face known."""
     stay = neutral_face_trial.trial(everybody, neutral_face_trial.SCRIPTS[STAY], classifier)
     return round(stay.frames, _DIGITS)
 

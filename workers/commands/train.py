@@ -15,7 +15,7 @@ from models.release import model_card, reference_answers, weights_file
 from models.release.onnx_export import export as export_onnx
 from models.training.training_recipe import TrainConfig, TrainedModel
 from models.training.training_recipe import train as train_model
-from streams.errors import ModelUnusable, OutputFailed, SourceNotFound
+from streams.errors import InputRefused, ModelUnusable, OutputFailed, SourceNotFound
 from streams.settings import Settings
 from workers import model_loading, output_files
 from workers.commands import labelled_data
@@ -99,10 +99,10 @@ def write_reference(
     path = model or settings.model_path or SHIPPED
     classifier = model_loading.load_classifier(settings.model_copy(update={"model_path": path}))
     if classifier.knows_own_neutral_faces != (own_faces is not None):
+        has = "a" if classifier.knows_own_neutral_faces else "no"
+        advice = "name warped photos with" if own_faces is None else "leave out"
         raise InputRefused(
-            f"{path} has {'a' if classifier.knows_own_neutral_faces else 'no'} network for own neutral faces: "
-            f"{'name warped photos with' if own_faces is None else 'leave out'} --own-reference",
-            reason="bad-data",
+            f"{path} has {has} network for own neutral faces: {advice} --own-reference", reason="bad-data"
         )
     beside = path.with_name(model_reference.FILE)
     output_files.check_file(beside)

@@ -9,7 +9,7 @@ from streams import metrics
 
 
 class WorkMeter:
-    """Sets `mien_worker_silent_seconds` and `mien_worker_busy_seconds_total` of a stage, as scrapes read them.
+    """Sets `mien_worker_silent_seconds` and `mien_worker_busy_seconds_total` of a stage, when scrapes ask.
 
     So both are true at any time: while work takes long, and while the event loop stands still.
     """

@@ -59,18 +59,30 @@ def run(settings: Settings) -> None:
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
     """Loads the model, connects to Redis where own neutral faces are wanted, and gives the handler."""
     classifier = model_loading.load_classifier(settings)
-    metrics.model_info.labels(classifier.name, classifier.version, classifier.landmark_set.id).set(1)
-    _publish_reference(classifier, settings)
+    async with _neutral_faces(settings, classifier) as neutral_faces:
+        worker = ClassifyWorker(settings, outlet, classifier, neutral_faces)
+        _tell_model(classifier, settings)
+        yield worker.handle
+
+
+@asynccontextmanager
+async def _neutral_faces(
+    settings: Settings, classifier: Classifier
+) -> AsyncIterator[NeutralFaceCache | None]:
     if not settings.own_neutral:
-        yield ClassifyWorker(settings, outlet, classifier).handle
+        yield None
         return
     async with NeutralFaceStore.connect(settings) as store:
         neutral_faces = NeutralFaceCache(store, settings, classifier.landmark_set)
         async with neutral_faces.writing():
-            yield ClassifyWorker(settings, outlet, classifier, neutral_faces).handle
+            yield neutral_faces
 
 
-def _publish_reference(classifier: Classifier, settings: Settings) -> None:
+def _tell_model(classifier: Classifier, settings: Settings) -> None:
+    """Says in the metrics which model it is, and what to expect of its answers."""
+    metrics.model_info.clear()  # a process has one
+    metrics.model_info.labels(classifier.name, classifier.version, classifier.landmark_set.id).set(1)
+    metrics.reference_ratio.clear()
     reference = model_loading.load_reference(settings, classifier)
     if reference is None:
         return

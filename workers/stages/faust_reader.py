@@ -216,9 +216,13 @@ class _Reader:
     def _tell_readiness(self) -> None:
         """Ready is who has partitions, or has none because other workers have them all."""
         consumer, topic = self._app.consumer, self._reading.source.name
+        if not self._has_share:  # the consumer may not be started yet
+            metrics.assigned_partitions.labels(topic).set(0)
+            self._reading.health.set_unready(CONSUMER_GROUP)
+            return
         mine, existing = consumer.assignment(), consumer.topic_partitions(topic) or 0
         metrics.observe_partitions(topic, assigned=len(mine), existing=existing)
-        if self._has_share and (mine or existing):
+        if mine or existing:
             self._reading.health.set_ready(CONSUMER_GROUP)
         else:
             self._reading.health.set_unready(CONSUMER_GROUP)

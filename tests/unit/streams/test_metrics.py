@@ -31,6 +31,8 @@ BOUNDED = {
     "step",
     "topic",
     "version",
+    "measure",
+    "value",
 }
 
 
