@@ -6,6 +6,7 @@ which there are, and their values). Never the subject: people come and go, serie
 """
 
 import time
+from functools import cache
 from typing import Any, Final, Self
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -120,7 +121,13 @@ def observe_frame_age(stage: str, captured_at_us: int, source: str) -> None:
     """
     if source == "file":
         return
-    frame_age_seconds.labels(stage).observe(max(0.0, time.time() - captured_at_us / 1e6))
+    _frame_age(stage).observe(max(0.0, time.time() - captured_at_us / 1e6))
+
+
+@cache
+def _frame_age(stage: str) -> Histogram:
+    """Looked up once: it is asked for with every face."""
+    return frame_age_seconds.labels(stage)
 
 
 stage_duration_seconds = Histogram(

@@ -285,7 +285,7 @@ class _Camera:
         self._health.set_ready("kafka")
 
     async def _frames(self, taken: Sequence[Captured]) -> list[Frame]:
-        with self._meter.working():
+        with self._meter:
             if all(isinstance(captured.picture, Jpeg) for captured in taken):  # nothing to compute
                 return [self._frame(captured) for captured in taken]
             return await asyncio.to_thread(lambda: [self._frame(captured) for captured in taken])

@@ -110,7 +110,7 @@ class OwnLandmarks:
             while taken := await slot.take():
                 for frame in await frames_of(taken):
                     kept.refused.clear()
-                    with self._meter.working():
+                    with self._meter:
                         faces = await _found(handler, kept, [frame])
                     if not kept.refused:
                         await self._send_once(frame, faces)
@@ -142,7 +142,7 @@ class OwnLandmarks:
             while taken := await slot.take():
                 for batch in _batches(await frames_of(taken)):
                     kept.refused.clear()
-                    with self._meter.working():
+                    with self._meter:
                         faces = await _found(handler, kept, batch)
                     frames = [frame for frame in batch if frame.seq not in kept.refused]
                     delivery = asyncio.ensure_future(self._send_until_delivered(frames, faces, ahead))

@@ -19,7 +19,7 @@ from models.emotion import abstention, explanation, model_reference
 from models.emotion.classifier import Classification, Classifier
 from models.emotion.operating_points import OperatingPoint
 from models.emotion.probabilities import with_bias
-from models.faces.canonical import REGION
+from models.faces.canonical import COARSE_REGIONS, REGION
 from streams import metrics
 from streams.errors import InputRefused, SettingsInvalid, WrongLandmarkSet
 from streams.messages import emotion_event, landmarks_message
@@ -42,6 +42,19 @@ from workers.stages.neutral_face_cache import NeutralFaceCache
 from workers.stages.outlet import Outlet
 
 NAME = "classify"
+
+# Looked up once: a lookup costs about as much as the measurement itself, and a batch may be one face.
+_decode_duration = metrics.stage_duration_seconds.labels(NAME, "decode")
+_baselines_duration = metrics.stage_duration_seconds.labels(NAME, "baselines")
+_classify_duration = metrics.stage_duration_seconds.labels(NAME, "classify")
+_explain_duration = metrics.stage_duration_seconds.labels(NAME, "explain")
+_learn_duration = metrics.stage_duration_seconds.labels(NAME, "learn")
+_deliver_duration = metrics.stage_duration_seconds.labels(NAME, "deliver")
+_region_share = {region: metrics.region_share_total.labels(region) for region in COARSE_REGIONS}
+_confidence = {
+    "subject": metrics.confidence.labels("subject"),
+    "population": metrics.confidence.labels("population"),
+}
 
 
 def run(settings: Settings) -> None:
@@ -130,7 +143,7 @@ class ClassifyWorker:
 
     async def handle(self, batch: Sequence[Message]) -> None:
         faces: list[Face] = []
-        with metrics.stage_duration_seconds.labels(NAME, "decode").time():
+        with _decode_duration.time():
             for message in batch:
                 try:
                     faces.append(self._events.check(landmarks_message.decode(message.value)))
@@ -140,7 +153,7 @@ class ClassifyWorker:
             return
         metrics.batch_size.observe(len(faces))
         events = await self._classify(faces)
-        with metrics.stage_duration_seconds.labels(NAME, "deliver").time():
+        with _deliver_duration.time():
             deliveries = []
             for face, event in zip(faces, events, strict=True):
                 key, value, headers = emotion_event.encode(event, face.landmarks.traceparent)
@@ -153,13 +166,13 @@ class ClassifyWorker:
     async def _classify(self, faces: Sequence[Face]) -> list[EmotionEvent]:
         if self._neutral_faces is None:
             return self._events.of(faces)
-        with metrics.stage_duration_seconds.labels(NAME, "baselines").time():
+        with _baselines_duration.time():
             own = await self._neutral_faces.of([face.landmarks.subject_id for face in faces])
             due = self._neutral_faces.due(
                 (face.landmarks.subject_id, face.landmarks.captured_at_us) for face in faces
             )
         events, population = self._events.against(faces, own, due)
-        with metrics.stage_duration_seconds.labels(NAME, "learn").time():
+        with _learn_duration.time():
             for place, probabilities in population.items():
                 face = faces[place]
                 self._neutral_faces.learn(
@@ -230,7 +243,7 @@ class EventMaker:
         neutral_faces = np.array(
             [population if mine is None else mine for mine in own] + [population] * len(again)
         )
-        with metrics.stage_duration_seconds.labels(NAME, "classify").time():
+        with _classify_duration.time():
             classified = self._classifier.classify(
                 points,
                 neutral_faces,
@@ -238,7 +251,7 @@ class EventMaker:
                 own=np.array([mine is not None for mine in own] + [False] * len(again)),
                 own_bias=self._own_bias,
             )
-        with metrics.stage_duration_seconds.labels(NAME, "explain").time():
+        with _explain_duration.time():
             answers = self._answers(
                 points[:b], neutral_faces[:b], [mine is not None for mine in own], classified
             )
@@ -396,7 +409,7 @@ def observe(events: Sequence[EmotionEvent]) -> None:
         for region, share in event.explanation.regions.items():
             shares[region] = shares.get(region, 0.0) + share
     for region, sum_ in shares.items():
-        metrics.region_share_total.labels(region).inc(sum_)
+        _region_share[region].inc(sum_)
 
 
 def _observe(event: EmotionEvent) -> None:
@@ -405,7 +418,7 @@ def _observe(event: EmotionEvent) -> None:
     metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source)
     metrics.baselines_total.labels(event.camera_id, why.baseline).inc()
     if event.abstained in (None, "low-confidence"):  # else the confidence is that of a bad picture
-        metrics.confidence.labels(why.baseline).observe(event.confidence)
+        _confidence[why.baseline].observe(event.confidence)
     if event.abstained:
         metrics.abstentions_total.labels(event.camera_id, event.abstained).inc()
         return

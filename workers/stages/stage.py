@@ -104,7 +104,7 @@ class _Stage:
                 meter = WorkMeter(self._name)
 
                 async def work_off(batch: Sequence[Message]) -> None:
-                    with meter.working():
+                    with meter:
                         await retrying.process(handler, batch)
 
                 await consume(reading, work_off)

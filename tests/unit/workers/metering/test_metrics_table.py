@@ -251,8 +251,8 @@ def test_ten_thousand_made_up_events_make_no_series_without_end(
             assert len(new) <= 6, key
     for name, metric in DEFINED.items():
         if "camera" in EXPORTED[name].labels:
-            for number in range(5):
-                metric.remove_by_labels({"camera": f"made-up-{number}"})
+            for camera in (metrics.OTHER_CAMERAS, *(f"made-up-{number}" for number in range(5))):
+                metric.remove_by_labels({"camera": camera})
 
 
 def test_regions_and_confidence_are_those_of_the_events(make_event: Any) -> None:

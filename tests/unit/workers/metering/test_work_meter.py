@@ -49,7 +49,7 @@ def test_an_idle_worker_is_neither_silent_nor_busy(clock: Clock) -> None:
 def test_silence_begins_with_the_work_and_ends_with_it(clock: Clock) -> None:
     meter = WorkMeter("quiet")
     clock.now_s += 100  # idle
-    with meter.working():
+    with meter:
         clock.now_s += 30
         assert (silent_s("quiet"), busy_s("quiet")) == (30, 30)
         clock.now_s += 5
@@ -60,7 +60,7 @@ def test_silence_begins_with_the_work_and_ends_with_it(clock: Clock) -> None:
 def test_who_goes_from_one_work_to_the_next_is_busy_and_not_silent(clock: Clock) -> None:
     meter = WorkMeter("steady")
     for _ in range(10):
-        with meter.working():
+        with meter:
             clock.now_s += 2
             assert silent_s("steady") == 2
     assert busy_s("steady") == 20
@@ -68,9 +68,9 @@ def test_who_goes_from_one_work_to_the_next_is_busy_and_not_silent(clock: Clock)
 
 def test_work_that_overlaps_counts_once_and_each_end_is_a_sign_of_life(clock: Clock) -> None:
     meter = WorkMeter("several")
-    with meter.working():
+    with meter:
         clock.now_s += 10
-        with meter.working():
+        with meter:
             clock.now_s += 10
             assert silent_s("several") == 20
         clock.now_s += 1
@@ -82,7 +82,7 @@ def test_work_that_fails_has_ended_too(clock: Clock) -> None:
     meter = WorkMeter("failing")
 
     def work() -> None:
-        with meter.working():
+        with meter:
             clock.now_s += 7
             raise ValueError("no good")
 
@@ -103,7 +103,7 @@ def test_a_scrape_in_another_thread_counts_no_time_twice() -> None:
     began_s = time.monotonic()
     scraping.start()
     for _ in range(200):
-        with meter.working():
+        with meter:
             time.sleep(0.0005)
     took_s = time.monotonic() - began_s
     stop.set()
