@@ -20,7 +20,8 @@ MAX_COORDINATE = 100.0
 """In inter-ocular distances. A real face ends at about 2; a classifier overflows long after this."""
 
 _Unit = Annotated[float, msgspec.Meta(description="fraction of the picture's width or height")]
-
+_Angle = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+"""Bounded, as the state calculates with its square."""
 
 CameraId = Annotated[str, msgspec.Meta(pattern=f"^{CAMERA_ID.pattern}$")]
 SUBJECT_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
@@ -64,9 +65,9 @@ class FaceBox(msgspec.Struct, frozen=True):
 class Pose(msgspec.Struct, frozen=True):
     """Head pose in degrees; 0, 0, 0 looks into the camera."""
 
-    yaw: float
-    pitch: float
-    roll: float
+    yaw: _Angle
+    pitch: _Angle
+    roll: _Angle
 
 
 class Quality(msgspec.Struct, frozen=True):

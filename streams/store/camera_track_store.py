@@ -78,7 +78,12 @@ def _decoded(value: bytes) -> CameraTracks | None:
         record = _decoder.decode(value)
     except UNREADABLE:
         return None
-    return record if all(map(_is_plausible, record.tracks)) else None
+    return record if is_plausible(record) else None
+
+
+def is_plausible(record: CameraTracks) -> bool:
+    """Whether one can calculate with all its numbers."""
+    return all(map(_is_plausible, record.tracks))
 
 
 def _is_plausible(track: TrackRecord) -> bool:

@@ -25,12 +25,21 @@ def subjects(chain: Chain) -> dict[int, str]:
     return {seq: next(iter(ids)) for seq, ids in sorted(found.items())}
 
 
-@pytest.mark.parametrize("ends", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+@pytest.mark.parametrize(
+    ("ends", "changes"),
+    [(signal.SIGTERM, {}), (signal.SIGKILL, {}), (signal.SIGKILL, {"redis_url": "redis://127.0.0.1:1/0"})],
+    ids=["stopped", "killed", "killed, without Redis"],
+)
 def test_the_next_worker_goes_on_with_the_ids(
-    make_chain: Callable[..., Chain], pictures: Callable[[int], Path], ends: signal.Signals
+    make_chain: Callable[..., Chain],
+    pictures: Callable[[int], Path],
+    ends: signal.Signals,
+    changes: dict[str, str],
 ) -> None:
     chain = make_chain(partitions=2)
-    first, second = chain.start_stages("landmarks", "landmarks")
+    first, second = (chain.start("landmarks", **changes) for _ in range(2))
+    for worker in (first, second):
+        worker.wait_ready()
     options = ["--source", str(pictures(FRAMES)), "--lossless", "--fps", str(FPS)]
     camera = chain.start(CAMERA, "--id", "hall", *options)
     at_work = eventually(

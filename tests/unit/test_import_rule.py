@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.metering",
         "workers.stages",
     },
+    "workers.probe": {*STREAMS, "models.faces", "models.staged", "workers"},
     "workers.local": {*STREAMS, "streams.local", "models.staged", "workers", "workers.camera"},
     "workers.bench": {
         *STREAMS,

@@ -22,6 +22,7 @@ from workers import output_files
 from workers.bench import (
     alerts_row,
     camera_rows,
+    chain_soak,
     landmarks_rows,
     memory_row,
     pipeline_row,
@@ -39,7 +40,10 @@ ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
     "alerts": alerts_row.alerts,
     "pipeline": pipeline_row.pipeline,
     "memory": memory_row.memory,
+    "chain-soak": chain_soak.chain_soak,
 }
+ONLY_NAMED = {"chain-soak"}
+"""Rows that are not measured unless they are asked for: they are for hours."""
 LIBRARIES = (
     "mien",
     "numpy",
@@ -86,7 +90,7 @@ def run(
         output_files.check_file(plot)
     before = machine()
     measured: list[Comparison | Finding] = []
-    for row in [row for row in ROWS if row in rows] if rows else ROWS:
+    for row in [row for row in ROWS if (row in rows if rows else row not in ONLY_NAMED)]:
         with console.status(f"Measures {row} …"):
             measured += ROWS[row](settings, seconds, *([soak_frames] if row == "landmarks" else []))
     findings = msgspec.to_builtins([one for one in measured if isinstance(one, Finding)])
@@ -141,17 +145,20 @@ def show(results: dict[str, Any], console: Console) -> None:
             ratios = _ratio(comparison["speed_ratio"]), _ratio(comparison["cpu_ratio"])
             table.add_row(f"  beside: {library['name']}", *_times(library), *ratios)
             _add_details(table, library)
-    console.print(table)
+    if results["rows"]:
+        console.print(table)
     for name, findings in _by_table(results["findings"]).items():
         table = Table(title=name, title_justify="left", show_header=False)
         for finding in findings:
             table.add_row(finding["case"], _plain(finding["figures"]))
         console.print(table)
-    console.print(
-        "Of one frame (classify: one face): medians of the rounds, and in brackets their 10th to 90th "
-        "percentile. CPU: of all threads and, for the pipeline, all processes. Above 1.00 Mien is faster.",
-        style="dim",
-    )
+    if results["rows"]:
+        console.print(
+            "Of one frame (classify: one face): medians of the rounds, and in brackets their 10th to 90th "
+            "percentile. CPU: of all threads and, for the pipeline, all processes. Above 1.00 Mien is "
+            "faster.",
+            style="dim",
+        )
 
 
 def _by_case(comparisons: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

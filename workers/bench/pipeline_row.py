@@ -63,8 +63,8 @@ def pipeline(settings: Settings, seconds: float) -> list[Comparison]:
         pictures.mkdir()
         for number, jpeg in enumerate(jpegs(SIZE_PX, FRAMES)):
             (pictures / f"{number}.jpg").write_bytes(jpeg)
-        servers = stack.enter_context(_servers(settings))
-        with _running_chain(servers, folder, pictures) as chain, _library_loop(settings) as loop:
+        using = stack.enter_context(servers(settings))
+        with running_chain(using, folder, pictures) as chain, _library_loop(settings) as loop:
             costs: dict[str, list[Cost]] = {"chain": [], "loop": []}
             spent: list[dict[str, float]] = []
             for _ in range(rounds):
@@ -75,15 +75,15 @@ def pipeline(settings: Settings, seconds: float) -> list[Comparison]:
                     calls = max(1, round(LOOP_ROUND_S * 1000 / cost_of(loop, 10).wall_ms))
                     costs["loop"].append(cost_of(loop, calls))
                 time.sleep(SETTLE_S)
-            details = _drain(chain)
+            details = drain(chain)
             rates = _rates(costs["chain"])
             details["in_redis_ms"] = _latency(chain, pictures, LATENCY_SHARE * rates["frames_per_s"], seconds)
             chain.stop(*STAGES)
-        with _running_chain(servers, folder, pictures, processes=2) as chain:
+        with running_chain(using, folder, pictures, processes=2) as chain:
             with_two = _rates([_measure_chain(chain)[0] for _ in range(rounds)])
     cpu_ms = {name: round(float(np.median([s[name] for s in spent])), 3) for name in spent[0]}
     without_cameras = float(np.median([sum(s.values()) - s["cameras"] for s in spent]))
-    case = f"{SIZE_PX[0]}x{SIZE_PX[1]}, {PARTITIONS} file cameras, 1 face, {servers.kind}"
+    case = f"{SIZE_PX[0]}x{SIZE_PX[1]}, {PARTITIONS} file cameras, 1 face, {using.kind}"
     return [
         Comparison.of(
             "pipeline",
@@ -98,7 +98,7 @@ def pipeline(settings: Settings, seconds: float) -> list[Comparison]:
                 cpu_ms_per_frame=cpu_ms,
                 **details,
                 with_two_landmarks_processes=with_two,
-                **({"note": servers.note} if servers.note else {}),
+                **({"note": using.note} if using.note else {}),
             ),
             Side.of("simplejpeg + FaceMesh + ONNX Runtime", costs["loop"], **_rates(costs["loop"])),
         )
@@ -122,7 +122,7 @@ class Servers(NamedTuple):
 
 
 @contextmanager
-def _servers(settings: Settings) -> Iterator[Servers]:
+def servers(settings: Settings) -> Iterator[Servers]:
     with ExitStack() as stack:
         redis_url = stack.enter_context(embedded_servers.redis_server())
         with redis.Redis.from_url(redis_url) as client:
@@ -171,7 +171,7 @@ class MeasuredChain(Chain):
 
 
 @contextmanager
-def _running_chain(
+def running_chain(
     servers: Servers, folder: Path, pictures: Path, processes: int = 1
 ) -> Iterator[MeasuredChain]:
     """A chain that is warmed up, with cameras as fast as they can be."""
@@ -217,7 +217,7 @@ def _read(chain: MeasuredChain) -> _Reading:
     cameras_s = sum(cpu_s.pop(camera_id) for camera_id in chain.cameras)
     # The embedded broker is threads of this process, whose main thread only waits and measures.
     embedded_s = {} if "kafka" in cpu_s else {"broker": time.process_time() - time.thread_time()}
-    return _Reading(time.perf_counter(), _applied(chain), {"cameras": cameras_s} | embedded_s | cpu_s)
+    return _Reading(time.perf_counter(), applied_frames(chain), {"cameras": cameras_s} | embedded_s | cpu_s)
 
 
 def _measure_chain(chain: MeasuredChain) -> tuple[Cost, dict[str, float]]:
@@ -231,11 +231,11 @@ def _measure_chain(chain: MeasuredChain) -> tuple[Cost, dict[str, float]]:
     return Cost(1000 * (after.wall_s - before.wall_s) / frames, sum(cpu_ms.values())), cpu_ms
 
 
-def _applied(chain: Chain) -> int:
+def applied_frames(chain: Chain) -> int:
     return metrics_scrape.totals(chain.ports["state"], STATE_EVENTS, "outcome")["applied"]
 
 
-def _drain(chain: MeasuredChain) -> dict[str, Any]:
+def drain(chain: MeasuredChain) -> dict[str, Any]:
     """Ends the cameras, waits for what they sent, and says whether all of it arrived."""
     published = chain.stop_cameras()["published"]
     applied = chain.drain("state", STATE_EVENTS, published, lambda outcomes: outcomes["applied"])["applied"]
@@ -251,9 +251,9 @@ def _latency(chain: MeasuredChain, pictures: Path, fps: float, seconds: float) -
     chain.start_cameras(pictures, "--fps", f"{fps / PARTITIONS:.2f}")  # live: a file's frames have no age
     time.sleep(LATENCY_SETTLE_S)
     before = _ages(chain)
-    started_s, frames_before = time.monotonic(), _applied(chain)
+    started_s, frames_before = time.monotonic(), applied_frames(chain)
     time.sleep(max(LATENCY_MIN_S, seconds))
-    after, frames = _ages(chain), _applied(chain) - frames_before
+    after, frames = _ages(chain), applied_frames(chain) - frames_before
     measured_fps = frames / (time.monotonic() - started_s)
     chain.stop_cameras()
     counts = {bound_s: after[bound_s] - before.get(bound_s, 0) for bound_s in after}

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -94,19 +94,19 @@ def slope(samples: Sequence[tuple[float, float]]) -> float:
     return float(x @ (y - y.mean()) / (x @ x))
 
 
-def rss_mib() -> float:
-    """This process's resident set, in MiB (proc(5))."""
+def rss_mib(pid: int | Literal["self"] = "self") -> float:
+    """A process's resident set, in MiB (proc(5))."""
     (line,) = (
-        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS:")
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")
     )
     return int(line.split()[1]) / 1024
 
 
-def thread_count() -> int:
-    """How many threads this process has, native ones too."""
-    return len(list(Path("/proc/self/task").iterdir()))
+def thread_count(pid: int | Literal["self"] = "self") -> int:
+    """How many threads a process has, native ones too."""
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
-def open_file_count() -> int:
-    """How many files, sockets and pipes this process has open."""
-    return len(list(Path("/proc/self/fd").iterdir()))
+def open_file_count(pid: int | Literal["self"] = "self") -> int:
+    """How many files, sockets and pipes a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))

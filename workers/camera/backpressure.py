@@ -14,12 +14,14 @@ from typing import Self
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from streams import broker
+from streams import broker, logs
 from streams.settings import Settings
 from streams.topics import Topic
 
 UNREAD_BYTES_MAX = 3 * 1024 * 1024
 POLL_S = 0.2
+
+log = logs.get("mien.camera")
 
 
 class Backpressure:
@@ -33,6 +35,8 @@ class Backpressure:
             deque()
         )  # partition, offset, bytes; a camera has one partition
         self._unread_bytes = 0
+        self._furthest: dict[TopicPartition, int] = {}
+        """Where the group was."""
 
     @classmethod
     @asynccontextmanager
@@ -61,6 +65,14 @@ class Backpressure:
                 await asyncio.sleep(POLL_S)
 
     def _forget_read(self, next_offsets: dict[TopicPartition, int]) -> None:
+        # A group's offsets do not go back, but Kafka deletes them with their topic.
+        if any(offset < self._furthest.get(tp, -1) for tp, offset in next_offsets.items()):
+            log.warning("topic was made again: what nobody had read is gone", frames=len(self._unread))
+            self._furthest.clear()
+            self._unread.clear()
+            self._unread_bytes = 0
+            return
+        self._furthest |= next_offsets
         while self._unread:
             partition, offset, n_bytes = self._unread[0]
             if offset >= next_offsets.get(TopicPartition(self._topic, partition), 0):

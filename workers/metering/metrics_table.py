@@ -22,6 +22,8 @@ Values = tuple[str, ...] | str
 """All values of a label, or in words what bounds them."""
 
 CAMERA, LANDMARKS, CLASSIFY, STATE, ALERTS = STAGES = ("camera", "landmarks", "classify", "state", "alerts")
+PROBE: Final = "probe"
+"""`mien probe`: it exports what it sees, and of itself nothing that stages do."""
 READERS: Final = STAGES[1:]
 """Stages that read from Kafka."""
 
@@ -137,6 +139,10 @@ EXPORTED: Final[Mapping[str, Exported]] = {
     "camera_unchanged_seconds": Exported((CAMERA,), {"camera": CAMERAS}),
     "camera_reconnects_total": Exported((CAMERA,), {"camera": CAMERAS}),
     "model_info": Exported((CLASSIFY,), dict.fromkeys(("name", "version", "landmark_set"), MODEL)),
+    "probe_frames_total": Exported((PROBE,)),
+    "probe_events_total": Exported((PROBE,), {"outcome": ("right", "wrong", "abstained", "late", "missing")}),
+    "probe_latency_seconds": Exported((PROBE,), {"until": ("emotions", "state")}),
+    "probe_last_right_timestamp_seconds": Exported((PROBE,)),
     "worker_silent_seconds": Exported(STAGES, {"stage": STAGES}),
     "worker_busy_seconds_total": Exported(STAGES, {"stage": STAGES}),
     "assigned_partitions": Exported(READERS, {"topic": TOPIC}),
@@ -164,6 +170,8 @@ _QUESTIONS: Final = """\
 | where does time go? | `mien_stage_duration_seconds`: its steps are below |
 | what is dropped, and why? | `mien_frames_total` by outcome: all but `published`, `faces` and `no-face`; \
 `mien_dead_letters_total` by reason; `mien_state_events_total{outcome="fenced"}` came twice, and is no loss |
+| does the chain answer rightly, also while nobody is in view? | `mien_probe_events_total`, \
+`mien_probe_latency_seconds`, `mien_probe_last_right_timestamp_seconds` |
 | is a worker stuck? | `mien_worker_silent_seconds`: it grows while work is in hand and nothing of it gets \
 done, also while a service is waited for, and while the event loop stands still |
 | are we near the maximum? | the rate of `mien_worker_busy_seconds_total`: 1 is a worker that is never idle; \
@@ -259,7 +267,8 @@ def markdown() -> str:
             "This page is written by `mien metrics --markdown`.",
             "",
             "No label has values without end, and none names a person. A counter of a process begins at 0 "
-            "when it starts, so ask for rates.",
+            "when it starts, so ask for rates. The probe's camera is `mien-probe`: leave it out of what is "
+            "to tell of people.",
             "",
             _QUESTIONS,
             "## All metrics",

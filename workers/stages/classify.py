@@ -32,6 +32,7 @@ from streams.messages.emotion_event import (
     Model,
     Probabilities,
 )
+from streams.messages.frame_message import PROBE_CAMERA
 from streams.messages.landmarks_message import Landmarks
 from streams.settings import Settings
 from streams.store.neutral_face_store import NeutralFaceStore
@@ -402,26 +403,28 @@ def _operating_point(
 
 
 def observe(events: Sequence[EmotionEvent]) -> None:
-    """Counts a batch of events in the metrics."""
+    """Counts a batch of events in the metrics; of the probe only what says from which camera it is."""
     shares: dict[str, float] = {}
     for event in events:
         _observe(event)
-        for region, share in event.explanation.regions.items():
-            shares[region] = shares.get(region, 0.0) + share
+        if event.camera_id != PROBE_CAMERA:
+            for region, share in event.explanation.regions.items():
+                shares[region] = shares.get(region, 0.0) + share
     for region, sum_ in shares.items():
         _region_share[region].inc(sum_)
 
 
 def _observe(event: EmotionEvent) -> None:
-    why = event.explanation
+    why, is_probe = event.explanation, event.camera_id == PROBE_CAMERA
     metrics.completeness_error.observe(why.completeness_error)
     metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source)
     metrics.baselines_total.labels(event.camera_id, why.baseline).inc()
-    if event.abstained in (None, "low-confidence"):  # else the confidence is that of a bad picture
+    if event.abstained in (None, "low-confidence") and not is_probe:  # else it is that of a bad picture
         _confidence[why.baseline].observe(event.confidence)
     if event.abstained:
         metrics.abstentions_total.labels(event.camera_id, event.abstained).inc()
         return
     metrics.emotions_total.labels(event.camera_id, event.emotion).inc()
-    if regions := why.regions:  # none if the face is the baseline itself
-        metrics.explaining_region_total.labels(event.emotion, max(regions, key=regions.__getitem__)).inc()
+    if why.regions and not is_probe:  # none if the face is the baseline itself
+        region = max(why.regions, key=why.regions.__getitem__)
+        metrics.explaining_region_total.labels(event.emotion, region).inc()

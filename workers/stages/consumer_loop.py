@@ -4,7 +4,8 @@
     2. hand out: batches with one message of every partition in turn
     3. work, until all that the batch sent is delivered
     4. note the offset behind it
-    5. commit what is noted, twice a second and at the end
+    5. commit what is noted: twice a second, at the end, and before more than `REPEATED_MAX` messages are
+       worked on that are not committed
 
 When the group shares its partitions anew (a worker came or went, or the topic changed), for all that we have:
 
@@ -13,8 +14,11 @@ When the group shares its partitions anew (a worker came or went, or the topic c
     c. what is noted is committed
     d. the partitions go
 
-So nothing is done twice, unless a worker is killed, or b and c take longer than half of the session time-out:
-then at most what was not committed.
+So nothing is done twice, unless a worker is killed or stands still for longer than its session, or b and c
+take longer than half of the session time-out: then at most `REPEATED_MAX` messages.
+
+With each partition's offset goes what the handler keeps of its cameras, as a note; who gets the partition
+reads it before its first batch.
 """
 
 import asyncio
@@ -28,12 +32,16 @@ from aiokafka.errors import KafkaError
 
 from streams import broker, logs, metrics
 from streams.backoff import backoff_s
+from streams.errors import MienError
 from workers.stages.consumer_lag import LagWatch
-from workers.stages.consumer_offsets import Share
+from workers.stages.consumer_offsets import Share, committed_notes
 from workers.stages.fetch_gathering import Gathering
 from workers.stages.handler import CONSUMER_GROUP, Reading, WorkOff, message_of
 
 COMMIT_INTERVAL_S = 0.5
+REPEATED_MAX = 64
+"""Done and not committed, with those in hand. A batch that is larger by its setting is allowed alone."""
+COMMIT_RETRY_S = 0.2
 FETCH_TIMEOUT_S = 1.0
 FETCH_MAX_BYTES = 16 * 1024 * 1024
 """Of one answer. One is worked on while the next is on the way; pictures are large."""
@@ -120,23 +128,50 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]
             asyncio.ensure_future(self._lag.keep_watching(self._consumer)),
         ]
         self._consumer.subscribe([self._reading.source.name], listener=self)
-        stopping = self._reading.stopping
+        stopping, settling = self._reading.stopping, self._reading.settling
         while True:
             fetched = await _first_of(self._fetch(), stopping.wait())  # 1
             if stopping.is_set():
                 return
             share, records = fetched
+            await self._begin(share)
             for batch in round_robin(records, self._reading.batch_max):  # 2
+                await self._make_room(share, len(batch))  # 5
                 if share.revoked or stopping.is_set():  # a
                     break
                 self._at_rest.clear()
                 try:
                     await self._work_off([message_of(record) for record in batch])  # 3
-                    share.done(batch)  # 4
+                    share.done(batch, settling and settling.note)  # 4
                     if share is self._share:
                         self._lag.done(batch)
                 finally:
                     self._at_rest.set()
+
+    async def _begin(self, share: Share) -> None:
+        """Gives the handler the notes that were committed with our partitions' offsets, once a share."""
+        settling, settings = self._reading.settling, self._reading.settings
+        pauses_s = backoff_s(RETRY_BASE_S, RETRY_CAP_S)
+        while not (share.begun or share.revoked or self._reading.stopping.is_set()):
+            try:
+                if settling:
+                    ours = self._consumer.assignment()
+                    settling.take_notes(await committed_notes(settings, self._reading.group, ours))
+                share.begun = True
+            except MienError as exc:
+                if not exc.retriable:
+                    raise
+                pause_s = RETRY_BASE_S + next(pauses_s)
+                log.warning("has no notes yet", stage=self._reading.stage, error=str(exc), pause_s=pause_s)
+                await _first_of(self._reading.stopping.wait(), asyncio.sleep(pause_s))
+
+    async def _make_room(self, share: Share, more: int) -> None:
+        """Waits until so many more can be worked on. Where they cannot, the group shares anew before long."""
+        while share.uncommitted and share.uncommitted + more > REPEATED_MAX:
+            await share.commit()
+            if share.revoked or self._reading.stopping.is_set() or not share.uncommitted:
+                return
+            await asyncio.sleep(COMMIT_RETRY_S)
 
     async def leave(self) -> None:
         """Commits, and leaves the group; goes on without, if Kafka does not answer."""
@@ -166,7 +201,8 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             async with asyncio.timeout(self._reading.settings.kafka_session_timeout_s / 2):
                 await self._at_rest.wait()  # b
-                await self._reading.settle()
+                if self._reading.settling:
+                    await self._reading.settling.settle()
                 await self._share.commit()  # c
         except TimeoutError:
             log.warning("partitions go with a batch in hand", stage=self._reading.stage, of=len(revoked))

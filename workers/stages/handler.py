@@ -1,7 +1,7 @@
 """What a stage is: a function that works on a batch of messages. And what it reads."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from streams.health import Health
@@ -35,6 +35,10 @@ Handler = Callable[[Sequence[Message]], Awaitable[None]]
 """Works on a batch. Raises InputRefused if a message is bad, and a retriable error to be called again."""
 
 
+Note = Callable[[], str]
+"""Gives what is to be committed with an offset, for who goes on from there. Made when it is asked for."""
+
+
 @runtime_checkable
 class Settling(Protocol):
     """A handler that keeps something of the cameras it works for, which their next worker needs."""
@@ -42,9 +46,11 @@ class Settling(Protocol):
     async def settle(self) -> None:
         """Hands it over: called when partitions go, between two batches."""
 
+    def note(self, partition: int, /) -> Note:
+        """What it knows of a partition's cameras now, after a batch."""
 
-async def keeps_nothing() -> None:
-    """For a handler that has nothing to hand over."""
+    def take_notes(self, notes: Collection[str]) -> None:
+        """Gets those of all partitions that are ours now, before the first batch of them."""
 
 
 class Reading(NamedTuple):
@@ -56,7 +62,7 @@ class Reading(NamedTuple):
     batch_max: int
     health: Health
     stopping: asyncio.Event
-    settle: Callable[[], Awaitable[None]] = keeps_nothing
+    settling: Settling | None = None
 
     @property
     def group(self) -> str:

@@ -9,7 +9,7 @@ Python's lock), and the event loop sends the faces of the last ones.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from models.faces.landmark_set import LandmarkSet
 from models.faces.landmark_smoothing import Smoothed, smooth
 from models.faces.pictures import PictureRefused, decode_jpeg, jpeg_size_px
 from models.faces.tracking import CameraTracker, Track, TrackedFace, shrink_of_next, track
-from streams import metrics
+from streams import logs, metrics
 from streams.camera_runs import CameraRuns
 from streams.errors import BadPicture, InputRefused
 from streams.messages import frame_message, landmarks_message
@@ -38,9 +38,11 @@ from streams.settings import Settings
 from streams.store.camera_track_store import CameraTracksStore
 from workers import model_loading
 from workers.stages import stage
-from workers.stages.handler import Handler, Message
+from workers.stages.handler import Handler, Message, Note
 from workers.stages.outlet import Outlet
 from workers.stages.track_hand_over import HandOver
+
+log = logs.get("mien.stage")
 
 NAME = "landmarks"
 BATCH_MAX = 5
@@ -53,6 +55,8 @@ EVICT_AFTER_S = 60.0
 
 def run(settings: Settings) -> None:
     """Runs the stage until it is told to stop."""
+    if settings.frames == "none":
+        log.warning("MIEN_FRAMES=none concerns cameras: this stage reads the frames of those without it")
     stage.run(
         settings,
         NAME,
@@ -116,6 +120,15 @@ class LandmarksWorker:
         if self._hand_over:
             await self._hand_over.settle()
 
+    def note(self, partition: int) -> Note:
+        """Where the faces of a partition's cameras are, to be committed with its offset."""
+        return self._hand_over.note_of(partition) if self._hand_over else lambda: ""
+
+    def take_notes(self, notes: Collection[str]) -> None:
+        """Where they were for who had our partitions before."""
+        if self._hand_over:
+            self._hand_over.take_notes(notes)
+
     async def handle(self, batch: Sequence[Message]) -> None:
         """Finds the faces of a batch of frames and sends them.
 
@@ -154,7 +167,7 @@ class LandmarksWorker:
         resumed: Sequence[Track] = ()
         if self._hand_over:
             with metrics.stage_duration_seconds.labels(NAME, "hand-over").time():
-                resumed = await self._hand_over.take_up(frame.camera_id, frame.run)
+                resumed = await self._hand_over.take_up(frame, message.partition)
         return _Work(frame, resumed, Future())
 
     def _find_all(self, works: Sequence["_Work"]) -> None:
@@ -178,7 +191,7 @@ class LandmarksWorker:
 
     async def _send(self, message: Message, frame: Frame, found: "_Found") -> list[Awaitable[Any]]:
         if self._hand_over:
-            self._hand_over.note(frame.camera_id, frame.run, found.last_seq, found.last_seen_us, found.tracks)
+            self._hand_over.saw(frame, message.partition, found.last_seq, found.last_seen_us, found.tracks)
         outcome = "faces" if found.faces else "no-face"
         metrics.frames_total.labels(NAME, frame.camera_id, outcome).inc()
         metrics.faces_total.labels(frame.camera_id).inc(len(found.faces))

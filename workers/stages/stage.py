@@ -26,7 +26,7 @@ from streams.settings import Settings
 from streams.topics import Topic
 from workers.metering.work_meter import WorkMeter
 from workers.stages import consumer_loop
-from workers.stages.handler import CONSUMER_GROUP, Consume, Message, Reading, Settling, keeps_nothing
+from workers.stages.handler import CONSUMER_GROUP, Consume, Message, Reading, Settling
 from workers.stages.outlet import OpenHandler, Outlet
 from workers.stages.retrying import CONNECTIONS, RetryingProcessor
 
@@ -96,9 +96,9 @@ class _Stage:
         try:
             async with self._open_outlet() as outlet, self._open_handler(outlet) as handler:
                 retrying = RetryingProcessor(settings, self._name, outlet, self._health, stopping)
-                settle = handler.settle if isinstance(handler, Settling) else keeps_nothing
+                settling = handler if isinstance(handler, Settling) else None
                 reading = Reading(
-                    settings, self._name, self._source, self._batch_max, self._health, stopping, settle
+                    settings, self._name, self._source, self._batch_max, self._health, stopping, settling
                 )
                 self._health.set_ready(CONNECTIONS)
                 meter = WorkMeter(self._name)

@@ -218,7 +218,8 @@ def bench(
     rows: Annotated[
         list[str] | None,
         typer.Argument(
-            help="camera, decode, mesh, landmarks, classify, alerts, pipeline, memory; all without it."
+            help="camera, decode, mesh, landmarks, classify, alerts, pipeline, memory: all of these without "
+            "it; chain-soak."
         ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.5, help="How long each measurement runs.")] = 3.0,

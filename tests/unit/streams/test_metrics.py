@@ -33,6 +33,7 @@ BOUNDED = {
     "version",
     "measure",
     "value",
+    "until",
 }
 
 

@@ -30,6 +30,7 @@ from streams.messages.landmarks_message import FaceBox, Pose
 
 Make = Callable[..., EmotionEvent]
 numbers = st.floats(allow_nan=False, allow_infinity=False)
+angles = st.floats(-180, 180)
 shares = st.floats(0, 1)
 named = st.sampled_from(EMOTIONS).map(lambda emotion: (emotion, None))
 abstained = st.sampled_from(["low-confidence", "small-face", "extreme-pose", "blurred"]).map(
@@ -62,7 +63,7 @@ def events(draw: st.DrawFn) -> EmotionEvent:
         frame_seq=draw(st.integers(0, 2**53 - 1)),
         captured_at=time_of(draw(st.integers(0, MAX_TIME_US))),
         face=draw(st.builds(FaceBox, numbers, numbers, numbers, numbers)),
-        pose=draw(st.builds(Pose, numbers, numbers, numbers)),
+        pose=draw(st.builds(Pose, angles, angles, angles)),
         emotion=emotion,
         confidence=draw(shares),
         abstained=reason,

@@ -17,6 +17,7 @@ from streams.messages.landmarks_message import FaceBox, Landmarks, Pose, Quality
 
 Make = Callable[..., Landmarks]
 numbers = st.floats(allow_nan=False, allow_infinity=False)
+angles = st.floats(-180, 180)
 good = st.builds(
     Landmarks,
     camera_id=st.from_regex(CAMERA_ID, fullmatch=True),
@@ -24,7 +25,7 @@ good = st.builds(
     captured_at_us=st.integers(0, MAX_TIME_US),
     subject_id=st.from_regex(r"[A-Za-z0-9._:-]{1,80}", fullmatch=True),
     face=st.builds(FaceBox, numbers, numbers, numbers, numbers),
-    pose=st.builds(Pose, numbers, numbers, numbers),
+    pose=st.builds(Pose, angles, angles, angles),
     quality=st.builds(Quality, st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1)),
     landmark_set=st.text(),
     points=st.binary(max_size=60),
@@ -110,6 +111,7 @@ def test_a_field_that_came_later_is_ignored(make_landmarks: Make) -> None:
         {"quality": Quality(1, float("inf"), 1)},
         {"face": FaceBox(float("nan"), 0, 1, 1)},
         {"pose": Pose(0, float("-inf"), 0)},
+        {"pose": Pose(0, 1e308, 0)},
         {"transform": Transform(float("nan"), [0.0] * 9, [0.0] * 3)},
         {"transform": Transform(1, [float("nan")] * 9, [0.0] * 3)},
         {"transform": Transform(1, [0.0] * 8, [0.0] * 3)},

@@ -106,3 +106,26 @@ async def test_another_groups_reading_does_not_count(
         await looked_twice()
         assert not waiting.done()
         waiting.cancel()
+
+
+async def test_it_waits_for_nothing_that_went_with_its_topic(
+    settings: Settings, looked_twice: Callable[[], Awaitable[None]]
+) -> None:
+    """Deleted and made again while the camera runs: the new topic's offsets begin at 0."""
+    again = Settings(**{**settings.model_dump(exclude_unset=True), "topic_prefix": "again"})
+    group = again.group("landmarks")
+    await offsets_committed(again, group, {0: 900})
+    async with Backpressure.open(again, again.topics.frames, reader="landmarks") as ahead:
+        ahead.sent(0, 1000, UNREAD_BYTES_MAX + 1)
+        waiting = asyncio.ensure_future(ahead.wait_for_room())
+        await looked_twice()
+        assert not waiting.done()
+
+        await offsets_committed(again, group, {0: 3})  # of the new topic
+        await asyncio.wait_for(waiting, 10)
+        ahead.sent(0, 4, UNREAD_BYTES_MAX + 1)
+        waiting = asyncio.ensure_future(ahead.wait_for_room())
+        await looked_twice()
+        assert not waiting.done()  # but for what came after it does
+        await offsets_committed(again, group, {0: 5})
+        await asyncio.wait_for(waiting, 10)

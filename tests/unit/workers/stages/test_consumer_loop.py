@@ -1,13 +1,14 @@
 """The loop's order, what a rebalance does to it, and what becomes of it when Kafka refuses it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
+    CommitFailedError,
     GroupAuthorizationFailedError,
     InconsistentGroupProtocolError,
     InvalidSessionTimeoutError,
@@ -16,12 +17,12 @@ from aiokafka.errors import (
 )
 from prometheus_client import REGISTRY
 
-from streams.errors import AccessDenied, MienError, RedisUnavailable, SettingsInvalid
+from streams.errors import AccessDenied, MienError, RedisUnavailable, ServiceUnavailable, SettingsInvalid
 from streams.health import Health
 from streams.settings import Settings
 from workers.stages import consumer_loop
-from workers.stages.consumer_loop import consume, round_robin
-from workers.stages.handler import CONSUMER_GROUP, Message, Reading
+from workers.stages.consumer_loop import REPEATED_MAX, consume, round_robin
+from workers.stages.handler import CONSUMER_GROUP, Message, Note, Reading
 
 SETTINGS = Settings(kafka_session_timeout_s=1.0)
 TOPIC = SETTINGS.topics.frames
@@ -54,6 +55,7 @@ class FakeConsumer:
         self.topic_partitions: set[int] | None = {0, 1}
         self.answers: asyncio.Queue[dict[TopicPartition, list[Any]]] = asyncio.Queue()
         self.offsets: dict[TopicPartition, int] = {}
+        self.refuses_commits = False
         self._ours: set[TopicPartition] = set()
         self._refuses = refuses
 
@@ -69,6 +71,8 @@ class FakeConsumer:
         return await self.answers.get()
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+        if self.refuses_commits:
+            raise CommitFailedError
         self.told.append(f"committed {sorted(offsets.values())}")
         self.offsets |= offsets
 
@@ -118,8 +122,10 @@ class Bench:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.notes: list[list[str]] = []
         self.consumers: list[FakeConsumer] = []
         self.refusals: list[KafkaError] = []
+        self.notes_refused: list[MienError] = []
         self.health = Health(CONSUMER_GROUP)
         self.stopping = asyncio.Event()
         self.may_end = asyncio.Event()
@@ -143,8 +149,14 @@ class Bench:
     async def settle(self) -> None:
         self.told.append("handed over")
 
+    def note(self, _partition: int, /) -> Note:
+        return lambda: ""
+
+    def take_notes(self, notes: Collection[str]) -> None:
+        self.notes.append(list(notes))
+
     def start(self, batch_max: int = 2) -> "asyncio.Future[None]":
-        reading = Reading(SETTINGS, "landmarks", TOPIC, batch_max, self.health, self.stopping, self.settle)
+        reading = Reading(SETTINGS, "landmarks", TOPIC, batch_max, self.health, self.stopping, self)
         self.running = asyncio.ensure_future(consume(reading, self.work_off))
         return self.running
 
@@ -163,6 +175,13 @@ async def until(holds: Callable[[], Any]) -> None:
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     bench = Bench()
+
+    async def committed_notes(*_: Any) -> list[str]:
+        if bench.notes_refused:
+            raise bench.notes_refused.pop()
+        return ["a note"]
+
+    monkeypatch.setattr(consumer_loop, "committed_notes", committed_notes)
     monkeypatch.setattr(consumer_loop, "AIOKafkaConsumer", bench.make)
     monkeypatch.setattr(consumer_loop, "COMMIT_INTERVAL_S", 0.01)
     monkeypatch.setattr(consumer_loop, "RETRY_BASE_S", 0.0)
@@ -368,3 +387,72 @@ async def test_it_keeps_few_frames_in_memory(bench: Bench) -> None:
     megabytes = 2 * (bench.options["fetch_max_bytes"] + SETTINGS.max_frame_bytes) / 2**20
 
     assert megabytes <= 100
+
+
+async def test_the_notes_of_who_had_the_partitions_come_before_their_first_batch(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_loop, "RETRY_CAP_S", 0.0)
+    bench.may_end.clear()
+    bench.notes_refused = [ServiceUnavailable("away for a moment")]
+    bench.start()
+    consumer = await bench.member()
+    await consumer.assign(FIRST)
+    consumer.answer(7, 8, 9)
+    await until(lambda: bench.told)
+    assert bench.notes == [["a note"]]
+    bench.may_end.set()
+    await until(lambda: consumer.offsets == {FIRST: 10})
+    consumer.answer(10)
+    await until(lambda: consumer.offsets == {FIRST: 11})
+    assert bench.notes == [["a note"]]
+
+    await consumer.revoke()
+    await consumer.assign(FIRST)
+    consumer.answer(11)
+    await until(lambda: consumer.offsets == {FIRST: 12})
+    assert bench.notes == [["a note"], ["a note"]]
+
+
+async def test_no_more_is_done_than_may_be_repeated_before_it_is_committed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that slept past its session goes on with what it has fetched: in the chaos run 71 records."""
+    monkeypatch.setattr(consumer_loop, "COMMIT_INTERVAL_S", 60.0)
+    monkeypatch.setattr(consumer_loop, "COMMIT_RETRY_S", 0.001)
+    bench.start(batch_max=REPEATED_MAX // 4)
+    consumer = await bench.member()
+    await consumer.assign(FIRST)
+    consumer.refuses_commits = True  # others have the partition, but we have not heard of it yet
+    consumer.answer(*range(3 * REPEATED_MAX))
+    await until(lambda: sum(told.startswith("did") for told in bench.told) == 4)
+    await asyncio.sleep(0.05)
+    assert sum(told.startswith("began") for told in bench.told) == 4
+
+    await consumer.revoke()
+    bench.told.clear()
+    await asyncio.sleep(0.05)
+    assert bench.told == []
+
+    consumer.refuses_commits = False
+    await consumer.assign(FIRST)
+    consumer.answer(*range(3 * REPEATED_MAX))
+    await until(
+        lambda: f"did {list(range(3 * REPEATED_MAX - REPEATED_MAX // 4, 3 * REPEATED_MAX))}" in bench.told
+    )
+    assert [told for told in bench.told if told.startswith("committed")] == [
+        f"committed [{done}]" for done in (REPEATED_MAX, 2 * REPEATED_MAX)
+    ]
+
+
+async def test_it_can_be_stopped_while_nothing_can_be_committed(bench: Bench) -> None:
+    running = bench.start(batch_max=REPEATED_MAX)
+    consumer = await bench.member()
+    await consumer.assign(FIRST)
+    consumer.refuses_commits = True
+    consumer.answer(*range(2 * REPEATED_MAX))
+    await until(lambda: any(told.startswith("did") for told in bench.told))
+    bench.stopping.set()
+    await asyncio.wait_for(running, 10)
+
+    assert sum(told.startswith("began") for told in bench.told) == 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError
+from aiokafka.errors import CommitFailedError, OffsetMetadataTooLargeError
 
 from workers.stages import consumer_offsets
 from workers.stages.consumer_offsets import Share
@@ -21,6 +21,7 @@ class FakeKafka:
         self.offsets: dict[TopicPartition, int] = {}
         self.commits: list[dict[TopicPartition, int]] = []
         self.asked = 0
+        self.note_max = 4096
         self.error: Exception | None = None
         self.answers = asyncio.Event()
         self.answers.set()
@@ -28,12 +29,14 @@ class FakeKafka:
     def partitions_for_topic(self, topic: str) -> set[int] | None:
         return {0, 1} if topic == "t" else None
 
-    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+    async def commit(self, offsets: dict[TopicPartition, Any]) -> None:
         self.commits.append(offsets)
         await self.answers.wait()
         if self.error:
             raise self.error
-        self.offsets |= offsets
+        if any(len(at[1]) > self.note_max for at in offsets.values() if isinstance(at, tuple)):
+            raise OffsetMetadataTooLargeError
+        self.offsets |= {tp: at[0] if isinstance(at, tuple) else at for tp, at in offsets.items()}
 
     async def committed(self, tp: TopicPartition) -> int | None:
         self.asked += 1
@@ -143,3 +146,44 @@ async def test_a_partition_that_is_no_more_is_left_out(kafka: FakeKafka) -> None
     await share.commit()
 
     assert kafka.offsets == {FIRST: 3}
+
+
+async def test_what_the_handler_knew_behind_a_batch_is_committed_with_its_offset(kafka: FakeKafka) -> None:
+    share, knows = share_of(kafka), {0: "first", 1: ""}
+
+    def note(partition: int) -> Any:
+        known = knows[partition]
+        return lambda: known
+
+    share.done([record(FIRST, 5), record(SECOND, 70)], note)
+    knows[0] = "of the next batch, in hand when the commit is made"
+    await share.commit()
+
+    assert kafka.commits == [{FIRST: (6, "first"), SECOND: 71}]
+
+
+async def test_a_broker_that_takes_no_such_note_gets_the_offset_alone(kafka: FakeKafka) -> None:
+    share = share_of(kafka)
+    kafka.note_max = 3
+    share.done([record(FIRST, 5)], lambda _: lambda: "four")
+    await share.commit()
+
+    assert kafka.offsets == {FIRST: 6}
+    assert share.uncommitted == 0
+
+
+async def test_it_counts_what_would_be_done_again(kafka: FakeKafka) -> None:
+    share = share_of(kafka)
+    share.done([record(FIRST, 5), record(FIRST, 6)])
+    kafka.answers.clear()
+    committing = asyncio.ensure_future(share.commit())
+    await asyncio.sleep(0)
+    share.done([record(FIRST, 7)])  # meanwhile
+    assert share.uncommitted == 3
+    kafka.answers.set()
+    await committing
+    assert share.uncommitted == 1
+
+    kafka.error = CommitFailedError()
+    await share.commit()
+    assert share.uncommitted == 1

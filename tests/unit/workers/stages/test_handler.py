@@ -22,10 +22,16 @@ async def test_landmarks_hand_their_cameras_over_where_that_is_wanted() -> None:
         told.append("settled")
 
     nothing: Any = None
-    hand_over: Any = SimpleNamespace(settle=settle)
+    hand_over: Any = SimpleNamespace(
+        settle=settle, note_of=lambda partition: lambda: f"of {partition}", take_notes=told.extend
+    )
+    notes = []
     for kept in (hand_over, None):
         handler: object = LandmarksWorker(Settings(), nothing, nothing, nothing, nothing, kept)
         assert isinstance(handler, Settling)
+        handler.take_notes(["of 7"])
+        notes.append(handler.note(3)())
         await handler.settle()
 
-    assert told == ["settled"]
+    assert told == ["of 7", "settled"]
+    assert notes == ["of 3", ""]

@@ -530,11 +530,11 @@ async def test_a_broken_frame_costs_neither_the_others_nor_the_ids(engine: FakeE
     (before,) = taken_up.of(left)
 
     class LeftTracks:
-        async def take_up(self, camera_id: str, _run: int) -> Sequence[Track]:
-            *_, tracks = tracks_of.pop(camera_id, (0, 0, ()))
+        async def take_up(self, frame: Frame, _partition: int) -> Sequence[Track]:
+            *_, tracks = tracks_of.pop(frame.camera_id, (0, 0, ()))
             return tracks
 
-        def note(self, *_: Any) -> None: ...
+        def saw(self, *_: Any) -> None: ...
 
     tracks_of = {"lobby": taken_up.known(left)}
     with ThreadPoolExecutor(1) as decoder, ThreadPoolExecutor(1) as finder:
