@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from streams import metrics
 from streams.messages.emotion_event import EMOTIONS, EmotionEvent
+from streams.messages.frame_message import PROBE_CAMERA
 from workers.cli import app
 from workers.metering import metrics_table
 from workers.metering.metrics_table import BOUNDED_IN_WORDS, CAMERAS, EXPORTED, READERS, STEPS
@@ -283,6 +284,22 @@ def test_the_confidence_in_a_bad_picture_does_not_count(make_event: Any, reason:
     classify.observe([event])
 
     assert count() - before == counted
+
+
+def test_the_probes_answers_are_no_answers_to_people(make_event: Any) -> None:
+    def told() -> list[float]:
+        at = {"baseline": event.explanation.baseline}
+        found = metrics.region_share_total.collect()[0].samples
+        return [
+            REGISTRY.get_sample_value("mien_confidence_count", at) or 0.0,
+            sum(sample.value for sample in found if sample.name.endswith("_total")),
+        ]
+
+    event = make_event(camera_id=PROBE_CAMERA)
+    before = told()
+    classify.observe([event])
+
+    assert told() == before
 
 
 def test_the_verb_prints_the_table_the_page_and_json() -> None:
