@@ -71,6 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.local",
     },
     "workers.commands": {*STREAMS, *RUNTIME, *LAB, "workers", "workers.stages", "workers.bench"},
+    "workers.monitoring": {*STREAMS, "workers"},
     "workers.upkeep": {*STREAMS, "workers"},
     "workers": {*STREAMS, *RUNTIME},
     "workers.verbs": set(),
