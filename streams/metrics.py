@@ -1,7 +1,7 @@
 """Every Prometheus metric of every stage, defined once.
 
 Names start with ``mien_`` and use base units; labels are bounded: camera, stage, step, emotion, region,
-baseline, operation, reason, outcome, topic, partition, rule, severity, state. Never the subject: people come
+baseline, operation, reason, outcome, topic, partition, rule, severity, state, measure. Never the subject: people come
 and go, series stay. Cameras beyond `CAMERAS_MAX` share one label.
 """
 
@@ -217,5 +217,16 @@ camera_unchanged_seconds = _CameraGauge(
 )
 camera_reconnects_total = _CameraCounter(
     "mien_camera_reconnects_total", "Attempts to open a lost camera again.", ["camera"]
+)
+camera_state = _CameraGauge(
+    "mien_camera_state", "1 for what is true of a live camera now, 0 for all else.", ["camera", "state"]
+)
+camera_measure = _CameraGauge(
+    "mien_camera_measure", "What the state of a camera rests on: see docs/cameras.md.", ["camera", "measure"]
+)
+camera_clock_offset_seconds = _CameraGauge(
+    "mien_camera_clock_offset_seconds",
+    "By how much a camera's clock is ahead of Kafka's, beyond what the way between them explains.",
+    ["camera"],
 )
 model_info = Gauge("mien_model_info", "1 for the model in use.", ["name", "version", "landmark_set"])

@@ -38,7 +38,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models.judging": {*RUNTIME, *LAB - {"models.release"}},
     "workers.stages": {*STREAMS, *RUNTIME, "workers"},
     "workers.alerts": {*STREAMS, "workers", "workers.stages"},
-    "workers.camera": {*STREAMS, *RUNTIME, "models.staged", "workers", "workers.stages"},
+    "workers.camera": {
+        *STREAMS,
+        *RUNTIME,
+        "models.staged",
+        "workers",
+        "workers.stages",
+        "workers.truth",
+    },
+    "workers.truth": {*STREAMS, "models", "models.faces", "models.staged"},
     "workers.probe": {*STREAMS, "models.faces", "models.staged", "workers"},
     "workers.local": {*STREAMS, "streams.local", "models.staged", "workers", "workers.camera"},
     "workers.bench": {
@@ -51,6 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.stages",
         "workers.camera",
         "workers.local",
+        "workers.truth",
     },
     "workers.chaos": {
         *STREAMS,
