@@ -1,8 +1,8 @@
 """Every Prometheus metric of every stage, defined once.
 
 Names start with ``mien_`` and use base units; labels are bounded: camera, stage, step, emotion, region,
-baseline, operation, reason, outcome, topic, partition, rule, severity, state, measure. Never the subject: people come
-and go, series stay. Cameras beyond `CAMERAS_MAX` share one label.
+baseline, operation, reason, outcome, topic, partition, rule, severity, state, measure.
+Never the subject: people come and go, series stay. Cameras beyond `CAMERAS_MAX` share one label.
 """
 
 import time

@@ -21,7 +21,7 @@ SIZE_PX: Final = (640, 360)
 SECONDS: Final = 120
 PHOTOGRAPHS: Final = (data.camera, data.coffee, data.rocket, data.chelsea)
 PLACES: Final = 10
-"""Six made-up ones and the photographs."""
+"""Six made-up ones and the photographs; higher numbers are made up, too."""
 
 
 class Moment(NamedTuple):
@@ -41,9 +41,9 @@ class Happening(NamedTuple):
 
 
 def place(number: int) -> F32:
-    """One of the `PLACES`: grey levels of float32 ``[360, 640]``."""
+    """A place: grey levels of float32 ``[360, 640]``. Of the first `PLACES` the last are photographs."""
     made_up = PLACES - len(PHOTOGRAPHS)
-    if number >= made_up:
+    if made_up <= number < PLACES:
         photograph = np.asarray(PHOTOGRAPHS[number - made_up](), np.float32)
         grey = photograph if photograph.ndim == 2 else photograph.mean(axis=2)
         return np.asarray(cv2.resize(grey, SIZE_PX, interpolation=cv2.INTER_AREA), np.float32)
@@ -53,14 +53,16 @@ def place(number: int) -> F32:
     floor = int(height * rng.uniform(0.55, 0.8))
     picture[floor:] = rng.uniform(40, 110)
     for x in range(0, width, int(rng.integers(40, 90))):  # tiles
-        cv2.line(picture, (width // 2 + (x - width // 2) // 2, floor), (x, height), rng.uniform(20, 160), 2)
+        cv2.line(
+            picture, (width // 2 + (x - width // 2) // 2, floor), (x, height), (rng.uniform(20, 160),), 2
+        )
     for _ in range(int(rng.integers(5, 12))):  # doors, windows, pictures, furniture
         x, y = int(rng.integers(0, width - 60)), int(rng.integers(0, floor - 20))
         w, h = int(rng.integers(25, 160)), int(rng.integers(25, 150))
-        cv2.rectangle(picture, (x, y), (x + w, y + h), rng.uniform(20, 240), -1)
-        cv2.rectangle(picture, (x, y), (x + w, y + h), rng.uniform(10, 250), 2)
+        cv2.rectangle(picture, (x, y), (x + w, y + h), (rng.uniform(20, 240),), -1)
+        cv2.rectangle(picture, (x, y), (x + w, y + h), (rng.uniform(10, 250),), 2)
         if rng.random() < 0.5:
-            cv2.line(picture, (x + w // 2, y), (x + w // 2, y + h), rng.uniform(10, 250), 2)
+            cv2.line(picture, (x + w // 2, y), (x + w // 2, y + h), (rng.uniform(10, 250),), 2)
     texture = cv2.GaussianBlur(rng.normal(0, 30, (height, width)).astype(np.float32), (0, 0), 2)
     return np.asarray(np.clip(picture + texture, 0, 255), np.float32)
 
@@ -104,9 +106,9 @@ def _lorry(moment: Moment) -> F32:
     picture[int(0.06 * height) :, :] = 150
     for letter in range(6):
         x = int(40 + letter * 100)
-        cv2.rectangle(picture, (x, height // 3), (x + 50, height // 2), 60, 3)
-    cv2.circle(picture, (width // 4, height - 20), 45, 20, -1)
-    cv2.circle(picture, (3 * width // 4, height - 20), 45, 20, -1)
+        cv2.rectangle(picture, (x, height // 3), (x + 50, height // 2), (60,), 3)
+    cv2.circle(picture, (width // 4, height - 20), 45, (20,), -1)
+    cv2.circle(picture, (3 * width // 4, height - 20), 45, (20,), -1)
     return picture
 
 
@@ -115,7 +117,7 @@ def _parked_lorry(moment: Moment) -> F32:
     picture = moment.place.copy()
     half = picture.shape[1] // 2
     picture[20:, :half] = 170
-    cv2.rectangle(picture, (60, 120), (250, 190), 40, 3)
+    cv2.rectangle(picture, (60, 120), (250, 190), (40,), 3)
     return picture
 
 
@@ -138,7 +140,7 @@ def _rain(moment: Moment) -> F32:
     streaks = np.zeros_like(moment.place)
     for _ in range(250):
         x, y = int(moment.rng.integers(0, SIZE_PX[0])), int(moment.rng.integers(0, SIZE_PX[1]))
-        cv2.line(streaks, (x, y), (x + 3, y + 22), 45, 1)
+        cv2.line(streaks, (x, y), (x + 3, y + 22), (45,), 1)
     return np.asarray(veiled + streaks, np.float32)
 
 
@@ -150,8 +152,8 @@ def _people(moment: Moment) -> F32:
     picture = moment.place.copy()
     for person in range(4):
         x = int((moment.at_s * (20 + 9 * person) + 170 * person) % SIZE_PX[0])
-        cv2.ellipse(picture, (x, 250), (35, 105), 0, 0, 360, 40 + 45 * person, -1)
-        cv2.circle(picture, (x, 125), 26, 170, -1)
+        cv2.ellipse(picture, (x, 250), (35, 105), 0, 0, 360, (40 + 45 * person,), -1)
+        cv2.circle(picture, (x, 125), 26, (170,), -1)
     return picture
 
 
@@ -166,7 +168,7 @@ def _sun_and_shadow(moment: Moment) -> F32:
     edge = int(100 + moment.at_s * 3)
     corners = np.array([[0, 0], [edge, 0], [edge + 140, SIZE_PX[1]], [0, SIZE_PX[1]]], np.int32)
     shade = np.ones_like(picture)
-    cv2.fillPoly(shade, [corners], 0.45)
+    cv2.fillPoly(shade, [corners], (0.45,))
     return picture * shade
 
 
@@ -182,8 +184,7 @@ def _hand(moment: Moment) -> F32:
     """Something near and out of focus."""
     height, width = moment.place.shape
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
-    near = np.asarray(70 + 50 * x - 30 * y + 8 * np.sin(6 * x + moment.at_s / 20), np.float32)
-    return near
+    return np.asarray(70 + 50 * x - 30 * y + 8 * np.sin(6 * x + moment.at_s / 20), np.float32)
 
 
 def _paint(moment: Moment) -> F32:

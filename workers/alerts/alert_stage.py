@@ -45,8 +45,10 @@ class AlertStage:
 
     @asynccontextmanager
     async def open_handler(self, outlet: Outlet) -> AsyncIterator[Handler]:
-        """Waits for Redis and for what is true of the cameras, gives the handler, and reads on both that and the
-        rules, whenever they change."""
+        """Waits for Redis and for what is true of the cameras, and gives the handler.
+
+        Meanwhile that and the rules are read again whenever they change.
+        """
         async with alert_store.connect(self._settings) as store:
             await connection.wait_for_redis(store, self._settings.startup_timeout_s)
             async with TruthReader(self._settings).reading() as truths:

@@ -4,7 +4,8 @@ It knows no clock: the same events give the same answers, so alerts are the same
 state is in force only for pictures that were taken `TAKES_EFFECT_US` after it was told: by then whoever works
 on them live has heard of it, too.
 
-Silence is told apart from what Kafka has compacted away: after an hour it keeps a camera's newest event alone.
+Silence is told apart from what Kafka has compacted away: after an hour it keeps a camera's newest event
+alone.
 """
 
 from bisect import bisect_right
@@ -40,7 +41,7 @@ class TruthTimeline:
         self._spans: dict[str, list[_Span]] = {}
 
     def add(self, truth: CameraTruth, *, whole: bool = True) -> None:
-        """Takes an event, in the order of its camera's. ``whole``: no event of it was compacted away before."""
+        """Takes an event, in its camera's order. ``whole``: none of them was compacted away before it."""
         spans = self._spans.get(truth.camera_id)
         if spans is None:
             if len(self._spans) >= CAMERAS_MAX:

@@ -249,7 +249,7 @@ class Reader(threading.Thread):
             captured_at_us = self._began_us + file_us if options.lossless else time.time_ns() // 1000
             if source.live:
                 self._look(picture, now_s)
-            if source.live and self._is_frozen(picture, now_s):
+            if source.live and self._is_frozen(now_s):
                 self._outcomes.add("frozen")
                 continue
             if "source" in self._health.not_ready:
@@ -268,7 +268,7 @@ class Reader(threading.Thread):
             unchanged_s, seldom = self._changes.unchanged_s(now_s), isinstance(picture, Jpeg)
             self.truth.look(lambda: luma(picture, WIDTH_PX), unchanged_s, seldom=seldom)
 
-    def _is_frozen(self, picture: Shot, now_s: float) -> bool:
+    def _is_frozen(self, now_s: float) -> bool:
         """Whether the camera has sent nothing new for too long: then it is not up, whatever it sends."""
         limit_s = self._settings.camera_frozen_s
         unchanged_s = self._changes.unchanged_s(now_s)

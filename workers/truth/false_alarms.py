@@ -40,7 +40,7 @@ def told_of(happening: Happening, number: int, step_s: float = 1.0) -> set[str]:
     judge = TruthJudge(frozen_s=30.0)
     for at_s, picture in camera_scenes.pictures(HAPPENINGS[0], number, 1, step_s):
         judge.see(small_grey(picture, black_is_16=False), at_s, HOUR)
-    found = set()
+    found: set[str] = set()
     for at_s, picture in camera_scenes.pictures(happening, number, 2, step_s):
         now_s = SECONDS + at_s
         judge.see(small_grey(picture, black_is_16=False), now_s, HOUR)

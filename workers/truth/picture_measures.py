@@ -14,7 +14,7 @@ EDGE_LEVELS: Final = 3.0
 CELL_PX: Final = 11
 """Edges are looked for in squares of so many pixels."""
 ONE_IN: Final = 25
-"""So many pixels have one whose edge is looked at for sharpness, the strongest: elsewhere noise would count."""
+"""Of so many pixels, the one with the strongest edge is looked at for sharpness: elsewhere is noise."""
 FAINTEST_LEVELS: Final = 1.5
 
 

@@ -47,7 +47,7 @@ def unit(vector: F32) -> F32:
 
 
 class UsualScenes(msgspec.Struct, tag=SCHEMA):
-    """What a camera saw at each hour of the day (UTC), of late: a scene has its light, its shadows, its night."""
+    """What a camera saw at each hour of the day (UTC) of late: each has its light and its shadows."""
 
     by_hour: dict[int, bytes] = {}
     """Scenes as int8, `VALUES` of them."""

@@ -144,7 +144,8 @@ def clock_offset_s(record: RecordMetadata, sent_us: int, acknowledged_us: int) -
     """
     if record.timestamp_type != _STAMPED_BY_KAFKA:
         return None
-    first_us, last_us = record.timestamp * 1000, record.timestamp * 1000 + 999
+    first_us: int = record.timestamp * 1000
+    last_us = first_us + 999
     if last_us < sent_us:
         return (sent_us - last_us) / 1e6
     return min(0.0, (acknowledged_us - first_us) / 1e6)

@@ -290,7 +290,7 @@ async def test_the_rights_of_mien_acls_are_enough(
         own = Settings(redis_url=redis_url.replace("//", "//mien-alerts:secret-1@"))
         async with alert_store.connect(own) as store:
             await store.ping()
-            worker = AlertWorker(own, store, outlet, book)
+            worker = AlertWorker(own, store, outlet, book, TruthTimeline())
             await worker.handle(messages([*see([FEAR] * 40), *see([FEAR] * 40, subject="b")]))
             for done_until_s in (0.0, 1e11, 2e11):
                 await worker.tick(share(done_until_s))
