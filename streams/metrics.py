@@ -1,11 +1,12 @@
 """Every Prometheus metric of every stage, defined once.
 
-Names start with ``mien_`` and use base units; labels are bounded: camera, stage, step, emotion, region,
-baseline, operation, reason, outcome, topic, partition, rule, severity, state. Never the subject: people come
-and go, series stay. Cameras beyond `CAMERAS_MAX` share one label.
+Names start with ``mien_`` and use base units; labels are bounded (`workers/metering/metrics_table.py` says
+which there are, and their values). Never the subject: people come and go, series stay. Cameras beyond
+`CAMERAS_MAX` share one label.
 """
 
 import time
+from functools import cache
 from typing import Any, Final, Self
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -50,7 +51,10 @@ _DURATION_S = (
     0.1,
     0.25,
     1,
+    2.5,
+    10,
 )
+_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1)
 _ERROR_LOGITS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1)
 
 CAMERAS_MAX: Final = 1000
@@ -117,7 +121,13 @@ def observe_frame_age(stage: str, captured_at_us: int, source: str) -> None:
     """
     if source == "file":
         return
-    frame_age_seconds.labels(stage).observe(max(0.0, time.time() - captured_at_us / 1e6))
+    _frame_age(stage).observe(max(0.0, time.time() - captured_at_us / 1e6))
+
+
+@cache
+def _frame_age(stage: str) -> Histogram:
+    """Looked up once: it is asked for with every face."""
+    return frame_age_seconds.labels(stage)
 
 
 stage_duration_seconds = Histogram(
@@ -194,6 +204,21 @@ alert_rules_current = Gauge(
 )
 consumer_lag = Gauge("mien_consumer_lag", "Messages that wait in a partition.", ["topic", "partition"])
 dead_letters_total = Counter("mien_dead_letters_total", "Messages that a stage refused.", ["stage", "reason"])
+probe_frames_total = Counter("mien_probe_frames_total", "Frames that the probe sent.")
+probe_events_total = Counter(
+    "mien_probe_events_total",
+    "The probe's frames by what became of them: right, wrong, abstained, late or missing.",
+    ["outcome"],
+)
+probe_latency_seconds = Histogram(
+    "mien_probe_latency_seconds",
+    "Time from the capture of a probe's frame until its event is in mien.emotions, and its state in Redis.",
+    ["until"],
+    buckets=_AGE_S,
+)
+probe_last_right_timestamp_seconds = Gauge(
+    "mien_probe_last_right_timestamp_seconds", "When a probe's frame was answered rightly last."
+)
 camera_up = _CameraGauge("mien_camera_up", "1 while the camera gives pictures.", ["camera"])
 camera_unchanged_seconds = _CameraGauge(
     "mien_camera_unchanged_seconds",
@@ -203,4 +228,55 @@ camera_unchanged_seconds = _CameraGauge(
 camera_reconnects_total = _CameraCounter(
     "mien_camera_reconnects_total", "Attempts to open a lost camera again.", ["camera"]
 )
+camera_state = _CameraGauge(
+    "mien_camera_state", "1 for what is true of a live camera now, 0 for all else.", ["camera", "state"]
+)
+camera_measure = _CameraGauge(
+    "mien_camera_measure", "What the state of a camera rests on: see docs/cameras.md.", ["camera", "measure"]
+)
+camera_clock_offset_seconds = _CameraGauge(
+    "mien_camera_clock_offset_seconds",
+    "By how much a camera's clock is ahead of Kafka's, beyond what the way between them explains.",
+    ["camera"],
+)
 model_info = Gauge("mien_model_info", "1 for the model in use.", ["name", "version", "landmark_set"])
+worker_silent_seconds = Gauge(  # before the next one: reading it brings that up to date
+    "mien_worker_silent_seconds",
+    "Seconds since a worker that has work in hand took it up or finished some of it; 0 while it has none.",
+    ["stage"],
+)
+worker_busy_seconds_total = Counter(
+    "mien_worker_busy_seconds_total", "Time in which a worker had work in hand.", ["stage"]
+)
+assigned_partitions = Gauge(
+    "mien_assigned_partitions", "Partitions of its topic that this worker reads now.", ["topic"]
+)
+topic_partitions = Gauge(
+    "mien_topic_partitions",
+    "Partitions that the topic has: so many workers of a stage can share it.",
+    ["topic"],
+)
+
+
+def observe_partitions(topic: str, *, assigned: int, existing: int) -> None:
+    """Says how many partitions of its topic a worker has, of how many."""
+    assigned_partitions.labels(topic).set(assigned)
+    topic_partitions.labels(topic).set(existing)
+
+
+confidence = Histogram(
+    "mien_confidence",
+    "Confidence of the answers for faces whose picture is good enough, also where it is too low to answer.",
+    ["baseline"],
+    buckets=_SHARES,
+)
+region_share_total = Counter(
+    "mien_region_share_total",
+    "Sum over emotion events of each facial region's share of the absolute attribution; 1 an event.",
+    ["region"],
+)
+reference_ratio = Gauge(
+    "mien_reference_ratio",
+    "What the model's answers were on the faces that its card tells of: the mean or the share of a value.",
+    ["measure", "value"],
+)

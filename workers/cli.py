@@ -26,6 +26,7 @@ from workers.verbs import (
     judge_verbs,
     look_verbs,
     monitoring_verbs,
+    probe_verb,
     stream_verbs,
     train_verbs,
 )
@@ -43,6 +44,7 @@ app = typer.Typer(
 for panel in (
     stream_verbs,
     alert_verbs,
+    probe_verb,
     dead_letter_verbs,
     forget_verb,
     look_verbs,

@@ -27,6 +27,8 @@ from streams.messages import alert as alert_message
 from streams.messages import emotion_event
 from streams.messages.alert import Alert
 from streams.messages.emotion_event import EmotionEvent, captured_at_us
+from streams.messages.frame_message import PROBE_CAMERA
+from streams.messages.unreadable import UNREADABLE
 from streams.settings import Settings
 from streams.store.alert_store import Active, AlertStore, Stored, Watched, Write, active_key, cameras_key
 from workers.alerts import alert_engine, crowd
@@ -34,6 +36,7 @@ from workers.alerts.alert_engine import Sighting, SubjectState, Vote
 from workers.alerts.crowd import CrowdState
 from workers.alerts.rule_book import RuleBook
 from workers.alerts.smoothing import SmoothingRule
+from workers.alerts.truth_timeline import TruthTimeline
 from workers.stages.handler import Message, Share
 from workers.stages.outlet import Outlet
 
@@ -78,13 +81,16 @@ class _Tally(NamedTuple):
 class AlertWorker:
     """The stage's handler, and what time alone brings about."""
 
-    def __init__(self, settings: Settings, store: AlertStore, outlet: Outlet, book: RuleBook) -> None:
+    def __init__(
+        self, settings: Settings, store: AlertStore, outlet: Outlet, book: RuleBook, truths: TruthTimeline
+    ) -> None:
         self._source, self._topic = settings.topics.emotions, settings.topics.alerts
         self._subject_ttl_s = settings.subject_ttl_s
         self._smoothing = SmoothingRule.of(settings)
         self._store = store
         self._outlet = outlet
         self._book = book
+        self._truths = truths
         self._token = uuid.uuid4().hex
         self._marks: dict[str, Watched] = {}
         """Cameras: how far the votes were at a time that not all partitions have come to."""
@@ -101,11 +107,14 @@ class AlertWorker:
     async def handle(self, batch: Sequence[Message]) -> None:
         events: list[tuple[EmotionEvent, int]] = []
         refused: list[tuple[Message, InputRefused]] = []
-        for message in batch:
-            try:
-                events.append((emotion_event.decode(message.value), message.partition))
-            except InputRefused as exc:
-                refused.append((message, exc))
+        with metrics.stage_duration_seconds.labels(NAME, "decode").time():
+            for message in batch:
+                try:
+                    event = emotion_event.decode(message.value)
+                    if event.camera_id != PROBE_CAMERA:
+                        events.append((event, message.partition))
+                except InputRefused as exc:
+                    refused.append((message, exc))
         left = events
         while left := await self._work(left):
             await asyncio.sleep(CONTENDED_PAUSE_S)
@@ -121,8 +130,10 @@ class AlertWorker:
         """Works on events; returns those of subjects that another worker is at."""
         if not events:
             return []
-        stored = await self._store.read(list(dict.fromkeys(event.subject_id for event, _ in events)))  # 1
-        works = self._decide(events, stored)  # 2
+        with metrics.stage_duration_seconds.labels(NAME, "redis").time():
+            stored = await self._store.read(list(dict.fromkeys(event.subject_id for event, _ in events)))  # 1
+        with metrics.stage_duration_seconds.labels(NAME, "decide").time():
+            works = self._decide(events, stored)  # 2
         changed = {who: work for who, work in works.items() if work.changed}
         refused = await self._send((who, alert) for who, work in changed.items() for alert in work.alerts)
         writes = {who: work for who, work in changed.items() if who not in refused}
@@ -150,7 +161,8 @@ class AlertWorker:
                 state = _decoded(_subject_state, stored[who].state)
                 firing = bool(state and state.firing)
                 work = works[who] = _Work(stored[who].version, partition, firing, state)
-            outcome = alert_engine.step(rules, self._smoothing, work.state, Sighting(event))
+            sighting = Sighting(event, camera=self._truths.at(event.camera_id, captured_at_us(event)))
+            outcome = alert_engine.step(rules, self._smoothing, work.state, sighting)
             work.state = outcome.state
             work.events.append((event, partition))
             work.alerts += outcome.alerts
@@ -165,6 +177,10 @@ class AlertWorker:
         wanted = [one for one in wanted if one[2] not in self._sent]
         if not wanted:
             return set()
+        with metrics.stage_duration_seconds.labels(NAME, "deliver").time():
+            return await self._send_wanted(wanted)
+
+    async def _send_wanted(self, wanted: Sequence[tuple[str, Alert, str]]) -> set[str]:
         ours = await self._store.claim([(who, message_id) for who, _, message_id in wanted], self._token)  # 3
         refused = {one[0] for one, is_ours in zip(wanted, ours, strict=True) if not is_ours}
         mine = [one for one in wanted if one[0] not in refused]
@@ -251,7 +267,8 @@ class AlertWorker:
         state = _decoded(_crowd_state, stored.state) or CrowdState(camera_id)
         if until_us is None:
             return state.firing
-        votes = [_vote.decode(packed) for packed in await self._store.votes(camera_id, until_us)]
+        packed = await self._store.votes(camera_id, until_us)
+        votes = [vote for vote in (_decoded(_vote, one) for one in packed) if vote]
         alerts = crowd.count(self._book.rules, state, votes, until_us)
         if votes or alerts:
             if await self._send((camera_id, alert) for alert in alerts):
@@ -303,8 +320,8 @@ def _share_of(camera_id: str) -> int:
 
 
 def _decoded(decoder: "msgspec.msgpack.Decoder[T]", packed: bytes) -> T | None:
-    """None: there is no state, or one that another release has written."""
+    """None: there is nothing, or what another release or program has written."""
     try:
         return decoder.decode(packed) if packed else None
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None

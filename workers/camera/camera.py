@@ -22,13 +22,15 @@ from streams.backoff import backoff_s
 from streams.errors import BadMessage, FramesLost, SettingsInvalid
 from streams.health import Health, MetricsServer
 from streams.messages import frame_message
-from streams.messages.frame_message import Frame, check_camera_id, new_traceparent
+from streams.messages.frame_message import PROBE_CAMERA, Frame, check_camera_id, new_traceparent
 from streams.redact_url import redact_url
 from streams.settings import Settings
 from workers.camera.backpressure import Backpressure
 from workers.camera.reading_thread import NAME, CameraOptions, Captured, Outcomes, Reader, Slot
 from workers.camera.video_picture import Shot, VideoJpegs, VideoPicture
 from workers.camera.video_stream import check_hardware
+from workers.metering.work_meter import WorkMeter
+from workers.truth.truth_telling import TruthTelling
 
 BATCH_BYTES = 1024 * 1024
 """Of a lossless file's frames that are sent in one piece."""
@@ -61,6 +63,8 @@ def run(settings: Settings, options: CameraOptions) -> dict[str, int]:
         check_camera_id(options.camera_id)
     except BadMessage as exc:
         raise SettingsInvalid(str(exc)) from exc
+    if options.camera_id == PROBE_CAMERA:
+        raise SettingsInvalid(f"{PROBE_CAMERA} is the camera of `mien probe`: give this one another id")
     if options.as_fast_as_possible and not options.lossless:
         raise SettingsInvalid(
             "--as-fast-as-possible needs --lossless: without it, all but the newest frames are dropped"
@@ -109,21 +113,26 @@ class _Camera:
         self._stopping = asyncio.Event()
         self._run = time.time_ns() // 1000
         self._video_jpegs = VideoJpegs()
+        self._meter = WorkMeter(NAME)
 
     async def run(self) -> None:
         beat = asyncio.ensure_future(self._health.beat())  # first: to wait for Kafka is no standstill
-        await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s, self._topic)
-        await topic_state.check_at_start(self._settings, self._topic)
+        topics = self._topic, self._settings.topics.cameras
+        await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s, *topics)
+        await topic_state.check_at_start(self._settings, *topics)
         loop = asyncio.get_running_loop()
         slot = Slot(loop)
         reader = Reader(self._settings, self._options, slot, self._health, self._outcomes, self._run)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, reader)
         producer = broker.producer(self._settings, max_message_bytes=self._topic.max_message_bytes)
+        truth = TruthTelling(self._settings, producer, self._options.camera_id, self._run, reader.truth)
+        telling: asyncio.Task[None] | None = None
         try:
             await producer.start()
             self._health.set_ready("kafka")
             reader.start()
+            telling = asyncio.create_task(truth.keep_telling())
             if self._settings.frames == "none":
                 await self._send_own_landmarks(producer, slot)
             elif self._options.lossless:
@@ -135,6 +144,9 @@ class _Camera:
         finally:
             reader.stop()
             slot.close()
+            if telling is not None:
+                telling.cancel()
+                await asyncio.wait({telling})
             await producer.stop()  # waits for what is under way
             beat.cancel()
         await asyncio.to_thread(reader.join, 10.0)
@@ -254,7 +266,8 @@ class _Camera:
     async def _send(self, producer: AIOKafkaProducer, frame: Frame) -> tuple[int, int]:
         """Sends one frame; its partition and offset, when Kafka has it."""
         key, value, headers = frame_message.encode(frame)
-        record = await producer.send_and_wait(self._topic.name, value, key=key, headers=headers)
+        with metrics.stage_duration_seconds.labels(NAME, "deliver").time():
+            record = await producer.send_and_wait(self._topic.name, value, key=key, headers=headers)
         self._sent(frame)
         return record.partition, record.offset
 
@@ -270,7 +283,8 @@ class _Camera:
                 raise MessageSizeTooLargeError("The batch is larger than the producer takes")
         partitions = sorted(await producer.partitions_for(self._topic.name))
         partition = _partition_of(key, partitions, partitions)
-        record = await (await producer.send_batch(together, self._topic.name, partition=partition))
+        with metrics.stage_duration_seconds.labels(NAME, "deliver").time():
+            record = await (await producer.send_batch(together, self._topic.name, partition=partition))
         for frame in batch:
             self._sent(frame)
         return record.partition, record.offset
@@ -281,9 +295,10 @@ class _Camera:
         self._health.set_ready("kafka")
 
     async def _frames(self, taken: Sequence[Captured]) -> list[Frame]:
-        if all(isinstance(captured.picture, Jpeg) for captured in taken):  # nothing to compute
-            return [self._frame(captured) for captured in taken]
-        return await asyncio.to_thread(lambda: [self._frame(captured) for captured in taken])
+        with self._meter:
+            if all(isinstance(captured.picture, Jpeg) for captured in taken):  # nothing to compute
+                return [self._frame(captured) for captured in taken]
+            return await asyncio.to_thread(lambda: [self._frame(captured) for captured in taken])
 
     def _frame(self, captured: Captured) -> Frame:
         jpeg = self._encode(captured.picture)
