@@ -21,8 +21,6 @@ JOB: Final = "mien"
 """The label ``job`` of everything of ours that is scraped."""
 STAGES: Final = ("landmarks", "classify", "state", "alerts")
 """The components without which the chain is cut."""
-PROBE: Final = "mien-probe"
-"""The camera id of the truth probe, which is no camera that anybody looks through."""
 KNOWN_FOR: Final = "1d"
 """For so long something that was there is missed, and not forgotten, when it leaves no series behind."""
 

@@ -13,7 +13,8 @@ The names, with the labels that each has beside ``cluster`` and ``namespace``:
 
 from typing import Final
 
-from workers.monitoring.prometheus_rules import KNOWN_FOR, PROBE, Group, Recording, promql
+from streams.messages.frame_message import PROBE_CAMERA
+from workers.monitoring.prometheus_rules import KNOWN_FOR, Group, Recording, promql
 
 WINDOWS: Final = ("30m", "1h", "6h")
 LONG_WINDOWS: Final = ("3d", "30d")
@@ -24,8 +25,8 @@ _CAMERAS: Final = (
         "mien:camera_known",
         promql(f"""
             group by (cluster, namespace, camera) (
-              last_over_time(mien_camera_up{{camera!="{PROBE}"}}[{KNOWN_FOR}])
-              or last_over_time(mien_camera_state{{camera!="{PROBE}", state="ok"}}[{KNOWN_FOR}])
+              last_over_time(mien_camera_up{{camera!="{PROBE_CAMERA}"}}[{KNOWN_FOR}])
+              or last_over_time(mien_camera_state{{camera!="{PROBE_CAMERA}", state="ok"}}[{KNOWN_FOR}])
             )
         """),
     ),
@@ -33,8 +34,8 @@ _CAMERAS: Final = (
         "mien:camera_true",
         promql(f"""
             min by (cluster, namespace, camera) (
-              mien_camera_up{{camera!="{PROBE}"}}
-              or mien_camera_state{{camera!="{PROBE}", state="ok"}}
+              mien_camera_up{{camera!="{PROBE_CAMERA}"}}
+              or mien_camera_state{{camera!="{PROBE_CAMERA}", state="ok"}}
             )
             or 0 * mien:camera_known
         """),

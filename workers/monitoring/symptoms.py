@@ -2,10 +2,10 @@
 
 from typing import Final
 
+from streams.messages.frame_message import PROBE_CAMERA
 from workers.monitoring.prometheus_rules import (
     JOB,
     KNOWN_FOR,
-    PROBE,
     STAGES,
     Alert,
     Group,
@@ -42,7 +42,7 @@ def _stalled(stage: str, gets: str, does: str) -> str:
 def _untrue(state: str, name: str, lasts: str, severity: Severity, summary: str, meaning: str) -> Alert:
     return Alert(
         f"MienCamera{name}",
-        f'max by (cluster, namespace, camera) (mien_camera_state{{camera!="{PROBE}", state="{state}"}}) == 1',
+        f'max by (cluster, namespace, camera) (mien_camera_state{{camera!="{PROBE_CAMERA}", state="{state}"}}) == 1',
         lasts,
         severity,
         f"Camera {{{{ $labels.camera }}}} {summary}.",
@@ -56,9 +56,9 @@ _PRESENT: Final = Group(
         Alert(
             "MienCameraDown",
             promql(f"""
-                min by (cluster, namespace, camera) (mien_camera_up{{camera!="{PROBE}"}}) == 0
+                min by (cluster, namespace, camera) (mien_camera_up{{camera!="{PROBE_CAMERA}"}}) == 0
                 or max by (cluster, namespace, camera) (
-                  mien_camera_state{{camera!="{PROBE}", state="lost"}}
+                  mien_camera_state{{camera!="{PROBE_CAMERA}", state="lost"}}
                 ) == 1
                 or (0 * mien:camera_known unless on (cluster, namespace, camera) mien_camera_up)
             """),
