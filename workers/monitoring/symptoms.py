@@ -42,7 +42,8 @@ def _stalled(stage: str, gets: str, does: str) -> str:
 def _untrue(state: str, name: str, lasts: str, severity: Severity, summary: str, meaning: str) -> Alert:
     return Alert(
         f"MienCamera{name}",
-        f'max by (cluster, namespace, camera) (mien_camera_state{{camera!="{PROBE_CAMERA}", state="{state}"}}) == 1',
+        "max by (cluster, namespace, camera) "
+        f'(mien_camera_state{{camera!="{PROBE_CAMERA}", state="{state}"}}) == 1',
         lasts,
         severity,
         f"Camera {{{{ $labels.camera }}}} {summary}.",

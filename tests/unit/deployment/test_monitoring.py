@@ -14,6 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.utils import floatToGoString
 
 from streams import metrics
+from streams.messages.camera_truth import CAMERA_STATES
 from workers.monitoring import rule_documents
 from workers.monitoring.prometheus_rules import STAGES
 
@@ -263,6 +264,16 @@ def test_compose_and_kubernetes_give_the_same_job_component_and_namespace() -> N
     (dns,) = scrape["dns_sd_configs"]
     components = {re.fullmatch(component["regex"], name)[1] for name in dns["names"]}  # type: ignore[index]
     assert components >= {"camera", *STAGES}
+
+
+def test_every_state_of_a_camera_that_is_not_ok_has_an_alert() -> None:
+    matched = {
+        value
+        for rule in ALERTS
+        for name, label, value in label_matchers(rule["expr"])
+        if (name, label) == ("mien_camera_state", "state")
+    }
+    assert matched == set(CAMERA_STATES) - {"ok"}
 
 
 # Alertmanager
