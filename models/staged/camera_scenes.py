@@ -127,12 +127,13 @@ def _night_mode(moment: Moment) -> F32:
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
     lit = np.exp(-(x**2 + y**2) * 1.2)
     flat = 60 + 0.55 * moment.place
-    return flat * (0.25 + lit) + moment.rng.normal(0, 6, moment.place.shape).astype(np.float32)
+    noise = moment.rng.normal(0, 6, moment.place.shape)
+    return np.asarray(flat * (0.25 + lit) + noise, np.float32)
 
 
 def _auto_exposure(moment: Moment) -> F32:
     """Gain that searches, with highlights burnt out."""
-    return np.clip(moment.place * (1.1 + 0.6 * np.sin(moment.at_s / 3)), 0, 255).astype(np.float32)
+    return np.asarray(np.clip(moment.place * (1.1 + 0.6 * np.sin(moment.at_s / 3)), 0, 255), np.float32)
 
 
 def _rain(moment: Moment) -> F32:

@@ -1,8 +1,8 @@
-"""From what pictures show to what is true of their camera: one look after the other, by a clock of the caller's.
+"""From what pictures show to what is true of their camera: one look after the other, by the caller's clock.
 
-A condition must have lasted for its time in `HOLDS_S` before it is a state, so that a lorry that passes covers
-nothing, and it must be gone for `CLEAR_S` before it is over. Of several states that hold, the one that says
-most about the picture is told (`ORDER`): a dark picture says nothing about where the camera looks.
+A condition must have lasted for its time in `HOLDS_S` before it is a state, so that a lorry that passes
+covers nothing, and it must be gone for `CLEAR_S` before it is over. Of several states that hold, the one that
+says most about the picture is told (`ORDER`): a dark picture says nothing about where the camera looks.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Tells what is true of a live camera: in metrics, and on ``mien.cameras`` at every change and as a heartbeat.
+"""Tells what is true of a live camera: in metrics, and on ``mien.cameras`` at every change and as heartbeat.
 
 What the camera usually sees is kept in Redis, so that it also notices after a restart that it was moved. It
 goes on without Redis, and tells nothing while Kafka is away: whoever hears nothing takes it for lost.
@@ -50,6 +50,16 @@ class TruthTelling:
         self._told_at_s = float("-inf")
         self._failed = False
         self._kept_at_s = time.monotonic()
+
+    def start(self) -> "asyncio.Task[None]":
+        """Begins to tell; cancel the task and wait for it to end that. If it fails, the log says so."""
+        telling = asyncio.create_task(self.keep_telling())
+        telling.add_done_callback(self._say_if_failed)
+        return telling
+
+    def _say_if_failed(self, telling: "asyncio.Task[None]") -> None:
+        if not telling.cancelled() and (error := telling.exception()):
+            log.error("camera's state is told no more", camera=self._camera_id, error=str(error))
 
     async def keep_telling(self) -> None:
         """Tells until it is cancelled; then, if it ever told anything, that the camera is lost."""
@@ -137,7 +147,7 @@ class TruthTelling:
 
 
 def clock_offset_s(record: RecordMetadata, sent_us: int, acknowledged_us: int) -> float | None:
-    """How far our clock is ahead of Kafka's, at least; 0 where the way to it may explain what is between them.
+    """How far our clock is ahead of Kafka's, at least; 0 where the way to it explains the difference.
 
     Kafka stamped the record, to the millisecond, between our sending it and our hearing so (F. Cristian,
     Probabilistic clock synchronization, 1989). None: it was stamped by us, as in the embedded broker.

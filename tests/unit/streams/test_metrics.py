@@ -29,6 +29,7 @@ BOUNDED = {
     "region",
     "stage",
     "step",
+    "measure",
     "topic",
     "version",
 }
