@@ -27,7 +27,7 @@ SIZES_PX: Final = {"640x480": (640, 480), "1080p": (1920, 1080)}
 TUNED: Final = range(PLACES)
 """Places at which the thresholds were chosen."""
 OTHERS: Final = range(PLACES, 2 * PLACES)
-STEP_S: Final = 2.0
+STEP_S: Final = 3.0
 
 
 def truth(settings: Settings, seconds: float) -> list[Comparison | Finding]:

@@ -10,8 +10,8 @@ from workers.truth.scene import UsualScenes
 from workers.truth.small_grey import small_grey
 from workers.truth.truth_judge import Finding, TruthJudge
 
-LOOK_EVERY_S: Final = 1.0
-LOOK_SELDOM_S: Final = 5.0
+LOOK_EVERY_S: Final = 5.0
+LOOK_SELDOM_S: Final = 10.0
 """Where a picture that is looked at must be decoded for it, and else would not be."""
 
 Luma = tuple[Plane, bool]
