@@ -110,6 +110,11 @@ class TruthJudge:
         self._clock_offset_s = offset_s
         self._note("clock-off", abs(offset_s) > CLOCK_OFF_S, now_s)
 
+    @property
+    def suspects(self) -> bool:
+        """Whether something seemed amiss with the last pictures, whether or not it has lasted yet."""
+        return bool(self._conditions.keys() - {"clock-off"})
+
     def finding(self, now_s: float) -> Finding | None:
         """What is true now; None as long as nothing is known."""
         if self._lost_at_s is None and self._measures is None:

@@ -150,9 +150,10 @@ def clock_offset_s(record: RecordMetadata, sent_us: int, acknowledged_us: int) -
     """How far our clock is ahead of Kafka's, at least; 0 where the way to it explains the difference.
 
     Kafka stamped the record, to the millisecond, between our sending it and our hearing so (F. Cristian,
-    Probabilistic clock synchronization, 1989). None: it was stamped by us, as in the embedded broker.
+    Probabilistic clock synchronization, 1989). None: it was stamped by us, or, in the embedded broker, by
+    nobody.
     """
-    if record.timestamp_type != _STAMPED_BY_KAFKA:
+    if record.timestamp_type != _STAMPED_BY_KAFKA or record.timestamp <= 0:
         return None
     first_us: int = record.timestamp * 1000
     last_us = first_us + 999

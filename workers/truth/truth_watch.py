@@ -11,8 +11,8 @@ from workers.truth.small_grey import small_grey
 from workers.truth.truth_judge import Finding, TruthJudge
 
 LOOK_EVERY_S: Final = 5.0
-LOOK_SELDOM_S: Final = 10.0
-"""Where a picture that is looked at must be decoded for it, and else would not be."""
+LOOK_SELDOM_S: Final = 20.0
+"""Where a picture must be decoded for it, and else would not be; as often as others once something is amiss."""
 
 Luma = tuple[Plane, bool]
 """A picture's luma of any size, and whether its black is 16."""
@@ -44,11 +44,13 @@ class TruthWatch:
             self._judge.came(unchanged_s, now_s)
         if now_s < self._due_s:
             return
-        self._due_s = now_s + (LOOK_SELDOM_S if seldom else LOOK_EVERY_S)
+        self._due_s = now_s + LOOK_EVERY_S  # where the picture turns out to be broken
         plane, black_is_16 = luma()
         grey = small_grey(plane, black_is_16=black_is_16)
         with self._lock:
             self._judge.see(grey, now_s, time.gmtime().tm_hour)
+            seldom = seldom and not self._judge.suspects
+        self._due_s = now_s + (LOOK_SELDOM_S if seldom else LOOK_EVERY_S)
 
     def clock(self, offset_s: float) -> None:
         """The camera's clock is so far ahead of Kafka's."""

@@ -1,8 +1,11 @@
 """The watch between the reading thread and the event loop."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
+from models.faces.pictures import PictureRefused
 from models.staged import camera_scenes
 from workers.truth import truth_watch
 from workers.truth.scene import UsualScenes
@@ -32,13 +35,40 @@ def test_a_picture_is_asked_for_only_when_it_is_time(clock: Clock, seldom: bool,
 
     def luma() -> Luma:
         asked.append(clock.now_s)
-        return np.full((36, 64), 128, np.uint8), False
+        return camera_scenes.place(1).astype(np.uint8), False
 
-    for _ in range(100):
+    for _ in range(600):
         watch.look(luma, 0.0, seldom=seldom)
         clock.now_s += 0.1
 
-    assert len(asked) == pytest.approx(10 / interval_s, abs=1)
+    assert len(asked) == pytest.approx(60 / interval_s, abs=1)
+
+
+def test_what_seems_amiss_is_looked_at_as_often_as_can_be(clock: Clock) -> None:
+    watch, told_at_s = TruthWatch(30.0), []
+    for _ in range(200):
+        watch.look(lambda: (np.full((36, 64), 5, np.uint8), False), 0.0, seldom=True)
+        found = watch.finding()
+        if found and found[0].state == "dark":
+            told_at_s.append(clock.now_s)
+        clock.now_s += 0.1
+
+    assert told_at_s[0] == pytest.approx(100 + LOOK_EVERY_S, abs=0.2)
+
+
+def test_a_broken_picture_is_not_tried_again_at_once(clock: Clock) -> None:
+    watch, asked = TruthWatch(30.0), []
+
+    def luma() -> Luma:
+        asked.append(clock.now_s)
+        raise PictureRefused("corrupt", "broken")
+
+    for _ in range(100):
+        with suppress(PictureRefused):
+            watch.look(luma, 0.0, seldom=True)
+        clock.now_s += 0.1
+
+    assert len(asked) == pytest.approx(10 / LOOK_EVERY_S, abs=1)
 
 
 def test_frozen_is_told_between_two_looks(clock: Clock) -> None:
