@@ -83,8 +83,7 @@ def _cost(source: Source, seconds: float) -> dict[str, float]:
 
 def _look_at(shots: Sequence[Shot]) -> Callable[[], None]:
     def look() -> None:
-        plane, black_is_16 = luma(shots[0], WIDTH_PX)
-        grey = small_grey(plane, black_is_16=black_is_16)
+        grey = small_grey(luma(shots[0], WIDTH_PX))
         picture_measures.measure(grey)
         scene.describe(grey)
 

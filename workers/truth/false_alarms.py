@@ -54,7 +54,7 @@ def _told(judge: TruthJudge, happening: Happening, number: int, from_s: int, ste
     found: set[str] = set()
     for at_s, picture in camera_scenes.pictures(happening, number, from_s, step_s):
         now_s = from_s + at_s
-        judge.see(small_grey(picture, black_is_16=False), now_s, HOUR)
+        judge.see(small_grey(picture), now_s, HOUR)
         if finding := judge.finding(now_s):
             found.add(finding.state)
     return found

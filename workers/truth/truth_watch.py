@@ -12,10 +12,7 @@ from workers.truth.truth_judge import Finding, TruthJudge
 
 LOOK_EVERY_S: Final = 5.0
 LOOK_SELDOM_S: Final = 20.0
-"""Where a picture must be decoded for it, and else would not be; as often as others once something is amiss."""
-
-Luma = tuple[Plane, bool]
-"""A picture's luma of any size, and whether its black is 16."""
+"""Where a picture must be decoded for it, and else would not be; until something seems amiss."""
 
 
 class TruthWatch:
@@ -32,7 +29,7 @@ class TruthWatch:
             self._judge.lost(time.monotonic())
             self._due_s = 0.0
 
-    def look(self, luma: Callable[[], Luma], unchanged_s: float, *, seldom: bool) -> None:
+    def look(self, luma: Callable[[], Plane], unchanged_s: float, *, seldom: bool) -> None:
         """Notes that a picture came, and looks at it if it is time; ``luma`` is asked for only then.
 
         Args:
@@ -45,8 +42,7 @@ class TruthWatch:
         if now_s < self._due_s:
             return
         self._due_s = now_s + LOOK_EVERY_S  # where the picture turns out to be broken
-        plane, black_is_16 = luma()
-        grey = small_grey(plane, black_is_16=black_is_16)
+        grey = small_grey(luma())
         with self._lock:
             self._judge.see(grey, now_s, time.gmtime().tm_hour)
             seldom = seldom and not self._judge.suspects

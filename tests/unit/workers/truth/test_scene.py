@@ -16,7 +16,7 @@ RNG = np.random.default_rng(3)
 
 def seen(number: int, gain: float = 1.0, level: float = 0.0) -> scene.F32:
     picture = camera_scenes.place(number) * np.float32(gain) + np.float32(level)
-    return scene.describe(small_grey(camera_scenes.as_seen(picture, RNG), black_is_16=False))
+    return scene.describe(small_grey(camera_scenes.as_seen(picture, RNG)))
 
 
 def known(*numbers: int) -> UsualScenes:

@@ -18,14 +18,7 @@ from workers.truth.small_grey import LEAST_PX, WIDTH_PX, small_grey
 def test_it_is_small_whatever_came(size_px: tuple[int, int], small_px: tuple[int, int]) -> None:
     luma = np.full(size_px[::-1], 77, np.uint8)
 
-    grey = small_grey(luma, black_is_16=False)
+    grey = small_grey(luma)
 
     assert grey.shape[::-1] == small_px
     assert (grey == 77).all()
-
-
-def test_black_and_white_of_video_are_black_and_white() -> None:
-    luma = np.repeat(np.array([[0, 16, 235, 255]], np.uint8), 64, axis=0).repeat(16, axis=1)
-
-    assert np.unique(small_grey(luma, black_is_16=True)).tolist() == [0, 255]
-    assert np.unique(small_grey(luma, black_is_16=False)).tolist() == [0, 16, 235, 255]

@@ -15,7 +15,7 @@ Pictures = Callable[[], Plane]
 
 
 def grey(picture: camera_scenes.F32) -> Plane:
-    return small_grey(camera_scenes.as_seen(picture, RNG), black_is_16=False)
+    return small_grey(camera_scenes.as_seen(picture, RNG))
 
 
 def room() -> Plane:

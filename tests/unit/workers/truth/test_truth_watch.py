@@ -5,11 +5,11 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from models.faces.pictures import PictureRefused
+from models.faces.pictures import PictureRefused, Plane
 from models.staged import camera_scenes
 from workers.truth import truth_watch
 from workers.truth.scene import UsualScenes
-from workers.truth.truth_watch import LOOK_EVERY_S, LOOK_SELDOM_S, Luma, TruthWatch
+from workers.truth.truth_watch import LOOK_EVERY_S, LOOK_SELDOM_S, TruthWatch
 
 
 class Clock:
@@ -33,9 +33,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_a_picture_is_asked_for_only_when_it_is_time(clock: Clock, seldom: bool, interval_s: float) -> None:
     watch, asked = TruthWatch(30.0), []
 
-    def luma() -> Luma:
+    def luma() -> Plane:
         asked.append(clock.now_s)
-        return camera_scenes.place(1).astype(np.uint8), False
+        return camera_scenes.place(1).astype(np.uint8)
 
     for _ in range(600):
         watch.look(luma, 0.0, seldom=seldom)
@@ -47,7 +47,7 @@ def test_a_picture_is_asked_for_only_when_it_is_time(clock: Clock, seldom: bool,
 def test_what_seems_amiss_is_looked_at_as_often_as_can_be(clock: Clock) -> None:
     watch, told_at_s = TruthWatch(30.0), []
     for _ in range(200):
-        watch.look(lambda: (np.full((36, 64), 5, np.uint8), False), 0.0, seldom=True)
+        watch.look(lambda: np.full((36, 64), 5, np.uint8), 0.0, seldom=True)
         found = watch.finding()
         if found and found[0].state == "dark":
             told_at_s.append(clock.now_s)
@@ -59,7 +59,7 @@ def test_what_seems_amiss_is_looked_at_as_often_as_can_be(clock: Clock) -> None:
 def test_a_broken_picture_is_not_tried_again_at_once(clock: Clock) -> None:
     watch, asked = TruthWatch(30.0), []
 
-    def luma() -> Luma:
+    def luma() -> Plane:
         asked.append(clock.now_s)
         raise PictureRefused("corrupt", "broken")
 
@@ -75,14 +75,14 @@ def test_frozen_is_told_between_two_looks(clock: Clock) -> None:
     watch = TruthWatch(3.0)
     picture = camera_scenes.place(1).astype(np.uint8)
     for step in range(40):
-        watch.look(lambda: (picture, False), step / 10, seldom=True)
+        watch.look(lambda: picture, step / 10, seldom=True)
         clock.now_s += 0.1
 
     found = watch.finding()
     assert found
     assert found[0].state == "frozen"
     assert found[1] == pytest.approx(4.0)
-    watch.look(lambda: (picture, False), 0.0, seldom=True)
+    watch.look(lambda: picture, 0.0, seldom=True)
     found = watch.finding()
     assert found
     assert found[0].state == "ok"
