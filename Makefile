@@ -10,7 +10,7 @@ SHELL := /bin/bash
 # Files side by side, from the longest (tests/integration) to the shortest; tests of one file share fixtures.
 PYTEST := $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup demo test test-unit lint format kafka servers image-check lock schemas bench clean
+.PHONY: help setup demo test test-unit lint format kafka servers image-check lock schemas rules bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -56,7 +56,8 @@ kafka: setup ## Run a real Apache Kafka (KRaft) on localhost:9092 until Ctrl-C; 
 
 # What the integration tests run against. Where it cannot be had, they say so and skip; in CI they fail.
 servers: setup
-	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat openssl prometheus:promtool \
+	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat openssl prometheus \
+		prometheus-alertmanager \
 		gir1.2-gst-rtsp-server-1.0 python3-gst-1.0 $(addprefix gstreamer1.0-plugins-,base good ugly bad)
 	$(BIN)/python -m streams.local.kafka_server --fetch-only || test -z "$${CI:-}"
 
@@ -69,9 +70,15 @@ lock: setup ## Pin all dependencies again, with hashes and without any registry'
 	$(LOCK) pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt
 	printf '%s\n' mediapipe scikit-image setuptools | $(LOCK) - --no-deps -c requirements-dev.txt -o requirements-build.txt
 
-schemas: setup ## Write docs/schemas and docs/settings.md again from the types
+schemas: setup ## Write docs/schemas, docs/settings.md and docs/metrics.md again from the types
 	$(BIN)/mien schemas --out docs/schemas
 	$(BIN)/mien settings --markdown > docs/settings.md
+	$(BIN)/mien metrics --markdown > docs/metrics.md
+
+RUNBOOKS := https://mien.example.org/docs/operations.md
+rules: setup ## Write the rules of Prometheus again; RUNBOOKS=https://… is where their runbooks can be read
+	$(BIN)/mien prometheus-rules --runbooks $(RUNBOOKS) > k8s/monitoring/rules.yaml
+	$(BIN)/mien prometheus-rules --runbooks $(RUNBOOKS) --kubernetes > k8s/base/prometheus-rule.yaml
 
 bench: setup ## Measure this machine
 	$(BIN)/mien bench
