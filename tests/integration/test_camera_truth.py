@@ -42,7 +42,7 @@ class MjpegCamera:
         room = camera_scenes.place(1)
         pictures = {"room": room, "dark": room * np.float32(0.02)}
         self._jpegs = {
-            name: [_jpeg(camera_scenes.as_seen(picture, rng)) for _ in range(600 if name == "room" else 100)]
+            name: [_jpeg(camera_scenes.as_seen(picture, rng)) for _ in range(600)]
             for name, picture in pictures.items()
         }
         self._jpegs["frozen"] = self._jpegs["room"][:1]
