@@ -31,6 +31,8 @@ LAST_WORD_S: Final = 3.0
 """How long a camera that ends tries to say so."""
 _STAMPED_BY_KAFKA: Final = 1
 """Kafka's ``timestamp_type`` of a record with the time at which the broker took it."""
+_LEAST_STAMP_MS: Final = 1_000_000_000_000
+"""In the year 2001. The embedded broker's stamps are all of the second after the epoch, and mean nothing."""
 
 log = logs.get("mien.camera")
 
@@ -150,10 +152,9 @@ def clock_offset_s(record: RecordMetadata, sent_us: int, acknowledged_us: int) -
     """How far our clock is ahead of Kafka's, at least; 0 where the way to it explains the difference.
 
     Kafka stamped the record, to the millisecond, between our sending it and our hearing so (F. Cristian,
-    Probabilistic clock synchronization, 1989). None: it was stamped by us, or, in the embedded broker, by
-    nobody.
+    Probabilistic clock synchronization, 1989). None: it was stamped by us, or not with a time.
     """
-    if record.timestamp_type != _STAMPED_BY_KAFKA or record.timestamp <= 0:
+    if record.timestamp_type != _STAMPED_BY_KAFKA or record.timestamp < _LEAST_STAMP_MS:
         return None
     first_us: int = record.timestamp * 1000
     last_us = first_us + 999

@@ -3,6 +3,9 @@
 import pytest
 from aiokafka.structs import RecordMetadata, TopicPartition
 
+from streams import broker
+from streams.local import embedded_servers
+from streams.settings import Settings
 from workers.truth.truth_telling import clock_offset_s
 
 SENT_US = 1_764_000_000_000_000
@@ -35,4 +38,14 @@ def test_only_what_the_way_to_kafka_does_not_explain_is_an_offset(
 
 def test_a_record_that_kafka_did_not_stamp_tells_nothing() -> None:
     assert clock_offset_s(record(SENT_US // 1000 - 9000, kind=0), SENT_US, SENT_US + 5) is None
-    assert clock_offset_s(record(0), SENT_US, SENT_US + 5) is None  # the embedded broker's answer
+
+
+async def test_the_embedded_brokers_stamps_are_no_time() -> None:
+    topic = Settings().topics.cameras
+    with embedded_servers.broker(topic) as address:
+        producer = broker.producer(Settings(kafka_bootstrap_servers=address), max_message_bytes=10_000)
+        await producer.start()
+        stamped = await producer.send_and_wait(topic.name, b"truth", key=b"lobby")
+        await producer.stop()
+
+    assert clock_offset_s(stamped, SENT_US, SENT_US + 5) is None
