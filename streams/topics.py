@@ -61,8 +61,8 @@ class Topics(NamedTuple):
     landmarks: Topic
     emotions: Topic
     alerts: Topic
-    dead_letters: Topic
     cameras: Topic
+    dead_letters: Topic
 
     @classmethod
     def of(
@@ -91,8 +91,8 @@ class Topics(NamedTuple):
             topic("landmarks", kept_ms, event_bytes, "faces as 128 points", n),
             topic("emotions", kept_ms, event_bytes, "explained emotion events", n),
             topic("alerts", kept_ms, event_bytes, "alerts on subjects", n),
-            topic("dead-letters", dead_letters_retention_ms, refused_bytes, "refused messages", 1),
             topic("cameras", kept_ms, event_bytes, "what is true of each camera", n)._replace(
                 of_the_present=True
             ),
+            topic("dead-letters", dead_letters_retention_ms, refused_bytes, "refused messages", 1),
         )

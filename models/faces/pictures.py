@@ -102,13 +102,15 @@ def decode_jpeg(data: bytes, *, max_bytes: int, max_pixels: int, shrink: int = 1
 
 
 def decode_small_grey(data: bytes, min_width_px: int) -> Plane:
-    """The luma of a JPEG whose limits were checked, at an eighth, a quarter or half of its size if that is
-    still at least so wide; damage is filled up.
+    """The luma of a JPEG whose size was checked; scaled down, but to no less than this width.
+
+    Damage is filled up.
 
     Raises:
-        PictureRefused: ``corrupt``.
+        PictureRefused: ``corrupt``, or ``too-large`` with too many scans.
     """
     width, height = jpeg_size_px(data)
+    _check_scans(data)
     least_width = min(width, min_width_px)
     try:
         grey = simplejpeg.decode_jpeg(

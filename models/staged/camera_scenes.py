@@ -81,7 +81,7 @@ def pictures(
 
 def as_seen(picture: F32, rng: np.random.Generator, noise: float = 2.0) -> Plane:
     """With the noise of a sensor, which repeats no picture."""
-    seen = picture + rng.normal(0, noise, picture.shape).astype(np.float32)
+    seen = picture + noise * rng.standard_normal(picture.shape, np.float32)
     return np.asarray(np.clip(np.round(seen), 0, 255), np.uint8)
 
 
@@ -127,14 +127,14 @@ def _night_mode(moment: Moment) -> F32:
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
     lit = np.exp(-(x**2 + y**2) * 1.2)
     flat = 60 + 0.55 * moment.place
-    lit_up: F32 = flat * (0.25 + lit) + moment.rng.normal(0, 6, moment.place.shape)
-    return lit_up.astype(np.float32)
+    return np.asarray(
+        flat * (0.25 + lit) + 6 * moment.rng.standard_normal(flat.shape, np.float32), np.float32
+    )
 
 
 def _auto_exposure(moment: Moment) -> F32:
     """Gain that searches, with highlights burnt out."""
-    gained: F32 = np.clip(moment.place * (1.1 + 0.6 * np.sin(moment.at_s / 3)), 0, 255)
-    return gained.astype(np.float32)
+    return np.asarray(np.clip(moment.place * (1.1 + 0.6 * np.sin(moment.at_s / 3)), 0, 255), np.float32)
 
 
 def _rain(moment: Moment) -> F32:

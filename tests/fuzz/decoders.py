@@ -26,7 +26,7 @@ from models.faces.pictures import PictureRefused
 from streams import settings as settings_
 from streams.errors import BadMessage, InputRefused, RulesInvalid, SettingsInvalid
 from streams.messages import alert as alert_message
-from streams.messages import dead_letter, emotion_event, frame_message, landmarks_message
+from streams.messages import camera_truth, dead_letter, emotion_event, frame_message, landmarks_message
 from streams.messages.alert import Alert, AlertEvidence
 from streams.messages.emotion_event import time_of
 from streams.messages.frame_message import Headers
@@ -36,6 +36,8 @@ from streams.store import camera_track_store, connection, neutral_face_store, su
 from streams.store.camera_track_store import CameraTracks, TrackRecord
 from workers.alerts import rule_file
 from workers.stages import track_hand_over
+from workers.truth import scene
+from workers.truth.scene import VALUES, UsualScenes
 
 SEPARATOR = b"\xfe\xfd"
 N_POINTS = 128
@@ -87,6 +89,20 @@ def _alerts(data: bytes) -> None:
 
 def _alert_rules(data: bytes) -> None:
     rule_file.parse(data.decode(errors="replace"), "alerts.yaml")
+
+
+def _camera_truths(data: bytes) -> None:
+    truth = camera_truth.decode(data)
+    assert camera_truth.decode(camera_truth.encode(truth)[1]) == truth
+    assert camera_truth.time_us(truth.at) >= 0
+
+
+def _usual_scenes(data: bytes) -> None:
+    usual = scene.unpack(data)
+    if usual is not None:
+        likeness = usual.likeness(np.full(VALUES, VALUES**-0.5, np.float32))
+        assert likeness is None or 0 <= likeness <= 1.001
+        scene.pack(usual)
 
 
 def _dead_letters(data: bytes) -> None:
@@ -253,6 +269,19 @@ FAMILIES = {
     ),
     "alerts": Family(
         _alerts, (BadMessage,), [alert_message.encode(_ALERT)[1]], [b'"evidence"', b"null", b"NaN"]
+    ),
+    "camera-truths": Family(
+        _camera_truths,
+        (BadMessage,),
+        [
+            camera_truth.encode(camera_truth.CameraTruth("a", 1, time_of(0), "dark", time_of(0), {"x": 1.5}))[
+                1
+            ]
+        ],
+        [b'"measures"', b"null", b"NaN", b"1e999", b'"clock-off"', b"0001-01-01T00:00:00+23:59"],
+    ),
+    "usual-scenes": Family(
+        _usual_scenes, (), [scene.pack(UsualScenes({0: bytes(VALUES), 23: b"\x7f\x80" * (VALUES // 2)}))]
     ),
     "alert-rules": Family(
         _alert_rules,

@@ -49,6 +49,7 @@ def test_an_existing_topic_is_shown_as_it_is_and_corrected_on_request(few: Chain
         "landmarks",
         "emotions",
         "alerts",
+        "cameras",
         "dead-letters",
     }
     assert config(few)["retention.ms"] == WEEK_MS  # only shown

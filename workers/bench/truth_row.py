@@ -27,7 +27,7 @@ SIZES_PX: Final = {"640x480": (640, 480), "1080p": (1920, 1080)}
 TUNED: Final = range(PLACES)
 """Places at which the thresholds were chosen."""
 OTHERS: Final = range(PLACES, 2 * PLACES)
-STEP_S: Final = 2.0
+STEP_S: Final = 3.0
 
 
 def truth(settings: Settings, seconds: float) -> list[Comparison | Finding]:
@@ -83,8 +83,7 @@ def _cost(source: Source, seconds: float) -> dict[str, float]:
 
 def _look_at(shots: Sequence[Shot]) -> Callable[[], None]:
     def look() -> None:
-        plane, black_is_16 = luma(shots[0], WIDTH_PX)
-        grey = small_grey(plane, black_is_16=black_is_16)
+        grey = small_grey(luma(shots[0], WIDTH_PX))
         picture_measures.measure(grey)
         scene.describe(grey)
 

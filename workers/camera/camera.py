@@ -132,7 +132,7 @@ class _Camera:
             await producer.start()
             self._health.set_ready("kafka")
             reader.start()
-            telling = asyncio.create_task(truth.keep_telling())
+            telling = truth.start()
             if self._settings.frames == "none":
                 await self._send_own_landmarks(producer, slot)
             elif self._options.lossless:

@@ -45,21 +45,20 @@ Shot: TypeAlias = Picture | Jpeg | VideoPicture
 """What a source gives: pixels in RGB, a JPEG that goes as it is, or a video's picture."""
 
 
-_VIDEO_RANGE = 1
-"""FFmpeg's number (AVCOL_RANGE_MPEG) for luma from 16, which is black, to 235; a JPEG's is from 0 to 255."""
-
-
-def luma(shot: Shot, min_width_px: int) -> tuple[Plane, bool]:
-    """A picture's luma, not upright, and whether its black is 16; of a JPEG scaled down, but not below that.
+def luma(shot: Shot, width_px: int) -> Plane:
+    """A picture's grey levels from 0 to 255, not upright; scaled down, but to no less than this width.
 
     Raises:
         PictureRefused: a JPEG is broken.
     """
     if isinstance(shot, Jpeg):
-        return decode_small_grey(shot.data, min_width_px), False
+        return decode_small_grey(shot.data, width_px)
     if isinstance(shot, VideoPicture):
-        return shot.first_plane(), shot.frame.color_range <= _VIDEO_RANGE
-    return np.asarray(shot[:, :, 1], np.uint8), False  # green is most of it
+        width, height = shot.frame.width, shot.frame.height
+        small = (min(width, width_px), max(1, height * min(width, width_px) // width))
+        # Whatever its pixels are like, and whether their black is 0 or 16.
+        return _pixels(shot.frame.reformat(*small, format="gray", interpolation="AREA").planes[0])
+    return np.asarray(shot[:, :, 1], np.uint8)  # green is most of it
 
 
 class VideoJpegs:

@@ -1,6 +1,8 @@
 """How often a camera's state is told rightly, and how often for nothing: on made-up scenes, for the bench."""
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from models.staged import camera_scenes
@@ -36,15 +38,23 @@ def trials(places: Sequence[int], step_s: float = 1.0) -> Iterator[Trial]:
 
 
 def told_of(happening: Happening, number: int, step_s: float = 1.0) -> set[str]:
-    """The states, other than ok, that are told while it happens at a place."""
+    """The states, other than ok, that are told while it happens at a place, after as long in peace."""
+    judge = deepcopy(_after_peace(number, step_s))
+    return _told(judge, happening, number, SECONDS, step_s) - {"ok"}
+
+
+@lru_cache(maxsize=64)
+def _after_peace(number: int, step_s: float) -> TruthJudge:
     judge = TruthJudge(frozen_s=30.0)
-    for at_s, picture in camera_scenes.pictures(HAPPENINGS[0], number, 1, step_s):
-        judge.see(small_grey(picture, black_is_16=False), at_s, HOUR)
+    _told(judge, HAPPENINGS[0], number, 0, step_s)
+    return judge
+
+
+def _told(judge: TruthJudge, happening: Happening, number: int, from_s: int, step_s: float) -> set[str]:
     found: set[str] = set()
-    for at_s, picture in camera_scenes.pictures(happening, number, 2, step_s):
-        now_s = SECONDS + at_s
-        judge.see(small_grey(picture, black_is_16=False), now_s, HOUR)
-        finding = judge.finding(now_s)
-        if finding is not None:
+    for at_s, picture in camera_scenes.pictures(happening, number, from_s, step_s):
+        now_s = from_s + at_s
+        judge.see(small_grey(picture), now_s, HOUR)
+        if finding := judge.finding(now_s):
             found.add(finding.state)
-    return found - {"ok"}
+    return found

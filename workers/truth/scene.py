@@ -53,7 +53,7 @@ class UsualScenes(msgspec.Struct, tag=SCHEMA):
     """Scenes as int8, `VALUES` of them."""
 
     def likeness(self, scene: F32) -> float | None:
-        """How like a scene is to the likest one: 0 another place, 1 the same; None: nothing is known."""
+        """How like the most like of them is: 0 for another place, 1 for the same; None: nothing is known."""
         known = [_unpacked(packed) for packed in self.by_hour.values()]
         return max((max(0.0, float(scene @ one)) for one in known), default=None)
 

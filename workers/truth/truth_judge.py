@@ -1,4 +1,4 @@
-"""From what pictures show to what is true of their camera: look after look, by a clock of the caller's.
+"""From what pictures show to what is true of their camera: one look after the other, by the caller's clock.
 
 A condition must have lasted for its time in `HOLDS_S` before it is a state, so that a lorry that passes
 covers nothing, and it must be gone for `CLEAR_S` before it is over. Of several states that hold, the one that
@@ -109,6 +109,11 @@ class TruthJudge:
         """The camera's clock is so far ahead of Kafka's."""
         self._clock_offset_s = offset_s
         self._note("clock-off", abs(offset_s) > CLOCK_OFF_S, now_s)
+
+    @property
+    def suspects(self) -> bool:
+        """Whether something seemed amiss with the last pictures, whether or not it has lasted yet."""
+        return bool(self._conditions.keys() - {"clock-off"})
 
     def finding(self, now_s: float) -> Finding | None:
         """What is true now; None as long as nothing is known."""

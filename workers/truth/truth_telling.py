@@ -1,4 +1,4 @@
-"""Tells what is true of a live camera: in metrics, on ``mien.cameras`` at every change, and as a heartbeat.
+"""Tells what is true of a live camera: in metrics, and on ``mien.cameras`` at every change and as heartbeat.
 
 What the camera usually sees is kept in Redis, so that it also notices after a restart that it was moved. It
 goes on without Redis, and tells nothing while Kafka is away: whoever hears nothing takes it for lost.
@@ -31,6 +31,8 @@ LAST_WORD_S: Final = 3.0
 """How long a camera that ends tries to say so."""
 _STAMPED_BY_KAFKA: Final = 1
 """Kafka's ``timestamp_type`` of a record with the time at which the broker took it."""
+_LEAST_STAMP_MS: Final = 1_000_000_000_000
+"""In the year 2001. The embedded broker's stamps are all of the second after the epoch, and mean nothing."""
 
 log = logs.get("mien.camera")
 
@@ -50,6 +52,16 @@ class TruthTelling:
         self._told_at_s = float("-inf")
         self._failed = False
         self._kept_at_s = time.monotonic()
+
+    def start(self) -> "asyncio.Task[None]":
+        """Begins to tell; cancel the task and wait for it to end that. If it fails, the log says so."""
+        telling = asyncio.create_task(self.keep_telling())
+        telling.add_done_callback(self._say_if_failed)
+        return telling
+
+    def _say_if_failed(self, telling: "asyncio.Task[None]") -> None:
+        if not telling.cancelled() and (error := telling.exception()):
+            log.error("camera's state is told no more", camera=self._camera_id, error=str(error))
 
     async def keep_telling(self) -> None:
         """Tells until it is cancelled; then, if it ever told anything, that the camera is lost."""
@@ -137,12 +149,12 @@ class TruthTelling:
 
 
 def clock_offset_s(record: RecordMetadata, sent_us: int, acknowledged_us: int) -> float | None:
-    """How far our clock is ahead of Kafka's, at least; 0 where the way to it may explain the difference.
+    """How far our clock is ahead of Kafka's, at least; 0 where the way to it explains the difference.
 
     Kafka stamped the record, to the millisecond, between our sending it and our hearing so (F. Cristian,
-    Probabilistic clock synchronization, 1989). None: it was stamped by us, as in the embedded broker.
+    Probabilistic clock synchronization, 1989). None: it was stamped by us, or not with a time.
     """
-    if record.timestamp_type != _STAMPED_BY_KAFKA:
+    if record.timestamp_type != _STAMPED_BY_KAFKA or record.timestamp < _LEAST_STAMP_MS:
         return None
     first_us: int = record.timestamp * 1000
     last_us = first_us + 999

@@ -10,12 +10,9 @@ from workers.truth.scene import UsualScenes
 from workers.truth.small_grey import small_grey
 from workers.truth.truth_judge import Finding, TruthJudge
 
-LOOK_EVERY_S: Final = 1.0
-LOOK_SELDOM_S: Final = 5.0
-"""Where a picture that is looked at must be decoded for it, and else would not be."""
-
-Luma = tuple[Plane, bool]
-"""A picture's luma of any size, and whether its black is 16."""
+LOOK_EVERY_S: Final = 5.0
+LOOK_SELDOM_S: Final = 20.0
+"""Where a picture must be decoded for it, and else would not be; until something seems amiss."""
 
 
 class TruthWatch:
@@ -32,7 +29,7 @@ class TruthWatch:
             self._judge.lost(time.monotonic())
             self._due_s = 0.0
 
-    def look(self, luma: Callable[[], Luma], unchanged_s: float, *, seldom: bool) -> None:
+    def look(self, luma: Callable[[], Plane], unchanged_s: float, *, seldom: bool) -> None:
         """Notes that a picture came, and looks at it if it is time; ``luma`` is asked for only then.
 
         Args:
@@ -44,11 +41,12 @@ class TruthWatch:
             self._judge.came(unchanged_s, now_s)
         if now_s < self._due_s:
             return
-        self._due_s = now_s + (LOOK_SELDOM_S if seldom else LOOK_EVERY_S)
-        plane, black_is_16 = luma()
-        grey = small_grey(plane, black_is_16=black_is_16)
+        self._due_s = now_s + LOOK_EVERY_S  # where the picture turns out to be broken
+        grey = small_grey(luma())
         with self._lock:
             self._judge.see(grey, now_s, time.gmtime().tm_hour)
+            seldom = seldom and not self._judge.suspects
+        self._due_s = now_s + (LOOK_SELDOM_S if seldom else LOOK_EVERY_S)
 
     def clock(self, offset_s: float) -> None:
         """The camera's clock is so far ahead of Kafka's."""

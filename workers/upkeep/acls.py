@@ -57,7 +57,7 @@ def rights(settings: Settings) -> Rights:
 
 def _kafka_rights(settings: Settings) -> list[KafkaRight]:
     topics, group = settings.topics, settings.group
-    frames, landmarks, emotions, alerts, dead_letters, cameras = (topic.name for topic in topics)
+    frames, landmarks, emotions, alerts, cameras, dead_letters = (topic.name for topic in topics)
     reads = {"landmarks": frames, "classify": landmarks, "state": emotions, "alerts": emotions}
     writes = {
         "camera": [frames if settings.frames == "publish" else landmarks, cameras],

@@ -14,6 +14,7 @@ def test_names_are_the_contract() -> None:
         "mien.landmarks",
         "mien.emotions",
         "mien.alerts",
+        "mien.cameras",
         "mien.dead-letters",
     ]
 
@@ -23,13 +24,13 @@ def test_the_prefix_is_a_setting() -> None:
 
 
 def test_partitions_share_the_work_and_dead_letters_need_one() -> None:
-    assert [topic.partitions for topic in topics(topic_partitions=5)] == [5, 5, 5, 5, 1]
+    assert [topic.partitions for topic in topics(topic_partitions=5)] == [5, 5, 5, 5, 5, 1]
 
 
 def test_pictures_are_kept_for_a_minute_and_refused_ones_by_their_own_limit() -> None:
     ours = topics(frames_retention_ms=90_000, events_retention_ms=5_000, dead_letters_retention_ms=7_000)
 
-    assert [topic.config()["retention.ms"] for topic in ours] == ["90000", "5000", "5000", "5000", "7000"]
+    assert [topic.config()["retention.ms"] for topic in ours] == ["90000", *["5000"] * 4, "7000"]
     assert topics().frames.config()["retention.ms"] == "60000"
 
 
@@ -38,8 +39,19 @@ def test_segments_close_well_before_the_retention_ends() -> None:
     for topic in topics():
         config = topic.config()
         assert int(config["segment.ms"]) * 2 <= int(config["retention.ms"])
-        assert config["cleanup.policy"] == "delete"
+        assert "delete" in config["cleanup.policy"].split(",")
         assert int(config["file.delete.delay.ms"]) <= 10_000  # Kafka leaves deleted files for a minute
+
+
+def test_of_what_is_true_of_cameras_the_newest_is_kept_an_hour_of_all_and_kafka_stamps_it() -> None:
+    ours = topics(events_retention_ms=24 * 3600 * 1000)
+
+    config = ours.cameras.config()
+    assert config["cleanup.policy"] == "compact,delete"
+    assert config["min.compaction.lag.ms"] == str(3600 * 1000)
+    assert config["message.timestamp.type"] == "LogAppendTime"
+    assert [topic.name for topic in ours if topic.of_the_present] == ["mien.cameras"]
+    assert topics(events_retention_ms=5_000).cameras.config()["min.compaction.lag.ms"] == "5000"
 
 
 def test_the_largest_frame_fits_with_its_headers_and_its_dead_letter_too() -> None:

@@ -15,6 +15,8 @@ from streams.local.child_process import free_ports
 from streams.messages import alert as alert_message
 from streams.messages import emotion_event
 from streams.messages.alert import Alert
+from streams.messages.camera_truth import CameraTruth
+from streams.messages.emotion_event import time_of
 from streams.settings import Settings
 from streams.store import alert_store, forgetting
 from streams.store.alert_store import AlertStore, Stored
@@ -85,6 +87,22 @@ async def test_an_alert_is_sent_once_though_its_events_come_again_to_another_wor
     await make().handle(batch)
 
     assert told(outlet) == [("fear", "firing"), ("fear", "resolved")]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_faces_of_a_camera_that_is_not_ok_count_only_where_the_rule_asks_for_them(
+    store: AlertStore, outlet: Any, tmp_path: Path, see: See, asked: bool
+) -> None:
+    path = tmp_path / "asked.yaml"
+    also = f"clear_for: 2s, include_untrue_cameras: {str(asked).lower()}}}"
+    path.write_text(RULES.replace("clear_for: 2s}", also, 1))
+    truths = TruthTimeline()
+    told = time_of(START_US - 5_000_000)
+    truths.add(CameraTruth("lobby-1", 1, told, "blurred", told, {}))
+    worker = AlertWorker(Settings.model_construct(), store, outlet, RuleBook(path), truths)
+    await worker.handle(messages(see([FEAR] * 30)))
+
+    assert [(alert.rule, alert.evidence.camera) for alert in sent(outlet)] == [("fear", "blurred")] * asked
 
 
 async def test_a_worker_that_cannot_send_has_written_nothing(
