@@ -6,11 +6,12 @@ from grafana_foundation_sdk.builders.dashboard import Row
 
 from workers.dashboards import panels
 from workers.dashboards.panels import About, Panel, Query
-from workers.dashboards.promql import of_all, of_cameras, or_zero, quantile, sum_by
+from workers.dashboards.promql import ALERTS_STAGE, of_all, of_cameras, or_zero, quantile, sum_by
 
 _ACTIVE: Final = of_cameras("mien_alerts_active")
 _RAISED: Final = of_all("mien_alerts_total", 'state="firing"')
 _OWN: Final = of_all("ALERTS", 'alertname=~"Mien.+"')
+_CURRENT: Final = of_all("mien_alert_rules_current", 'component="alerts"')
 _STAGE: Final = 'stage="alerts"'
 
 
@@ -28,11 +29,11 @@ def content() -> list[Row | Panel]:
                 width=5,
                 height=5,
             ),
-            Query(or_zero(sum_by("severity", _ACTIVE), f"max({of_all('mien_alert_rules')})"), "{{severity}}"),
+            Query(or_zero(sum_by("severity", _ACTIVE), ALERTS_STAGE), "{{severity}}"),
         ),
         panels.number(
             About("Rules in force", "Rules of alerts.yaml that are in force.", "short", width=4, height=5),
-            Query(f"max({of_all('mien_alert_rules')})", "rules"),
+            Query(ALERTS_STAGE, "rules"),
         ),
         panels.number(
             About(
@@ -44,7 +45,7 @@ def content() -> list[Row | Panel]:
                 width=5,
                 height=5,
             ),
-            Query(f"min({of_all('mien_alert_rules_current')})", "file"),
+            Query(f"min({_CURRENT})", "file"),
             texts={1: ("in force", panels.GREEN), 0: ("refused", panels.RED)},
         ),
         panels.number(

@@ -10,6 +10,7 @@ from workers.dashboards.promql import mean, of_all, of_cameras, or_zero, quantil
 
 _DROPPED: Final = "stale|superseded|undelivered|thinned"
 _UP: Final = of_all("up", 'job="mien"')
+_CLASSIFY: Final = of_all("up", 'job="mien", component="classify"')
 _LETTERS: Final = of_all("mien_dead_letters_total")
 
 
@@ -200,7 +201,7 @@ def content() -> list[Row | Panel]:
             Query(
                 or_zero(
                     sum_by("", rate(of_all("mien_neutral_store_failures_total"))),
-                    f"max({of_all('mien_own_neutral_subjects')})",
+                    f"max({_CLASSIFY})",
                 ),
                 "neutral faces",
             ),

@@ -55,3 +55,8 @@ def or_zero(vector: str, while_there_is: str) -> str:
     Mien that is not there at all.
     """
     return f"{vector} or 0 * {while_there_is}"
+
+
+ALERTS_STAGE: Final = "max(" + of_all("mien_alert_rules", 'component="alerts"') + ")"
+"""Rules in force; there is one as long as the stage alerts runs. Without the component every other process
+would count too: each exports all metrics that have no labels, as 0."""

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders.dashboard import Row
 
 from workers.dashboards import panels
 from workers.dashboards.panels import About, Panel, Query
-from workers.dashboards.promql import of_all, of_cameras, or_zero, quantile, rate, sum_by
+from workers.dashboards.promql import ALERTS_STAGE, of_cameras, or_zero, quantile, rate, sum_by
 
 CAMERA_STATES: Final = {
     "ok": ("true", panels.GREEN),
@@ -83,7 +83,7 @@ def content() -> list[Row | Panel]:
                 width=4,
                 height=5,
             ),
-            Query(or_zero(_FIRING, f"max({of_all('mien_alert_rules')})"), "firing"),
+            Query(or_zero(_FIRING, ALERTS_STAGE), "firing"),
         ),
         panels.number(
             About(
