@@ -56,7 +56,6 @@ def content() -> list[Row | Panel]:
                 panels.good_below(1, 3),
                 width=5,
                 height=5,
-                decimals=2,
             ),
             Query(quantile(0.99, "mien_frame_age_seconds", matchers=_STAGE), "99 %"),
         ),
@@ -74,16 +73,15 @@ def content() -> list[Row | Panel]:
         panels.row("Alerts on faces"),
         panels.lines(
             About(
-                "Raised, by hour and rule",
-                "Alerts that began in each hour, by rule. A rule that is always among them asks for too "
-                "little; one that never is, for too much.",
+                "Raised in an hour, by rule",
+                "Alerts that began in the hour before each moment, by rule. A rule that is always among them "
+                "asks for too little; one that never is, for too much.",
                 "short",
                 width=16,
                 decimals=0,
             ),
             Query(sum_by("rule", f"increase({_RAISED}[1h])"), "{{rule}}"),
             stacked=True,
-            bars=True,
         ),
         panels.rows(
             About(
@@ -148,8 +146,9 @@ def content() -> list[Row | Panel]:
         ),
         panels.lines(
             About(
-                "Events that wait for the rules",
-                "Time that each step of the stage alerts takes; of a hundred times, 99 are shorter.",
+                "How long the rules take",
+                "Time that each step of the stage alerts takes for a batch; of a hundred times, 99 are "
+                "shorter.",
                 "s",
                 panels.good_below(1, 3),
                 width=24,

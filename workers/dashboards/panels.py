@@ -73,8 +73,8 @@ def good_above(critical: float, warning: float) -> Sequence[tuple[float | None, 
     return [(None, RED), (critical, YELLOW), (warning, GREEN)]
 
 
-def lines(about: About, *queries: Query, stacked: bool = False, bars: bool = False) -> timeseries.Panel:
-    """Values over time; stacked where they are parts of a whole, bars where each counts an hour."""
+def lines(about: About, *queries: Query, stacked: bool = False) -> timeseries.Panel:
+    """Values over time; stacked where they are parts of a whole."""
     panel = _with_queries(_described(timeseries.Panel(), about), queries)
     panel.legend(
         common.VizLegendOptions()
@@ -84,12 +84,8 @@ def lines(about: About, *queries: Query, stacked: bool = False, bars: bool = Fal
     )
     panel.tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
     panel.line_width(1).show_points(common_models.VisibilityMode.NEVER).min(0)
-    if bars:
-        panel.draw_style(common_models.GraphDrawStyle.BARS).fill_opacity(60).interval("1h")
-    elif stacked:
-        panel.fill_opacity(40)
     if stacked:
-        panel.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL))
+        panel.fill_opacity(40).stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL))
     if len(about.thresholds) > 1:
         panel.thresholds_style(
             common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.DASHED)

@@ -75,7 +75,8 @@ def content() -> list[Row | Panel]:
         panels.lines(
             About(
                 "Duration",
-                "How long each step of each stage takes; of a hundred times, 99 are shorter.",
+                "How long each step of each stage takes; of a hundred times, 99 are shorter. `fetch` is "
+                "waiting for Kafka, `read` for the camera.",
                 "s",
                 alert="MienFramesArriveLate",
             ),
@@ -134,6 +135,7 @@ def content() -> list[Row | Panel]:
                 + or_zero(
                     sum_by("stage", rate(of_cameras("mien_frames_total", f'outcome=~"{_DROPPED}"'))),
                     sum_by("stage", rate(of_cameras("mien_frames_total"))),
+                    "stage",
                 )
                 + f") / {sum_by('stage', rate(of_cameras('mien_frames_total')))}",
                 "{{stage}}",

@@ -48,13 +48,13 @@ def mean(histogram: str, labels: str = "", matchers: str = "", window: str = WIN
     return f"{total} / {count}"
 
 
-def or_zero(vector: str, while_there_is: str) -> str:
-    """The vector; 0 if it has no series, as long as `while_there_is` has some.
+def or_zero(vector: str, while_there_is: str, labels: str = "") -> str:
+    """The vector; 0 for the `labels` of which it has no series, as long as `while_there_is` has some.
 
     A counter with labels has no series before its first event. Plain ``or vector(0)`` would say "none" of a
     Mien that is not there at all.
     """
-    return f"{vector} or 0 * {while_there_is}"
+    return f"{vector} or on ({labels}) 0 * {while_there_is}"
 
 
 ALERTS_STAGE: Final = "max(" + of_all("mien_alert_rules", 'component="alerts"') + ")"

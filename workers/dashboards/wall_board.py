@@ -95,7 +95,6 @@ def content() -> list[Row | Panel]:
                 alert="MienFramesArriveLate",
                 width=4,
                 height=5,
-                decimals=2,
             ),
             Query(quantile(0.99, "mien_frame_age_seconds", matchers='stage="state"'), "99 %"),
         ),
