@@ -10,7 +10,7 @@ SHELL := /bin/bash
 # Files side by side, from the longest (tests/integration) to the shortest; tests of one file share fixtures.
 PYTEST := $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup demo test test-unit lint format kafka servers image-check lock schemas bench clean
+.PHONY: help setup demo test test-unit lint format kafka servers image-check lock schemas dashboards dashboard-pictures bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -72,6 +72,12 @@ lock: setup ## Pin all dependencies again, with hashes and without any registry'
 schemas: setup ## Write docs/schemas and docs/settings.md again from the types
 	$(BIN)/mien schemas --out docs/schemas
 	$(BIN)/mien settings --markdown > docs/settings.md
+
+dashboards: setup ## Write k8s/monitoring/dashboards and docs/dashboards.md again from workers/dashboards
+	$(BIN)/python -m workers.dashboards.boards
+
+dashboard-pictures: servers ## Run everything for some minutes, and draw docs/dashboards from what Prometheus answers
+	$(BIN)/python -m workers.dashboards.picture
 
 bench: setup ## Measure this machine
 	$(BIN)/mien bench

@@ -15,7 +15,15 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
 
 from workers import output_files
-from workers.dashboards import alerts_board, model_board, panels, pipeline_board, slo_board, wall_board
+from workers.dashboards import (
+    alerts_board,
+    boards_page,
+    model_board,
+    panels,
+    pipeline_board,
+    slo_board,
+    wall_board,
+)
 from workers.dashboards.panels import DATA_SOURCE, Panel
 from workers.dashboards.promql import PROBE_CAMERA
 
@@ -151,11 +159,14 @@ def main(
     runbooks: Annotated[
         str, typer.Option(help="Where docs/operations.md can be read: an absolute address.")
     ] = RUNBOOKS_AT,
+    page: Annotated[Path, typer.Option(help="The file for the page about them.")] = boards_page.OUT,
 ) -> None:
-    """Write the five dashboards, a JSON file each."""
+    """Write the five dashboards, a JSON file each, and the page about them."""
+    documents = {board.name: document(board, runbooks=runbooks) for board in BOARDS}
     output_files.make_folder(out)
-    for board in BOARDS:
-        output_files.write_json(out / f"{board.name}.json", document(board, runbooks=runbooks))
+    for name, written in documents.items():
+        output_files.write_json(out / f"{name}.json", written)
+    output_files.write_text(page, boards_page.page(documents))
 
 
 if __name__ == "__main__":

@@ -132,9 +132,9 @@ def _lines(axes: Axes, spec: Mapping[str, Any], answers: Sequence[Answered], sho
             )
     _time_axis(axes, shown)
     axes.grid(color="#ececf0", linewidth=0.6)
-    values = [point[1] for _, series in named for point in series.points] + list(base.values())
-    top = max([_defaults(spec).get("max") or 0.0, *(1.08 * value for value in values)])
-    axes.set_ylim(min([0.0, *values]), top or 1.0)
+    all_values = [point[1] for _, series in named for point in series.points] + list(base.values())
+    top = max([_defaults(spec).get("max") or 0.0, *(1.08 * value for value in all_values)])
+    axes.set_ylim(min([0.0, *all_values]), top or 1.0)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: _text(spec, value)))
     if custom.get("thresholdsStyle", {}).get("mode") == "dashed":

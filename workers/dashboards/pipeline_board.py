@@ -9,6 +9,8 @@ from workers.dashboards.panels import About, Panel, Query
 from workers.dashboards.promql import mean, of_all, of_cameras, or_zero, quantile, rate, sum_by
 
 _DROPPED: Final = "stale|superseded|undelivered|thinned"
+_NO_WAITING: Final = 'step!~"fetch|read"'
+"""Of the steps: not those that wait for Kafka or for the camera."""
 _UP: Final = of_all("up", 'job="mien"')
 _CLASSIFY: Final = of_all("up", 'job="mien", component="classify"')
 _LETTERS: Final = of_all("mien_dead_letters_total")
@@ -75,23 +77,26 @@ def content() -> list[Row | Panel]:
         panels.lines(
             About(
                 "Duration",
-                "How long each step of each stage takes; of a hundred times, 99 are shorter. `fetch` is "
-                "waiting for Kafka, `read` for the camera.",
+                "How long each step of each stage takes, but for waiting; of a hundred times, 99 are "
+                "shorter.",
                 "s",
                 alert="MienFramesArriveLate",
             ),
-            Query(quantile(0.99, "mien_stage_duration_seconds", "stage, step"), "{{stage}}: {{step}}"),
+            Query(
+                quantile(0.99, "mien_stage_duration_seconds", "stage, step", _NO_WAITING),
+                "{{stage}}: {{step}}",
+            ),
         ),
         panels.lines(
             About(
                 "Where time goes",
-                "Seconds that the workers of a stage spend in each step, a second. With one worker a stage "
-                "that is at 1 can do no more; `fetch` is waiting, and time to spare.",
+                "Seconds that the workers of a stage spend in each step, a second, but for waiting. With one "
+                "worker, a stage whose steps come to 1 can do no more.",
                 "short",
                 width=12,
             ),
             Query(
-                sum_by("stage, step", rate(of_all("mien_stage_duration_seconds_sum"))),
+                sum_by("stage, step", rate(of_all("mien_stage_duration_seconds_sum", _NO_WAITING))),
                 "{{stage}}: {{step}}",
             ),
             stacked=True,

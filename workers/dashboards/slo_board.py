@@ -11,8 +11,8 @@ from workers.dashboards.promql import of_all, quantile, rate, sum_by
 PROMISED: Final = {"fresh": 0.99, "seen": 0.999, "right": 0.95}
 """The share that is to be good, by objective."""
 _WORDS: Final = {
-    "fresh": "frames are in Redis within 500 ms of their capture",
-    "seen": "camera time has true pictures",
+    "fresh": "of the frames are in Redis within 500 ms of their capture",
+    "seen": "of the camera time has true pictures",
     "right": "of the probe's scripted expressions are answered, rightly and in time",
 }
 
@@ -33,8 +33,8 @@ def content() -> list[Row | Panel]:
             panels.number(
                 About(
                     f"{slo.capitalize()}: budget left",
-                    f"Promised: {promised:.1%} {_WORDS[slo]}. What is left of the share that may be bad in "
-                    "30 days; below 0 the promise is broken.",
+                    f"Promised: {100 * promised:g} % {_WORDS[slo]}. What is left of the share that may "
+                    "be bad in 30 days; below 0 the promise is broken.",
                     "percentunit",
                     panels.good_above(0, 0.25),
                     alert=f"Mien{slo.capitalize()}BudgetBurns",

@@ -1,0 +1,21 @@
+"""What dashboards name and other parts of issue 12 bring: to be deleted when all of it is here."""
+
+METRICS: set[str] = {
+    "mien_worker_silent_seconds",
+    "mien_worker_busy_seconds_total",
+    "mien_assigned_partitions",
+    "mien_topic_partitions",
+    "mien_confidence_sum",
+    "mien_confidence_count",
+    "mien_confidence_bucket",
+    "mien_reference_ratio",
+    "mien_probe_events_total",
+    "mien_probe_latency_seconds_bucket",
+    "mien_probe_last_right_timestamp_seconds",
+    "mien_camera_state",
+    "mien_camera_clock_offset_seconds",
+    "mien:camera_true",
+    "mien:model_ratio:1h",
+    *(f"mien:slo_bad:ratio_{window}" for window in ("5m", "1h", "6h", "3d", "30d")),
+}
+ALERTS: set[str] = {"MienFreshBudgetBurns", "MienSeenBudgetBurns", "MienRightBudgetBurns"}
