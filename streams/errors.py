@@ -60,6 +60,10 @@ class FramesLost(MienError):
     exit_code = 65
 
 
+class ProbeFailed(MienError):
+    """The chain did not answer the probe as it should; says what came and what not."""
+
+
 class InputRefused(MienError):
     """The data is wrong. ``reason`` is a short label, bounded so that it can be a metric label."""
 

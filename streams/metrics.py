@@ -194,6 +194,21 @@ alert_rules_current = Gauge(
 )
 consumer_lag = Gauge("mien_consumer_lag", "Messages that wait in a partition.", ["topic", "partition"])
 dead_letters_total = Counter("mien_dead_letters_total", "Messages that a stage refused.", ["stage", "reason"])
+probe_frames_total = Counter("mien_probe_frames_total", "Frames that the probe sent.")
+probe_events_total = Counter(
+    "mien_probe_events_total",
+    "The probe's frames by what became of them: right, wrong, abstained, late or missing.",
+    ["outcome"],
+)
+probe_latency_seconds = Histogram(
+    "mien_probe_latency_seconds",
+    "Time from the capture of a probe's frame until its event is in mien.emotions, and its state in Redis.",
+    ["until"],
+    buckets=_AGE_S,
+)
+probe_last_right_timestamp_seconds = Gauge(
+    "mien_probe_last_right_timestamp_seconds", "When a probe's frame was answered rightly last."
+)
 camera_up = _CameraGauge("mien_camera_up", "1 while the camera gives pictures.", ["camera"])
 camera_unchanged_seconds = _CameraGauge(
     "mien_camera_unchanged_seconds",

@@ -102,6 +102,9 @@ class Settings(BaseSettings):
         description="a live camera that sends nothing new for so long is frozen: it is not up, and its "
         "pictures do not go on; 0: never",
     )
+    probe_fps: float = Field(2.0, ge=0.2, le=10, description="frames a second of `mien probe`")
+    probe_late_ms: int = Field(2_000, ge=10, description="an answer to the probe that takes longer is late")
+    probe_missing_s: float = Field(10.0, ge=1, description="after so long an answer to the probe is missing")
     max_frame_age_ms: int = Field(2_000, ge=1, description="older live frames are dropped before decoding")
     max_frame_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="larger JPEGs are refused")
     max_frame_pixels: int = Field(

@@ -25,6 +25,7 @@ from workers.verbs import (
     forget_verb,
     judge_verbs,
     look_verbs,
+    probe_verb,
     stream_verbs,
     train_verbs,
 )
@@ -42,6 +43,7 @@ app = typer.Typer(
 for panel in (
     stream_verbs,
     alert_verbs,
+    probe_verb,
     dead_letter_verbs,
     forget_verb,
     look_verbs,

@@ -96,6 +96,8 @@ SCRIPTS: Final[dict[str, Script]] = {
         Script("surprise", _from_neutral("surprise", hold_s=3.0)),
         Script("frown", _from_neutral("sadness", "anger")),
         Script("calm", (Segment(NEUTRAL, 10.0),)),
+        # What `mien probe` shows: named alike against the population's neutral face and the subject's own.
+        Script("probe", _from_neutral("happiness", "surprise", hold_s=3.0)),
         Script("far", _from_neutral("happiness", "surprise"), layout="far"),
         Script("crowd", _from_neutral("happiness", "surprise"), layout="crowd"),
     )

@@ -21,7 +21,7 @@ A frame without it counts as live.
 import re
 import secrets
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -34,6 +34,8 @@ MAX_TIME_US = 253_402_300_799_999_999
 """The last µs of the year 9999: later times cannot be written as RFC 3339."""
 
 CAMERA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+PROBE_CAMERA: Final = "mien-probe"
+"""The camera of `mien probe`: no real one may have this id, and alerts, lists and counts leave it out."""
 MAX_SEQ = 2**53 - 1  # Redis compares runs and frame numbers in Lua, whose numbers are doubles
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")

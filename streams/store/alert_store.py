@@ -11,20 +11,26 @@ Keys (each expires; those of a subject or camera lie in its hash slot):
 
 The states are opaque here: the engine packs them. A state is written only if nobody has written it since it
 was read (``alert_state.lua``), so a worker that lost its partition cannot take back what the next has done.
+
+What another program put under a subject's key is refused with the subject's events; under a key of many
+subjects it is told once, and passed over: waiting for Redis would mend nothing.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import math
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 
+from streams import logs
 from streams.errors import InputRefused
+from streams.messages.unreadable import UNREADABLE
 from streams.settings import Settings
 from streams.store import connection
 from streams.store.subject_state import forgotten_key
@@ -32,6 +38,12 @@ from streams.store.subject_state import forgotten_key
 CLAIM_MS: Final = 10_000
 INDEX_TTL_S: Final = 24 * 3600
 """Of the two indices; each write prolongs them."""
+TOLD_MAX: Final = 100
+"""Foreign keys and entries that the log tells of."""
+
+log = logs.get("mien.alerts")
+
+T = TypeVar("T")
 
 _LUA = Path(__file__).with_name("alert_state.lua").read_text()
 _LUA_SHA1 = hashlib.sha1(_LUA.encode(), usedforsecurity=False).hexdigest()  # by which Redis knows a script
@@ -119,6 +131,8 @@ class AlertStore:
     def __init__(self, client: Redis, settings: Settings) -> None:
         self._client = client
         self._settings = settings
+        self._told: set[str] = set()
+        """Keys of others that the log has told of."""
 
     async def read(self, names: Sequence[str]) -> dict[str, Stored]:
         """The states of subjects or cameras; version 0 of who has none."""
@@ -132,6 +146,11 @@ class AlertStore:
         for who, state, forgotten, refusal in zip(names, found[::2], found[1::2], refusals[::2], strict=True):
             if refusal:
                 stored[who] = Stored(0, b"", refusal=refusal)
+            elif not (state[0] or b"0").isdigit():
+                foreign = InputRefused(
+                    f"{state_key(who)} has no number as its version", reason="foreign-redis-key"
+                )
+                stored[who] = Stored(0, b"", refusal=foreign)
             else:
                 stored[who] = Stored(int(state[0] or 0), state[1] or b"", bool(forgotten))
         return stored
@@ -169,7 +188,10 @@ class AlertStore:
             for write in writes:
                 if write.active_in and not write.active:
                     pipe.hdel(write.active_in, write.who)
-            return [bool(written) for written in (await pipe.execute())[states:gone]]
+            return [
+                bool(written)
+                for written in (await self._ours(pipe, "the index of active alerts, or a state"))[states:gone]
+            ]
 
     async def claim(self, names: Iterable[tuple[str, str]], token: str) -> list[bool]:
         """Claims to send messages (who, message id) now; False where another worker is at it.
@@ -181,16 +203,16 @@ class AlertStore:
             for key in keys:
                 pipe.set(key, token, nx=True, px=CLAIM_MS)
                 pipe.get(key)
-            answers = await pipe.execute()
+            answers = await self._ours(pipe, "a claim to send")
         return [holder == token.encode() for holder in answers[1::2]]
 
     async def active(self, partition: int) -> dict[str, Active]:
         """Whose alerts of a partition are firing."""
-        return {who: _active.decode(raw) for who, raw in (await self._index(active_key(partition))).items()}
+        return await self._index(active_key(partition), _active.decode)
 
     async def watched(self, share: int) -> dict[str, Watched]:
         """Cameras of a share with votes or alerts."""
-        return {who: _watched.decode(raw) for who, raw in (await self._index(cameras_key(share))).items()}
+        return await self._index(cameras_key(share), _watched.decode)
 
     async def note_progress(self, done_until_s: Mapping[int, float]) -> None:
         """Until when everything of some partitions is done, in seconds of the epoch."""
@@ -198,15 +220,13 @@ class AlertStore:
             for partition, until_s in done_until_s.items():
                 pipe.hset(PROGRESS_KEY, str(partition), until_s)
             pipe.expire(PROGRESS_KEY, INDEX_TTL_S)
-            await pipe.execute()
+            await self._ours(pipe, PROGRESS_KEY)
 
     async def progress(self, partitions: int) -> float | None:
         """Until when everything of all partitions is done; None: not known of each."""
-        found = await self._index(PROGRESS_KEY)
-        try:
-            return min(float(found[str(partition)]) for partition in range(partitions))
-        except KeyError:
-            return None
+        found = await self._index(PROGRESS_KEY, float)
+        everything = [found.get(str(partition), math.nan) for partition in range(partitions)]
+        return min(everything) if all(map(math.isfinite, everything)) else None
 
     async def forget(self, key: str, who: str) -> None:
         """Takes a subject or camera out of an index."""
@@ -229,21 +249,22 @@ class AlertStore:
             for camera_id, at_us, packed in votes:
                 pipe.zadd(votes_key(camera_id), {packed: at_us})
                 pipe.expire(votes_key(camera_id), ttl_s)
-            await pipe.execute()
+            await self._ours(pipe, "votes, or the index of cameras with votes")
 
     async def votes(self, camera_id: str, until_us: int) -> list[bytes]:
         """The votes up to this time."""
-        async with connection.errors_told(self._client, self._settings):
-            found: list[Any] = await self._client.zrangebyscore(votes_key(camera_id), "-inf", until_us)
-        return found
+        async with self._pipeline() as pipe:
+            pipe.zrangebyscore(votes_key(camera_id), "-inf", until_us)
+            (found,) = await self._ours(pipe, votes_key(camera_id))
+        return found or []
 
     async def drop_votes(self, camera_id: str, until_us: int) -> int:
         """Forgets the votes up to this time; how many are left."""
         async with self._pipeline() as pipe:
             pipe.zremrangebyscore(votes_key(camera_id), "-inf", until_us)
             pipe.zcard(votes_key(camera_id))
-            _, left = await pipe.execute()
-        return int(left)
+            _, left = await self._ours(pipe, votes_key(camera_id))
+        return int(left or 0)
 
     async def ping(self) -> Self:
         async with connection.errors_told(self._client, self._settings):
@@ -258,10 +279,31 @@ class AlertStore:
         ):
             yield pipe
 
-    async def _index(self, key: str) -> dict[str, bytes]:
-        async with connection.errors_told(self._client, self._settings):
-            found: dict[Any, Any] = await self._client.hgetall(key)
-        return {who.decode(): raw for who, raw in found.items()}
+    async def _index(self, key: str, decode: Callable[[bytes], T]) -> dict[str, T]:
+        async with self._pipeline() as pipe:
+            pipe.hgetall(key)
+            (found,) = await self._ours(pipe, key)
+        entries: dict[str, T] = {}
+        for who, raw in (found or {}).items():
+            try:
+                entries[who.decode()] = decode(raw)
+            except (ValueError, *UNREADABLE):
+                self._tell(f"{key} {who!r}", "it cannot be read")
+        return entries
+
+    async def _ours(self, pipe: Pipeline, about: str) -> list[Any]:
+        """The answers to a pipeline's commands; None to each whose key (`about` says which) is not ours."""
+        answers = await pipe.execute(raise_on_error=False)
+        for place, answer in enumerate(answers):
+            if refusal := connection.refusal_of(answer):
+                self._tell(about, str(refusal))
+                answers[place] = None
+        return answers
+
+    def _tell(self, what: str, why: str) -> None:
+        if what not in self._told and len(self._told) < TOLD_MAX:
+            self._told.add(what)
+            log.warning("not ours in redis", what=what, why=why)
 
 
 @asynccontextmanager

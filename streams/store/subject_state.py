@@ -25,6 +25,7 @@ from redis.exceptions import NoScriptError
 from streams import logs
 from streams.errors import InputRefused
 from streams.messages.emotion_event import EMOTIONS, EmotionEvent, Explanation, captured_at_us
+from streams.messages.frame_message import PROBE_CAMERA
 from streams.messages.unreadable import UNREADABLE
 from streams.settings import Settings
 from streams.store import connection
@@ -139,8 +140,12 @@ class SubjectStore:
         return 3, *keys, *script_arguments(self._settings, event, ttl_s=self._settings.subject_ttl_s)
 
     async def subjects(self, camera_id: str | None = None) -> list[Subject]:
-        """All subjects that have not expired, of one camera or of all, the longest known first."""
-        found = [subject async for subject in self._scan(camera_id)]
+        """Subjects that have not expired, of one camera or of all but the probe; the longest known first."""
+        found = [
+            subject
+            async for subject in self._scan(camera_id)
+            if camera_id or subject.camera_id != PROBE_CAMERA
+        ]
         return sorted(found, key=lambda subject: (subject.camera_id, subject.first_seen_us))
 
     async def _scan(self, camera_id: str | None) -> AsyncIterator[Subject]:

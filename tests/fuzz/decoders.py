@@ -24,13 +24,17 @@ from models.faces import jpeg_passthrough, pictures
 from models.faces.jpeg_passthrough import JpegLimits
 from models.faces.pictures import PictureRefused
 from streams import settings as settings_
-from streams.errors import BadMessage, InputRefused, SettingsInvalid
+from streams.errors import BadMessage, InputRefused, RulesInvalid, SettingsInvalid
+from streams.messages import alert as alert_message
 from streams.messages import dead_letter, emotion_event, frame_message, landmarks_message
+from streams.messages.alert import Alert, AlertEvidence
+from streams.messages.emotion_event import time_of
 from streams.messages.frame_message import Headers
 from streams.messages.unreadable import UNREADABLE
 from streams.settings import Settings
 from streams.store import camera_track_store, connection, neutral_face_store, subject_state, track_note
 from streams.store.camera_track_store import CameraTracks, TrackRecord
+from workers.alerts import rule_file
 from workers.stages import track_hand_over
 
 SEPARATOR = b"\xfe\xfd"
@@ -75,6 +79,14 @@ def _emotions(data: bytes) -> None:
     event = emotion_event.decode(data)
     assert emotion_event.decode(emotion_event.encode(event)[1]) == event
     assert emotion_event.captured_at_us(event) >= 0
+
+
+def _alerts(data: bytes) -> None:
+    alert_message.encode(alert_message.decode(data))
+
+
+def _alert_rules(data: bytes) -> None:
+    rule_file.parse(data.decode(errors="replace"), "alerts.yaml")
 
 
 def _dead_letters(data: bytes) -> None:
@@ -200,6 +212,11 @@ _JPEGS = [
 ]
 _JPEG_WORDS = [bytes([0xFF, mark]) for mark in (0xC0, 0xC2, 0xC4, 0xDA, 0xDB, 0xDD, 0xD9, 0xD0, 0xE1, 0xFE)]
 _KEPT = TrackRecord("lobby:7k3f", (9.0, 9.0, 8.0, 0.1), (1.0, 1.0, 9.0, 9.0), (0.0, 1.0, 0.1), 7)
+_ALERT = Alert(
+    "6f1c", "fear", "warning", "firing", "lobby", "lobby:7k3f", time_of(7), time_of(9), "Fear.", 0.8, 0.6,
+    {"team": "desk"},
+    AlertEvidence(["e"], 0.9, 0.8, "fear", "subject", {"brows": 0.6}, ["brows raised"], "text", "ok"),
+)  # fmt: skip
 _STATE = {
     b"camera_id": b"lobby", b"frame_seq": b"7", b"first_seen_us": b"1", b"last_seen_us": b"9",
     b"events": b"3",
@@ -232,6 +249,30 @@ FAMILIES = {
             b'"abstained":"blurred"',
             b"0001-01-01T00:00:00+23:59",
             b"\\ud800",
+        ],
+    ),
+    "alerts": Family(
+        _alerts, (BadMessage,), [alert_message.encode(_ALERT)[1]], [b'"evidence"', b"null", b"NaN"]
+    ),
+    "alert-rules": Family(
+        _alert_rules,
+        (RulesInvalid,),
+        [
+            (Path(__file__).parents[2] / "docs" / "alerts" / "alerts.yaml").read_bytes(),
+            b"rules:\n  - {name: fear, emotions: [fear], probability: 0.6, for: 3s, subjects_at_least: 2}\n",
+        ],
+        [
+            b"for: ",
+            b"3s",
+            b"&a ",
+            b"*a",
+            b"<<: ",
+            b"!!python/object",
+            b"during:",
+            b"1e400",
+            b"- {",
+            b"? ",
+            b"|",
         ],
     ),
     "dead-letters": Family(

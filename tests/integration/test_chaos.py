@@ -13,8 +13,6 @@ import pytest
 from harness import command
 
 ROOT = Path(__file__).parents[2]
-FENCE = re.compile(r"^if is_replay[^\n]*then\n  return 0\nend$", re.MULTILINE)
-"""What the script does with an event that is a replay (streams/store/subject_state.lua)."""
 RUN_TIMEOUT_S = 360
 
 pytestmark = pytest.mark.alone
@@ -54,22 +52,42 @@ def test_a_worker_that_is_killed_and_a_redis_that_dies_lose_and_repeat_nothing()
     assert (card["lost"], card["twice_in_effect"], card["lost_in_effect"]) == (0, 0, 0)
 
 
+def mutant(folder: Path, file: str, what: str, becomes: str) -> Path:
+    """A checkout of the stages in which one place (a pattern) is another."""
+    for package in ("streams", "models", "workers"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    before = (folder / file).read_text()
+    after, replaced = re.subn(what, becomes, before, flags=re.MULTILINE)
+    assert replaced == 1, before
+    (folder / file).write_text(after)
+    return folder
+
+
 def test_a_state_without_its_fence_is_found_out(tmp_path: Path) -> None:
     """The checker sees what the promise is about: the same faults, and stages without the fence."""
-    for package in ("streams", "models", "workers"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    script = tmp_path / "streams" / "store" / "subject_state.lua"
-    with_fence = script.read_text()
-    without, removed = re.subn(
-        r"^if is_replay[^\n]*then\n  return 0\nend$", "", with_fence, flags=re.MULTILINE
+    code_dir = mutant(
+        tmp_path, "streams/store/subject_state.lua", r"^if is_replay[^\n]*then\n  return 0\nend$", ""
     )
-    assert removed == 1, with_fence
-    script.write_text(without)
-
     code, card, err = run_chaos(
-        "--seed", "1", "--rounds", "1", "--faults", "rewind-state", "--code", str(tmp_path)
+        "--seed", "1", "--rounds", "1", "--faults", "rewind-state", "--code", str(code_dir)
     )
 
     assert code == 1, err
     assert card["twice_in_effect"] > 0
     assert any("count twice in Redis" in violation for violation in card["violations"])
+
+
+def test_a_commit_before_the_delivery_is_found_out(tmp_path: Path) -> None:
+    """Workers that are killed with a batch in hand: so busy that they always have one."""
+    code_dir = mutant(
+        tmp_path,
+        "workers/stages/consumer_loop.py",
+        r"^( +)(await self\._work_off\(.*\)) +# 3\n +(share\.done\(.*\)) +# 4$",
+        r"\1\3\n\1await share.commit()\n\1\2",
+    )
+    busy = ["--fps", "100", "--seed", "1", "--rounds", "2", "--faults", "kill-landmarks"]
+    code, card, err = run_chaos(*busy, "--code", str(code_dir))
+
+    assert code == 1, err
+    assert card["lost_by_landmarks"] > 0
+    assert any("frames have no event" in violation for violation in card["violations"])

@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workers.stages": {*STREAMS, *RUNTIME, "workers"},
     "workers.alerts": {*STREAMS, "workers", "workers.stages"},
     "workers.camera": {*STREAMS, *RUNTIME, "models.staged", "workers", "workers.stages"},
+    "workers.probe": {*STREAMS, "models.faces", "models.staged", "workers"},
     "workers.local": {*STREAMS, "streams.local", "models.staged", "workers", "workers.camera"},
     "workers.bench": {
         *STREAMS,
@@ -50,7 +51,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.stages",
         "workers.camera",
         "workers.local",
+        "workers.video_readers",
     },
+    "workers.video_readers": {*STREAMS, *RUNTIME, "workers", "workers.camera", "workers.local"},
     "workers.chaos": {
         *STREAMS,
         "streams.local",

@@ -27,6 +27,8 @@ from streams.messages import alert as alert_message
 from streams.messages import emotion_event
 from streams.messages.alert import Alert
 from streams.messages.emotion_event import EmotionEvent, captured_at_us
+from streams.messages.frame_message import PROBE_CAMERA
+from streams.messages.unreadable import UNREADABLE
 from streams.settings import Settings
 from streams.store.alert_store import Active, AlertStore, Stored, Watched, Write, active_key, cameras_key
 from workers.alerts import alert_engine, crowd
@@ -103,7 +105,9 @@ class AlertWorker:
         refused: list[tuple[Message, InputRefused]] = []
         for message in batch:
             try:
-                events.append((emotion_event.decode(message.value), message.partition))
+                event = emotion_event.decode(message.value)
+                if event.camera_id != PROBE_CAMERA:
+                    events.append((event, message.partition))
             except InputRefused as exc:
                 refused.append((message, exc))
         left = events
@@ -251,7 +255,8 @@ class AlertWorker:
         state = _decoded(_crowd_state, stored.state) or CrowdState(camera_id)
         if until_us is None:
             return state.firing
-        votes = [_vote.decode(packed) for packed in await self._store.votes(camera_id, until_us)]
+        packed = await self._store.votes(camera_id, until_us)
+        votes = [vote for vote in (_decoded(_vote, one) for one in packed) if vote]
         alerts = crowd.count(self._book.rules, state, votes, until_us)
         if votes or alerts:
             if await self._send((camera_id, alert) for alert in alerts):
@@ -303,8 +308,8 @@ def _share_of(camera_id: str) -> int:
 
 
 def _decoded(decoder: "msgspec.msgpack.Decoder[T]", packed: bytes) -> T | None:
-    """None: there is no state, or one that another release has written."""
+    """None: there is nothing, or what another release or program has written."""
     try:
         return decoder.decode(packed) if packed else None
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None

@@ -17,10 +17,10 @@ from models.arrays import Picture
 from models.staged.animate import Animation
 from models.staged.expression_scripts import find_script
 from streams.settings import Settings
-from workers.bench.live_camera import CAMERA_FPS, VIDEO_FPS
-from workers.bench.mien_camera import SENT_WIDTH_PX, MienCamera
-from workers.bench.opencv_camera import OpenCvCamera
 from workers.bench.timing import Comparison, Finding, Side, alternate
+from workers.video_readers.live_camera import CAMERA_FPS, VIDEO_FPS
+from workers.video_readers.mien_camera import SENT_WIDTH_PX, MienCamera
+from workers.video_readers.opencv_camera import OpenCvCamera
 
 SIZES_PX: Final = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 CODECS: Final = {"H.264": ("libx264", "yuv420p", "mp4"), "MJPEG": ("mjpeg", "yuvj420p", "avi")}
@@ -55,7 +55,7 @@ def camera(settings: Settings, seconds: float) -> list[Comparison | Finding]:
 def live_camera(reader: Literal["mien", "opencv"], codec: str, path: Path) -> Finding:
     """Runs one camera in a process of its own; what it holds, and how much of a core it takes."""
     ran = subprocess.run(
-        [sys.executable, "-m", "workers.bench.live_camera", reader, str(path)],
+        [sys.executable, "-m", "workers.video_readers.live_camera", reader, str(path)],
         check=True,
         capture_output=True,
         text=True,

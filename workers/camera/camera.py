@@ -22,7 +22,7 @@ from streams.backoff import backoff_s
 from streams.errors import BadMessage, FramesLost, SettingsInvalid
 from streams.health import Health, MetricsServer
 from streams.messages import frame_message
-from streams.messages.frame_message import Frame, check_camera_id, new_traceparent
+from streams.messages.frame_message import PROBE_CAMERA, Frame, check_camera_id, new_traceparent
 from streams.redact_url import redact_url
 from streams.settings import Settings
 from workers.camera.backpressure import Backpressure
@@ -61,6 +61,8 @@ def run(settings: Settings, options: CameraOptions) -> dict[str, int]:
         check_camera_id(options.camera_id)
     except BadMessage as exc:
         raise SettingsInvalid(str(exc)) from exc
+    if options.camera_id == PROBE_CAMERA:
+        raise SettingsInvalid(f"{PROBE_CAMERA} is the camera of `mien probe`: give this one another id")
     if options.as_fast_as_possible and not options.lossless:
         raise SettingsInvalid(
             "--as-fast-as-possible needs --lossless: without it, all but the newest frames are dropped"

@@ -32,6 +32,7 @@ from streams.messages.emotion_event import (
     Model,
     Probabilities,
 )
+from streams.messages.frame_message import PROBE_CAMERA
 from streams.messages.landmarks_message import Landmarks
 from streams.settings import Settings
 from streams.store.neutral_face_store import NeutralFaceStore
@@ -358,7 +359,7 @@ def _operating_point(
 
 
 def observe(event: EmotionEvent) -> None:
-    """Counts an event in the metrics."""
+    """Counts an event in the metrics; of the probe only what says from which camera it is."""
     metrics.completeness_error.observe(event.explanation.completeness_error)
     metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source)
     metrics.baselines_total.labels(event.camera_id, event.explanation.baseline).inc()
@@ -366,5 +367,6 @@ def observe(event: EmotionEvent) -> None:
         metrics.abstentions_total.labels(event.camera_id, event.abstained).inc()
         return
     metrics.emotions_total.labels(event.camera_id, event.emotion).inc()
-    if regions := event.explanation.regions:  # none if the face is the baseline itself
+    regions = event.explanation.regions
+    if regions and event.camera_id != PROBE_CAMERA:  # none if the face is the baseline itself
         metrics.explaining_region_total.labels(event.emotion, max(regions, key=regions.__getitem__)).inc()

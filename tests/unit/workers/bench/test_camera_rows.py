@@ -9,10 +9,11 @@ from made_up_videos import shades, write_video
 from models.arrays import Picture
 from models.faces.pictures import decode_jpeg
 from streams.settings import Settings
-from workers.bench import camera_rows, live_camera
-from workers.bench.live_camera import CAMERA_FPS, VIDEO_FPS
-from workers.bench.mien_camera import MienCamera
-from workers.bench.opencv_camera import OpenCvCamera
+from workers.bench import camera_rows
+from workers.video_readers import live_camera
+from workers.video_readers.live_camera import CAMERA_FPS, VIDEO_FPS
+from workers.video_readers.mien_camera import MienCamera
+from workers.video_readers.opencv_camera import OpenCvCamera
 
 
 def decoded(jpeg: bytes) -> Picture:

@@ -1,4 +1,4 @@
-"""One camera in a process of its own: `python -m workers.bench.live_camera mien|opencv FILE`, for the bench.
+"""One camera in a process of its own: `python -m workers.video_readers.live_camera mien|opencv FILE`.
 
 It imports no more than its reader needs, since its memory is what is measured.
 """
@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from workers.bench.process_memory import memory_mib
 from workers.camera.pace import Thinning
+from workers.local.process_memory import memory_mib
 
 VIDEO_FPS: Final = 25
 CAMERA_FPS: Final = 10
@@ -40,12 +40,12 @@ def main(reader: str, path: Path) -> None:
     """Runs Mien's or OpenCV's reader, and prints what it took as JSON."""
     if reader == "mien":
         from streams.settings import Settings
-        from workers.bench.mien_camera import MienCamera
+        from workers.video_readers.mien_camera import MienCamera
 
         mien = MienCamera(path, Settings())
         told = run_live(mien.jpeg, mien.skip, RUN_S)
     else:
-        from workers.bench.opencv_camera import OpenCvCamera
+        from workers.video_readers.opencv_camera import OpenCvCamera
 
         opencv = OpenCvCamera(path)
         told = run_live(opencv.jpeg, opencv.skip, RUN_S)

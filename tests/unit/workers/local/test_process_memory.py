@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from workers.bench import process_memory
+from workers.local import process_memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

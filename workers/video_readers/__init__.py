@@ -1,0 +1,1 @@
+"""Two readers of video, Mien's and OpenCV's, each alone in a process: `mien bench camera` compares them."""
