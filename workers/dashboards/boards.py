@@ -14,6 +14,7 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
 
+from streams.messages.frame_message import PROBE_CAMERA
 from workers import output_files
 from workers.dashboards import (
     alerts_board,
@@ -25,7 +26,6 @@ from workers.dashboards import (
     wall_board,
 )
 from workers.dashboards.panels import DATA_SOURCE, Panel
-from workers.dashboards.promql import PROBE_CAMERA
 
 OUT: Final = Path("k8s/monitoring/dashboards")
 RUNBOOKS_AT: Final = "https://mien.example.org/docs/operations.md"

@@ -6,7 +6,7 @@ told by camera can be narrowed to some cameras, and leaves out the probe, whose 
 
 from typing import Final
 
-PROBE_CAMERA: Final = "mien-probe"
+from streams.messages.frame_message import PROBE_CAMERA
 
 WINDOW: Final = "$__rate_interval"
 """Grafana makes it at least four scrapes long, or a rate would have gaps."""

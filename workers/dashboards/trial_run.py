@@ -1,6 +1,6 @@
 """Everything that the dashboards show, on this machine: the chain, a lost camera, an alert, Prometheus.
 
-    servers → stages and alerts → cameras, Prometheus → an alert → a refused message → a lost camera
+    servers → stages, alerts, probe → cameras, Prometheus → an alert → a refused message → a lost camera
 
 Prometheus scrapes each process twice, under two namespaces, as if two Miens shared it. The second has its own
 names for cameras and rules, so that whoever mixes them is seen.
@@ -80,6 +80,7 @@ def running(say: Callable[[str], None] = lambda _text: None) -> Iterator[Trial]:
         with chain.running_stages():
             chain.start("alerts", "alerts", alerts_path=str(folder / "alerts.yaml"))
             chain.wait_ready(["alerts"])
+            chain.start("probe", "probe", probe_fps="5")
             for camera_id, source in {**_CAMERAS, LOST_CAMERA: snapshots.url}.items():
                 chain.start_camera(camera_id, source, "--fps", str(_FPS))
             rules = _each_second(RULES_OF_PROMETHEUS.read_text())
