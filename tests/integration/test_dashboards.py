@@ -1,7 +1,7 @@
 """Every query of every panel, asked of a real Prometheus that scrapes a running chain as two Miens.
 
-What runs is told in `workers.dashboards.trial_run`: stages, alerts, a probe, cameras, one of them lost, an alert
-on a face that fires, and a message that is refused.
+What runs is told in `workers.dashboards.trial_run`: stages, alerts, a probe, cameras, one of them lost, an
+alert on a face that fires, and a message that is refused.
 """
 
 import io
