@@ -69,9 +69,10 @@ lock: setup ## Pin all dependencies again, with hashes and without any registry'
 	$(LOCK) pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt
 	printf '%s\n' mediapipe scikit-image setuptools | $(LOCK) - --no-deps -c requirements-dev.txt -o requirements-build.txt
 
-schemas: setup ## Write docs/schemas and docs/settings.md again from the types
+schemas: setup ## Write docs/schemas, docs/settings.md and docs/metrics.md again from the types
 	$(BIN)/mien schemas --out docs/schemas
 	$(BIN)/mien settings --markdown > docs/settings.md
+	$(BIN)/mien metrics --markdown > docs/metrics.md
 
 dashboards: setup ## Write k8s/monitoring/dashboards and docs/dashboards.md again from workers/dashboards
 	$(BIN)/python -m workers.dashboards.boards

@@ -1,11 +1,12 @@
 """Every Prometheus metric of every stage, defined once.
 
-Names start with ``mien_`` and use base units; labels are bounded: camera, stage, step, emotion, region,
-baseline, operation, reason, outcome, topic, partition, rule, severity, state. Never the subject: people come
-and go, series stay. Cameras beyond `CAMERAS_MAX` share one label.
+Names start with ``mien_`` and use base units; labels are bounded (`workers/metering/metrics_table.py` says
+which there are, and their values). Never the subject: people come and go, series stay. Cameras beyond
+`CAMERAS_MAX` share one label.
 """
 
 import time
+from functools import cache
 from typing import Any, Final, Self
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -50,7 +51,10 @@ _DURATION_S = (
     0.1,
     0.25,
     1,
+    2.5,
+    10,
 )
+_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1)
 _ERROR_LOGITS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1)
 
 CAMERAS_MAX: Final = 1000
@@ -117,7 +121,13 @@ def observe_frame_age(stage: str, captured_at_us: int, source: str) -> None:
     """
     if source == "file":
         return
-    frame_age_seconds.labels(stage).observe(max(0.0, time.time() - captured_at_us / 1e6))
+    _frame_age(stage).observe(max(0.0, time.time() - captured_at_us / 1e6))
+
+
+@cache
+def _frame_age(stage: str) -> Histogram:
+    """Looked up once: it is asked for with every face."""
+    return frame_age_seconds.labels(stage)
 
 
 stage_duration_seconds = Histogram(
@@ -219,3 +229,43 @@ camera_reconnects_total = _CameraCounter(
     "mien_camera_reconnects_total", "Attempts to open a lost camera again.", ["camera"]
 )
 model_info = Gauge("mien_model_info", "1 for the model in use.", ["name", "version", "landmark_set"])
+worker_silent_seconds = Gauge(  # before the next one: reading it brings that up to date
+    "mien_worker_silent_seconds",
+    "Seconds since a worker that has work in hand took it up or finished some of it; 0 while it has none.",
+    ["stage"],
+)
+worker_busy_seconds_total = Counter(
+    "mien_worker_busy_seconds_total", "Time in which a worker had work in hand.", ["stage"]
+)
+assigned_partitions = Gauge(
+    "mien_assigned_partitions", "Partitions of its topic that this worker reads now.", ["topic"]
+)
+topic_partitions = Gauge(
+    "mien_topic_partitions",
+    "Partitions that the topic has: so many workers of a stage can share it.",
+    ["topic"],
+)
+
+
+def observe_partitions(topic: str, *, assigned: int, existing: int) -> None:
+    """Says how many partitions of its topic a worker has, of how many."""
+    assigned_partitions.labels(topic).set(assigned)
+    topic_partitions.labels(topic).set(existing)
+
+
+confidence = Histogram(
+    "mien_confidence",
+    "Confidence of the answers for faces whose picture is good enough, also where it is too low to answer.",
+    ["baseline"],
+    buckets=_SHARES,
+)
+region_share_total = Counter(
+    "mien_region_share_total",
+    "Sum over emotion events of each facial region's share of the absolute attribution; 1 an event.",
+    ["region"],
+)
+reference_ratio = Gauge(
+    "mien_reference_ratio",
+    "What the model's answers were on the faces that its card tells of: the mean or the share of a value.",
+    ["measure", "value"],
+)

@@ -1,5 +1,6 @@
-"""What tests make themselves: labelled faces, and pictures of one colour."""
+"""What tests make themselves: labelled faces, a model's reference, and pictures of one colour."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import Picture
-from models.faces.canonical import CANONICAL
+from models.emotion.classifier import Classifier
+from models.emotion.model_reference import Answers, Part, Reference
+from models.faces.canonical import CANONICAL, COARSE_REGIONS
 from models.faces.jpeg_passthrough import Jpeg
 from models.faces.landmark_set import ALL, LandmarkSet
 from models.faces.pictures import decode_jpeg
@@ -16,6 +19,24 @@ from models.samples.expression_sampler import SHAPES, sample_weights
 from workers.camera.video_picture import Shot, VideoPicture
 
 RED, GREEN, BLUE = (230, 20, 20), (20, 230, 20), (20, 20, 230)
+
+
+def reference_of(classifier: Classifier) -> Reference:
+    """A reference of this model; each point's numbers are others."""
+
+    def part(points: Iterable[str], first: float) -> Part:
+        measured = {}
+        for number, point in enumerate(points):
+            share = round(first + 0.1 * number, 3)
+            mix = dict.fromkeys(classifier.emotions, 0.0) | {"neutral": 1 - share, "fear": share}
+            regions = dict.fromkeys(COARSE_REGIONS, 0.0) | {"mouth": share, "eyes": 1 - share}
+            measured[point] = Answers(share, share / 2, mix, regions)
+        return Part("made-up", 10, measured)
+
+    own = classifier.own_operating_points
+    return Reference(
+        classifier.version, part(classifier.operating_points, 0.2), part(own, 0.6) if own else None, 0.75
+    )
 
 
 def samples_of(

@@ -4,12 +4,17 @@ from typing import TYPE_CHECKING
 
 from models.faces import landmark_set
 from models.faces.landmark_set import LandmarkSet
+from streams import logs
 from streams.errors import ModelUnusable
 from streams.settings import Settings
 
 if TYPE_CHECKING:
     from models.emotion.classifier import Classifier
+    from models.emotion.model_reference import Reference
     from models.faces.litert_engine import LiteRtEngine
+
+
+log = logs.get("mien.model")
 
 
 def load_classifier(settings: Settings) -> "Classifier":
@@ -24,6 +29,24 @@ def load_classifier(settings: Settings) -> "Classifier":
         return classifier.Classifier.load(settings.model_path or classifier.SHIPPED)
     except (OSError, ValueError) as exc:
         raise ModelUnusable(f"The model cannot be used: {exc}") from exc
+
+
+def load_reference(settings: Settings, classifier: "Classifier") -> "Reference | None":
+    """What the model's answers were on the faces that its card tells of; None where that is not known.
+
+    A model works without. So what is wrong with the file is only logged.
+    """
+    from models.emotion import model_reference
+    from models.emotion.classifier import SHIPPED
+
+    path = (settings.model_path or SHIPPED).with_name(model_reference.FILE)
+    try:
+        return model_reference.load(path, classifier)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as exc:
+        log.warning("no reference to compare answers with", error=str(exc))
+        return None
 
 
 def load_landmark_set(settings: Settings) -> LandmarkSet:

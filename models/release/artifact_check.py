@@ -1,4 +1,4 @@
-"""Do an artifact, its landmark set and its model card belong together, and is its graph right?"""
+"""Do an artifact, its landmark set, model card and reference belong together, and is its graph right?"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from models.arrays import F32
+from models.emotion import model_reference
 from models.emotion.classifier import Classification, Classifier
 from models.emotion.probabilities import softmax
 from models.faces.canonical import CANONICAL
@@ -30,7 +31,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 def check(path: Path) -> list[Check]:
-    """Looks at the ONNX file, and at the landmark set and the model card beside it.
+    """Looks at the ONNX file, and at the landmark set, the model card and the reference beside it.
 
     Raises OSError when the ONNX file cannot be read. All else that is wrong is a check that did not pass; of
     a file that cannot be loaded nothing more is checked.
@@ -43,6 +44,7 @@ def check(path: Path) -> list[Check]:
         "landmark set": _landmark_set,
         "card": _card,
         "figures": _figures,
+        "reference": _reference,
         "graph": _graph,
         "completeness": _completeness,
     }
@@ -106,6 +108,15 @@ def _figures(path: Path, classifier: Classifier) -> str:
     if missing := [name for name in points if name not in rows]:
         raise ValueError(f"no row of the figures in {model_card.FILE} names {', '.join(missing)}")
     return f"of this version, for {', '.join(points)}"
+
+
+def _reference(path: Path, classifier: Classifier) -> str:
+    try:
+        reference = model_reference.load(path.with_name(model_reference.FILE), classifier)
+    except FileNotFoundError as exc:
+        raise ValueError(f"there is no {model_reference.FILE}: `mien export --reference` writes it") from exc
+    data_sets = [part.data_set for part in (reference.population, reference.subject) if part]
+    return f"of this version, from {', '.join(data_sets)}"
 
 
 def _graph(path: Path, classifier: Classifier) -> str:

@@ -31,14 +31,23 @@ from workers.upkeep.acls import KafkaRight, redis_commands, rights
 
 PREFIX = unique_prefix()
 SETTINGS = Settings(topic_prefix=PREFIX)
-USERS = {name: f"{PREFIX}-{name}" for name in ("camera", "landmarks", "classify", "state", "topics")}
+STAGES_AND_OTHERS = ("camera", "landmarks", "classify", "state", "alerts", "probe", "topics")
+USERS = {name: f"{PREFIX}-{name}" for name in STAGES_AND_OTHERS}
 TOPICS = ("frames", "landmarks", "emotions", "alerts", "dead-letters")
-READS = {"landmarks": {"frames"}, "classify": {"landmarks"}, "state": {"emotions"}}
+READS = {
+    "landmarks": {"frames"},
+    "classify": {"landmarks"},
+    "state": {"emotions"},
+    "alerts": {"emotions"},
+    "probe": {"landmarks", "emotions"},
+}
 WRITES = {
     "camera": {"frames"},
     "landmarks": {"landmarks", "dead-letters"},
     "classify": {"emotions", "dead-letters"},
     "state": {"dead-letters"},
+    "alerts": {"alerts", "dead-letters"},
+    "probe": {"frames"},
 }
 
 
@@ -212,6 +221,9 @@ def test_every_stage_works_with_its_own_user_and_its_rights_alone(
         chain.start(name, **user_of(name, guarded_redis)).wait_ready()
         for name in ("landmarks", "classify", "state")
     ]
+    rules = chain.folder / "alerts.yaml"
+    rules.write_text("rules:\n  - {name: any, emotions: [neutral], probability: 0.1, for: 1s}\n")
+    alerts = chain.start("alerts", **user_of("alerts", guarded_redis), alerts_path=rules).wait_ready()
     camera = chain.start(
         "camera", "--camera", "lobby", "--source", str(pictures(40)), "--lossless", "--as-fast-as-possible",
         **user_of("camera", guarded_redis),
@@ -221,6 +233,10 @@ def test_every_stage_works_with_its_own_user_and_its_rights_alone(
         lambda: sum(stages[2].totals("mien_state_events_total", "outcome").values()) == 40,
         lambda: "\n".join(stage.err for stage in stages),
     )
+    eventually(lambda: alerts.totals("mien_alerts_total", "state").get("firing"), lambda: alerts.err)
+    status, _, err = chain.run("probe", "--once", **user_of("probe", guarded_redis), probe_fps=5)
+    assert status == 0, err
+    stages.append(alerts)
     status, out, err = chain.run("subjects", "--json", **user_of("subjects", guarded_redis))
     assert status == 0, err
     assert '"camera_id":"lobby"' in out
@@ -245,7 +261,7 @@ def one_message_each(guarded_kafka: KafkaServer) -> None:
 
 
 @pytest.mark.usefixtures("one_message_each")
-@pytest.mark.parametrize("name", ["camera", "landmarks", "classify", "state", "topics"])
+@pytest.mark.parametrize("name", STAGES_AND_OTHERS)
 async def test_a_user_reads_and_writes_nothing_else(guarded_kafka: KafkaServer, name: str) -> None:
     """So classify never sees a picture, and a camera not what others sent."""
     client = {"bootstrap_servers": guarded_kafka.bootstrap, **signed_in(USERS[name])}
@@ -269,16 +285,21 @@ async def test_a_user_reads_and_writes_nothing_else(guarded_kafka: KafkaServer, 
     assert could_write == WRITES.get(name, set())
 
 
-@pytest.mark.parametrize("name", ["landmarks", "classify", "state", "subjects"])
+@pytest.mark.parametrize("name", ["landmarks", "classify", "state", "alerts", "probe", "subjects"])
 def test_a_redis_user_reaches_no_key_of_another(guarded_redis: str, name: str) -> None:
-    keys = {"landmarks": {"tracks"}, "classify": {"neutral"}, "state": {"state", "window"}}
+    keys = {
+        "landmarks": {"tracks"},
+        "classify": {"neutral"},
+        "state": {"state", "window"},
+        "alerts": {"alerts", "alert-votes"},
+    }
     url = f"rediss://{PREFIX}-{name}:right-1@{guarded_redis}"
     with redis.Redis.from_url(url) as client:
         assert client.ping()
         for command_ in (["FLUSHALL"], ["KEYS", "*"], ["CONFIG", "GET", "*"], ["DEL", "mien:{a}:neutral"]):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 client.execute_command(*command_)
-        for kind in ("tracks", "neutral", "state", "window"):
+        for kind in ("tracks", "neutral", "state", "window", "alerts", "alert-votes"):
             for write in (["SET", f"mien:{{a}}:{kind}", "x"], ["HSET", f"mien:{{a}}:{kind}", "x", "y"]):
                 if kind in keys.get(name, set()):
                     continue

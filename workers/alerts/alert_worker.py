@@ -103,13 +103,14 @@ class AlertWorker:
     async def handle(self, batch: Sequence[Message]) -> None:
         events: list[tuple[EmotionEvent, int]] = []
         refused: list[tuple[Message, InputRefused]] = []
-        for message in batch:
-            try:
-                event = emotion_event.decode(message.value)
-                if event.camera_id != PROBE_CAMERA:
-                    events.append((event, message.partition))
-            except InputRefused as exc:
-                refused.append((message, exc))
+        with metrics.stage_duration_seconds.labels(NAME, "decode").time():
+            for message in batch:
+                try:
+                    event = emotion_event.decode(message.value)
+                    if event.camera_id != PROBE_CAMERA:
+                        events.append((event, message.partition))
+                except InputRefused as exc:
+                    refused.append((message, exc))
         left = events
         while left := await self._work(left):
             await asyncio.sleep(CONTENDED_PAUSE_S)
@@ -125,8 +126,10 @@ class AlertWorker:
         """Works on events; returns those of subjects that another worker is at."""
         if not events:
             return []
-        stored = await self._store.read(list(dict.fromkeys(event.subject_id for event, _ in events)))  # 1
-        works = self._decide(events, stored)  # 2
+        with metrics.stage_duration_seconds.labels(NAME, "redis").time():
+            stored = await self._store.read(list(dict.fromkeys(event.subject_id for event, _ in events)))  # 1
+        with metrics.stage_duration_seconds.labels(NAME, "decide").time():
+            works = self._decide(events, stored)  # 2
         changed = {who: work for who, work in works.items() if work.changed}
         refused = await self._send((who, alert) for who, work in changed.items() for alert in work.alerts)
         writes = {who: work for who, work in changed.items() if who not in refused}
@@ -169,6 +172,10 @@ class AlertWorker:
         wanted = [one for one in wanted if one[2] not in self._sent]
         if not wanted:
             return set()
+        with metrics.stage_duration_seconds.labels(NAME, "deliver").time():
+            return await self._send_wanted(wanted)
+
+    async def _send_wanted(self, wanted: Sequence[tuple[str, Alert, str]]) -> set[str]:
         ours = await self._store.claim([(who, message_id) for who, _, message_id in wanted], self._token)  # 3
         refused = {one[0] for one, is_ours in zip(wanted, ours, strict=True) if not is_ours}
         mine = [one for one in wanted if one[0] not in refused]

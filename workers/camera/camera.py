@@ -29,6 +29,7 @@ from workers.camera.backpressure import Backpressure
 from workers.camera.reading_thread import NAME, CameraOptions, Captured, Outcomes, Reader, Slot
 from workers.camera.video_picture import Shot, VideoJpegs, VideoPicture
 from workers.camera.video_stream import check_hardware
+from workers.metering.work_meter import WorkMeter
 
 BATCH_BYTES = 1024 * 1024
 """Of a lossless file's frames that are sent in one piece."""
@@ -111,6 +112,7 @@ class _Camera:
         self._stopping = asyncio.Event()
         self._run = time.time_ns() // 1000
         self._video_jpegs = VideoJpegs()
+        self._meter = WorkMeter(NAME)
 
     async def run(self) -> None:
         beat = asyncio.ensure_future(self._health.beat())  # first: to wait for Kafka is no standstill
@@ -256,7 +258,8 @@ class _Camera:
     async def _send(self, producer: AIOKafkaProducer, frame: Frame) -> tuple[int, int]:
         """Sends one frame; its partition and offset, when Kafka has it."""
         key, value, headers = frame_message.encode(frame)
-        record = await producer.send_and_wait(self._topic.name, value, key=key, headers=headers)
+        with metrics.stage_duration_seconds.labels(NAME, "deliver").time():
+            record = await producer.send_and_wait(self._topic.name, value, key=key, headers=headers)
         self._sent(frame)
         return record.partition, record.offset
 
@@ -272,7 +275,8 @@ class _Camera:
                 raise MessageSizeTooLargeError("The batch is larger than the producer takes")
         partitions = sorted(await producer.partitions_for(self._topic.name))
         partition = _partition_of(key, partitions, partitions)
-        record = await (await producer.send_batch(together, self._topic.name, partition=partition))
+        with metrics.stage_duration_seconds.labels(NAME, "deliver").time():
+            record = await (await producer.send_batch(together, self._topic.name, partition=partition))
         for frame in batch:
             self._sent(frame)
         return record.partition, record.offset
@@ -283,9 +287,10 @@ class _Camera:
         self._health.set_ready("kafka")
 
     async def _frames(self, taken: Sequence[Captured]) -> list[Frame]:
-        if all(isinstance(captured.picture, Jpeg) for captured in taken):  # nothing to compute
-            return [self._frame(captured) for captured in taken]
-        return await asyncio.to_thread(lambda: [self._frame(captured) for captured in taken])
+        with self._meter:
+            if all(isinstance(captured.picture, Jpeg) for captured in taken):  # nothing to compute
+                return [self._frame(captured) for captured in taken]
+            return await asyncio.to_thread(lambda: [self._frame(captured) for captured in taken])
 
     def _frame(self, captured: Captured) -> Frame:
         jpeg = self._encode(captured.picture)

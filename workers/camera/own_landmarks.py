@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
-from streams import logs
+from streams import logs, metrics
 from streams.backoff import backoff_s
 from streams.errors import InputRefused
 from streams.health import Health
@@ -22,7 +22,8 @@ from streams.messages.frame_message import Frame, Headers
 from streams.settings import Settings
 from streams.topics import Topic
 from workers.camera.backpressure import Backpressure
-from workers.camera.reading_thread import Captured, Outcomes, Slot
+from workers.camera.reading_thread import NAME, Captured, Outcomes, Slot
+from workers.metering.work_meter import WorkMeter
 from workers.stages import landmarks
 from workers.stages.handler import Handler, Message
 from workers.stages.outlet import Outlet
@@ -98,6 +99,7 @@ class OwnLandmarks:
         self._health = health
         self._outcomes = outcomes
         self._sent = sent
+        self._meter = WorkMeter(landmarks.NAME)
 
     async def send_newest(
         self, slot: Slot, frames_of: Callable[[Sequence[Captured]], Awaitable[list[Frame]]]
@@ -108,7 +110,8 @@ class OwnLandmarks:
             while taken := await slot.take():
                 for frame in await frames_of(taken):
                     kept.refused.clear()
-                    faces = await _found(handler, kept, [frame])
+                    with self._meter:
+                        faces = await _found(handler, kept, [frame])
                     if not kept.refused:
                         await self._send_once(frame, faces)
 
@@ -139,7 +142,8 @@ class OwnLandmarks:
             while taken := await slot.take():
                 for batch in _batches(await frames_of(taken)):
                     kept.refused.clear()
-                    faces = await _found(handler, kept, batch)
+                    with self._meter:
+                        faces = await _found(handler, kept, batch)
                     frames = [frame for frame in batch if frame.seq not in kept.refused]
                     delivery = asyncio.ensure_future(self._send_until_delivered(frames, faces, ahead))
                     await asyncio.wait({delivery, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -186,8 +190,9 @@ class OwnLandmarks:
                 raise MessageSizeTooLargeError("A face is larger than the producer takes")
             partitions = sorted(await self._producer.partitions_for(self._topic.name))
             partition = _partition_of(left[0].key, partitions, partitions)
-            delivery = await self._producer.send_batch(together, self._topic.name, partition=partition)
-            record = await delivery
+            with metrics.stage_duration_seconds.labels(NAME, "deliver").time():
+                delivery = await self._producer.send_batch(together, self._topic.name, partition=partition)
+                record = await delivery
             places.append((record.partition, record.offset + n_faces - 1, n_bytes))
             del left[:n_faces]
         return places

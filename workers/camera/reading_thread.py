@@ -225,7 +225,8 @@ class Reader(threading.Thread):
             )
         while not self._stopped.is_set():
             try:
-                picture = source.read()
+                with metrics.stage_duration_seconds.labels(NAME, "read").time():
+                    picture = source.read()
             except BadPicture as exc:
                 log.warning("picture refused", camera=options.camera_id, reason=exc.reason, error=str(exc))
                 self._outcomes.add(exc.reason)

@@ -7,14 +7,17 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
-from models.emotion.classifier import Classifier
-from models.release import model_card, weights_file
+from models.emotion import model_reference
+from models.emotion.classifier import SHIPPED, Classifier
+from models.emotion.model_reference import Reference
+from models.judging import neutral_face_trial
+from models.release import model_card, reference_answers, weights_file
 from models.release.onnx_export import export as export_onnx
 from models.training.training_recipe import TrainConfig, TrainedModel
 from models.training.training_recipe import train as train_model
-from streams.errors import ModelUnusable, OutputFailed, SourceNotFound
+from streams.errors import InputRefused, ModelUnusable, OutputFailed, SourceNotFound
 from streams.settings import Settings
-from workers import output_files
+from workers import model_loading, output_files
 from workers.commands import labelled_data
 
 SHIPPED_CONFIG = Path(weights_file.__file__).parents[1] / "artifacts" / "train.toml"
@@ -78,6 +81,55 @@ def export(trained: Path, out: Path) -> Artifact:
         raise ModelUnusable(str(exc)) from exc
     output_files.make_folder(out)
     return _write_artifact(model, out)
+
+
+def write_reference(
+    settings: Settings, model: Path | None, faces: Path, own_faces: Path | None, console: Console
+) -> Reference:
+    """Measures what the model answers on held-out faces, and writes it beside the model.
+
+    Of ``faces`` it is what the network says that compares with the population's neutral face; of
+    ``own_faces``, warped photos, what that for own neutral faces says, and how often there is one.
+
+    Raises:
+        ModelUnusable: if the model cannot be loaded.
+        SourceNotFound, InputRefused: if a file is missing, of the wrong kind, or leaves no face.
+        OutputFailed: if the reference cannot be written; this is tried before the work.
+    """
+    path = model or settings.model_path or SHIPPED
+    classifier = model_loading.load_classifier(settings.model_copy(update={"model_path": path}))
+    if classifier.knows_own_neutral_faces != (own_faces is not None):
+        has = "a" if classifier.knows_own_neutral_faces else "no"
+        advice = "name warped photos with" if own_faces is None else "leave out"
+        raise InputRefused(
+            f"{path} has {has} network for own neutral faces: {advice} --own-reference", reason="bad-data"
+        )
+    beside = path.with_name(model_reference.FILE)
+    output_files.check_file(beside)
+    samples = labelled_data.load([faces], settings, console, seed=classifier.split_seed)
+    with labelled_data.input_errors():
+        population, subject, share = reference_answers.part(classifier, samples, own=False), None, 0.0
+        if own_faces is not None:
+            samples = labelled_data.load([own_faces], settings, console, seed=classifier.split_seed)
+            subject = reference_answers.part(classifier, samples, own=True)
+            everybody = neutral_face_trial.people(own_faces, classifier)
+            console.print(f"Playing two minutes with {len(everybody)} people …")
+            share = reference_answers.own_baseline(classifier, everybody)
+    reference = Reference(classifier.version, population, subject, share)
+    output_files.write_json(beside, reference)
+    return reference
+
+
+def show_reference(reference: Reference, console: Console) -> None:
+    """Prints what was measured, on one line a set of faces."""
+    for part in (reference.population, reference.subject):
+        if part:
+            console.print(
+                f"{part.data_set}: {part.faces} faces, at {', '.join(part.operating_points)}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
 
 
 def show(artifact: Artifact, console: Console) -> None:

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.emotion import abstention, explanation
+from models.emotion import abstention, explanation, model_reference
 from models.emotion.classifier import Classification, Classifier
 from models.emotion.operating_points import OperatingPoint
 from models.emotion.probabilities import with_bias
-from models.faces.canonical import REGION
+from models.faces.canonical import COARSE_REGIONS, REGION
 from streams import metrics
 from streams.errors import InputRefused, SettingsInvalid, WrongLandmarkSet
 from streams.messages import emotion_event, landmarks_message
@@ -44,6 +44,19 @@ from workers.stages.outlet import Outlet
 
 NAME = "classify"
 
+# Looked up once: a lookup costs about as much as the measurement itself, and a batch may be one face.
+_decode_duration = metrics.stage_duration_seconds.labels(NAME, "decode")
+_baselines_duration = metrics.stage_duration_seconds.labels(NAME, "baselines")
+_classify_duration = metrics.stage_duration_seconds.labels(NAME, "classify")
+_explain_duration = metrics.stage_duration_seconds.labels(NAME, "explain")
+_learn_duration = metrics.stage_duration_seconds.labels(NAME, "learn")
+_deliver_duration = metrics.stage_duration_seconds.labels(NAME, "deliver")
+_region_share = {region: metrics.region_share_total.labels(region) for region in COARSE_REGIONS}
+_confidence = {
+    "subject": metrics.confidence.labels("subject"),
+    "population": metrics.confidence.labels("population"),
+}
+
 
 def run(settings: Settings) -> None:
     """Runs the stage until it is told to stop."""
@@ -60,14 +73,40 @@ def run(settings: Settings) -> None:
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
     """Loads the model, connects to Redis where own neutral faces are wanted, and gives the handler."""
     classifier = model_loading.load_classifier(settings)
-    metrics.model_info.labels(classifier.name, classifier.version, classifier.landmark_set.id).set(1)
+    async with _neutral_faces(settings, classifier) as neutral_faces:
+        worker = ClassifyWorker(settings, outlet, classifier, neutral_faces)
+        _tell_model(classifier, settings)
+        yield worker.handle
+
+
+@asynccontextmanager
+async def _neutral_faces(
+    settings: Settings, classifier: Classifier
+) -> AsyncIterator[NeutralFaceCache | None]:
     if not settings.own_neutral:
-        yield ClassifyWorker(settings, outlet, classifier).handle
+        yield None
         return
     async with NeutralFaceStore.connect(settings) as store:
         neutral_faces = NeutralFaceCache(store, settings, classifier.landmark_set)
         async with neutral_faces.writing():
-            yield ClassifyWorker(settings, outlet, classifier, neutral_faces).handle
+            yield neutral_faces
+
+
+def _tell_model(classifier: Classifier, settings: Settings) -> None:
+    """Says in the metrics which model it is, and what to expect of its answers."""
+    metrics.model_info.clear()  # a process has one
+    metrics.model_info.labels(classifier.name, classifier.version, classifier.landmark_set.id).set(1)
+    metrics.reference_ratio.clear()
+    reference = model_loading.load_reference(settings, classifier)
+    if reference is None:
+        return
+    for each in model_reference.expected(
+        reference,
+        settings.operating_point,
+        settings.own_operating_point if settings.own_neutral else None,
+        own_min_confidence=settings.min_confidence is not None,
+    ):
+        metrics.reference_ratio.labels(each.measure, each.value).set(each.ratio)
 
 
 class Face(NamedTuple):
@@ -105,31 +144,36 @@ class ClassifyWorker:
 
     async def handle(self, batch: Sequence[Message]) -> None:
         faces: list[Face] = []
-        for message in batch:
-            try:
-                faces.append(self._events.check(landmarks_message.decode(message.value)))
-            except InputRefused as exc:
-                await self._outlet.refuse(message, exc)
+        with _decode_duration.time():
+            for message in batch:
+                try:
+                    faces.append(self._events.check(landmarks_message.decode(message.value)))
+                except InputRefused as exc:
+                    await self._outlet.refuse(message, exc)
         if not faces:
             return
         metrics.batch_size.observe(len(faces))
-        deliveries = []
-        for face, event in zip(faces, await self._classify(faces), strict=True):
-            key, value, headers = emotion_event.encode(event, face.landmarks.traceparent)
-            deliveries.append(await self._outlet.send(self._settings.topics.emotions, key, value, headers))
-            observe(event)
-        await asyncio.gather(*deliveries)
+        events = await self._classify(faces)
+        with _deliver_duration.time():
+            deliveries = []
+            for face, event in zip(faces, events, strict=True):
+                key, value, headers = emotion_event.encode(event, face.landmarks.traceparent)
+                deliveries.append(
+                    await self._outlet.send(self._settings.topics.emotions, key, value, headers)
+                )
+            await asyncio.gather(*deliveries)
+        observe(events)
 
     async def _classify(self, faces: Sequence[Face]) -> list[EmotionEvent]:
         if self._neutral_faces is None:
             return self._events.of(faces)
-        with metrics.stage_duration_seconds.labels(NAME, "baselines").time():
+        with _baselines_duration.time():
             own = await self._neutral_faces.of([face.landmarks.subject_id for face in faces])
             due = self._neutral_faces.due(
                 (face.landmarks.subject_id, face.landmarks.captured_at_us) for face in faces
             )
         events, population = self._events.against(faces, own, due)
-        with metrics.stage_duration_seconds.labels(NAME, "learn").time():
+        with _learn_duration.time():
             for place, probabilities in population.items():
                 face = faces[place]
                 self._neutral_faces.learn(
@@ -200,7 +244,7 @@ class EventMaker:
         neutral_faces = np.array(
             [population if mine is None else mine for mine in own] + [population] * len(again)
         )
-        with metrics.stage_duration_seconds.labels(NAME, "classify").time():
+        with _classify_duration.time():
             classified = self._classifier.classify(
                 points,
                 neutral_faces,
@@ -208,7 +252,7 @@ class EventMaker:
                 own=np.array([mine is not None for mine in own] + [False] * len(again)),
                 own_bias=self._own_bias,
             )
-        with metrics.stage_duration_seconds.labels(NAME, "explain").time():
+        with _explain_duration.time():
             answers = self._answers(
                 points[:b], neutral_faces[:b], [mine is not None for mine in own], classified
             )
@@ -358,15 +402,29 @@ def _operating_point(
     return points[name]
 
 
-def observe(event: EmotionEvent) -> None:
-    """Counts an event in the metrics; of the probe only what says from which camera it is."""
-    metrics.completeness_error.observe(event.explanation.completeness_error)
+def observe(events: Sequence[EmotionEvent]) -> None:
+    """Counts a batch of events in the metrics; of the probe only what says from which camera it is."""
+    shares: dict[str, float] = {}
+    for event in events:
+        _observe(event)
+        if event.camera_id != PROBE_CAMERA:
+            for region, share in event.explanation.regions.items():
+                shares[region] = shares.get(region, 0.0) + share
+    for region, sum_ in shares.items():
+        _region_share[region].inc(sum_)
+
+
+def _observe(event: EmotionEvent) -> None:
+    why, is_probe = event.explanation, event.camera_id == PROBE_CAMERA
+    metrics.completeness_error.observe(why.completeness_error)
     metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source)
-    metrics.baselines_total.labels(event.camera_id, event.explanation.baseline).inc()
+    metrics.baselines_total.labels(event.camera_id, why.baseline).inc()
+    if event.abstained in (None, "low-confidence") and not is_probe:  # else it is that of a bad picture
+        _confidence[why.baseline].observe(event.confidence)
     if event.abstained:
         metrics.abstentions_total.labels(event.camera_id, event.abstained).inc()
         return
     metrics.emotions_total.labels(event.camera_id, event.emotion).inc()
-    regions = event.explanation.regions
-    if regions and event.camera_id != PROBE_CAMERA:  # none if the face is the baseline itself
-        metrics.explaining_region_total.labels(event.emotion, max(regions, key=regions.__getitem__)).inc()
+    if why.regions and not is_probe:  # none if the face is the baseline itself
+        region = max(why.regions, key=why.regions.__getitem__)
+        metrics.explaining_region_total.labels(event.emotion, region).inc()

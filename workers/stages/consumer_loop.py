@@ -30,7 +30,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 
-from streams import broker, logs
+from streams import broker, logs, metrics
 from streams.backoff import backoff_s
 from streams.errors import MienError
 from workers.stages.consumer_lag import LagWatch
@@ -72,6 +72,7 @@ async def consume(reading: Reading, work_off: WorkOff) -> None:
         except KafkaError as exc:
             error = broker.consumer_error(reading.settings, reading.group, exc)
             reading.health.set_unready(CONSUMER_GROUP)
+            metrics.assigned_partitions.labels(reading.source.name).set(0)
             if not error.retriable:
                 raise error from exc
             if member.had_partitions:
@@ -185,8 +186,9 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]
             log.warning("left the group with an error", stage=self._reading.stage, error=repr(error))
 
     async def _fetch(self) -> tuple[Share, list[Sequence[Any]]]:
-        await self._gathering.over()
-        records = await self._consumer.getmany(timeout_ms=round(FETCH_TIMEOUT_S * 1000))
+        with metrics.stage_duration_seconds.labels(self._reading.stage, "fetch").time():
+            await self._gathering.over()
+            records = await self._consumer.getmany(timeout_ms=round(FETCH_TIMEOUT_S * 1000))
         # No other task runs between aiokafka's handing over and here, so the records are of this share.
         self._gathering.took(chain.from_iterable(records.values()))
         return self._share, list(records.values())
@@ -221,7 +223,9 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]
     def _tell_readiness(self) -> None:
         """Ready is who has partitions, or has none because other workers have them all."""
         topic = self._reading.source.name
-        if self._has_share and (self._consumer.assignment() or self._consumer.partitions_for_topic(topic)):
+        mine, all_ = self._consumer.assignment(), self._consumer.partitions_for_topic(topic) or ()
+        metrics.observe_partitions(topic, assigned=len(mine), existing=len(all_))
+        if self._has_share and (mine or all_):
             self._reading.health.set_ready(CONSUMER_GROUP)
         else:
             self._reading.health.set_unready(CONSUMER_GROUP)

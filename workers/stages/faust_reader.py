@@ -21,7 +21,7 @@ import faust
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaError
 
-from streams import broker, faust_connection, logs
+from streams import broker, faust_connection, logs, metrics
 from streams.backoff import backoff_s
 from streams.errors import BrokerUnavailable, MienError
 from workers.stages.consumer_lag import LagWatch
@@ -140,8 +140,9 @@ class _Reader:
     async def _work(self) -> None:
         stopping = asyncio.ensure_future(self._reading.stopping.wait())
         crash = asyncio.ensure_future(self._crash())
+        fetch = metrics.stage_duration_seconds.labels(self._reading.stage, "fetch")
         while not stopping.done():
-            arrived = asyncio.ensure_future(self._arrived.get())
+            arrived, waits_s = asyncio.ensure_future(self._arrived.get()), time.monotonic()
             while not (arrived.done() or stopping.done() or crash.done()):
                 await self._tick_if_due()
                 pause_s = WATCH_INTERVAL_S if self._tick else None
@@ -155,6 +156,7 @@ class _Reader:
                 arrived.cancel()
                 break
             batch = [arrived.result()]
+            fetch.observe(time.monotonic() - waits_s)
             while len(batch) < self._reading.batch_max and not self._arrived.empty():
                 batch.append(self._arrived.get_nowait())
             rebalances = self._rebalances
@@ -214,7 +216,13 @@ class _Reader:
     def _tell_readiness(self) -> None:
         """Ready is who has partitions, or has none because other workers have them all."""
         consumer, topic = self._app.consumer, self._reading.source.name
-        if self._has_share and (consumer.assignment() or consumer.topic_partitions(topic)):
+        if not self._has_share:  # the consumer may not be started yet
+            metrics.assigned_partitions.labels(topic).set(0)
+            self._reading.health.set_unready(CONSUMER_GROUP)
+            return
+        mine, existing = consumer.assignment(), consumer.topic_partitions(topic) or 0
+        metrics.observe_partitions(topic, assigned=len(mine), existing=existing)
+        if mine or existing:
             self._reading.health.set_ready(CONSUMER_GROUP)
         else:
             self._reading.health.set_unready(CONSUMER_GROUP)

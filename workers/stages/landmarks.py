@@ -154,7 +154,8 @@ class LandmarksWorker:
                 except InputRefused as exc:
                     metrics.frames_total.labels(NAME, work.frame.camera_id, exc.reason).inc()
                     await self._outlet.refuse(message, exc)
-        await asyncio.gather(*deliveries)
+        with metrics.stage_duration_seconds.labels(NAME, "deliver").time():
+            await asyncio.gather(*deliveries)
 
     async def _start(self, message: Message) -> "_Work | None":
         """The frame with what it needs for the search; None if it is too old."""
@@ -163,7 +164,10 @@ class LandmarksWorker:
         if is_stale(frame, time.time_ns() // 1000, self._settings.max_frame_age_ms):
             metrics.frames_total.labels(NAME, frame.camera_id, "stale").inc()
             return None
-        resumed = await self._hand_over.take_up(frame, message.partition) if self._hand_over else ()
+        resumed: Sequence[Track] = ()
+        if self._hand_over:
+            with metrics.stage_duration_seconds.labels(NAME, "hand-over").time():
+                resumed = await self._hand_over.take_up(frame, message.partition)
         return _Work(frame, resumed, Future())
 
     def _find_all(self, works: Sequence["_Work"]) -> None:

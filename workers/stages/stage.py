@@ -14,7 +14,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka.errors import KafkaError
@@ -24,8 +24,9 @@ from streams.errors import MienError
 from streams.health import Health, MetricsServer
 from streams.settings import Settings
 from streams.topics import Topic
+from workers.metering.work_meter import WorkMeter
 from workers.stages import consumer_loop
-from workers.stages.handler import CONSUMER_GROUP, Consume, Reading, Settling
+from workers.stages.handler import CONSUMER_GROUP, Consume, Message, Reading, Settling
 from workers.stages.outlet import OpenHandler, Outlet
 from workers.stages.retrying import CONNECTIONS, RetryingProcessor
 
@@ -100,7 +101,13 @@ class _Stage:
                     settings, self._name, self._source, self._batch_max, self._health, stopping, settling
                 )
                 self._health.set_ready(CONNECTIONS)
-                await consume(reading, lambda batch: retrying.process(handler, batch))
+                meter = WorkMeter(self._name)
+
+                async def work_off(batch: Sequence[Message]) -> None:
+                    with meter:
+                        await retrying.process(handler, batch)
+
+                await consume(reading, work_off)
         finally:
             beat.cancel()
 

@@ -74,12 +74,13 @@ class StateWorker:
         events: list[EmotionEvent] = []
         of_events: list[Message] = []
         refused: list[tuple[Message, InputRefused]] = []
-        for message in batch:
-            try:
-                events.append(emotion_event.decode(message.value))
-                of_events.append(message)
-            except InputRefused as exc:
-                refused.append((message, exc))
+        with metrics.stage_duration_seconds.labels(NAME, "decode").time():
+            for message in batch:
+                try:
+                    events.append(emotion_event.decode(message.value))
+                    of_events.append(message)
+                except InputRefused as exc:
+                    refused.append((message, exc))
         with metrics.stage_duration_seconds.labels(NAME, "redis").time():
             applied = await self._store.apply(events)
         for message, event, changed in zip(of_events, events, applied, strict=True):

@@ -65,6 +65,7 @@ def _kafka_rights(settings: Settings) -> list[KafkaRight]:
         "classify": [emotions, dead_letters],
         "state": [dead_letters],
         "alerts": [alerts, dead_letters],
+        "probe": [frames],
     }
     ours = f"{settings.topic_prefix}."
     reader = "landmarks" if settings.frames == "publish" else "classify"
@@ -81,6 +82,10 @@ def _kafka_rights(settings: Settings) -> list[KafkaRight]:
     for stage, name in reads.items():
         found.append(KafkaRight(group(stage), "topic", name, "literal", ("Read",)))
         found.append(KafkaRight(group(stage), "group", group(stage), "literal", ("Read",)))
+    # It reads without a group: from now on, and nothing is committed.
+    found += [
+        KafkaRight(group("probe"), "topic", name, "literal", ("Read",)) for name in (landmarks, emotions)
+    ]
     return sorted(found)
 
 
@@ -138,6 +143,7 @@ def _redis_rights(settings: Settings) -> list[RedisRight]:
                 "zcard",
             ),
         ),
+        RedisRight(group("probe"), ("%R~mien:{*}:state",), ("ping", "hget")),
         RedisRight(
             group("subjects"),
             ("%R~mien:{*}:state", "%R~mien:{*}:window"),

@@ -40,6 +40,24 @@ def show_settings(
         settings_table.show(in_force, settings.unknown_variables(), Terminal())
 
 
+@verbs.command("metrics", epilog="Example: mien metrics --json", rich_help_panel=PANEL)
+def show_metrics(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/metrics.md instead.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every metric: its type, its labels and their values, which stages export it, its meaning."""
+    from workers.metering import metrics_table
+
+    if markdown and as_json:
+        raise typer.BadParameter("--markdown and --json are two forms of the same: choose one")
+    if markdown:
+        print(metrics_table.markdown(), end="")
+    elif as_json:
+        print_json(metrics_table.rows())
+    else:
+        metrics_table.show(metrics_table.rows(), Terminal())
+
+
 @verbs.command(epilog="Example: MIEN_TOPIC_PREFIX=trial mien acls", rich_help_panel=PANEL)
 def acls(as_json: JsonOption = False) -> None:
     """Print the commands that give each stage's user its rights in Kafka and Redis, and no others.

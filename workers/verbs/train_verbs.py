@@ -92,11 +92,39 @@ def export(
         bool, typer.Option("--check", help="Write nothing: do model, landmark set and card belong together?")
     ] = False,
     model: Annotated[
-        Path | None, typer.Option(help="The ONNX file to check; MIEN_MODEL_PATH's without it.")
+        Path | None,
+        typer.Option(help="The ONNX file to check or to measure; MIEN_MODEL_PATH's without it."),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="Measure what the model answers on these held-out faces (ferplus.npz), and write it into "
+            "reference.json beside the model."
+        ),
+    ] = None,
+    own_reference: Annotated[
+        Path | None,
+        typer.Option(help="The same for own neutral faces: warped photos (warped-validation.npz)."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a trained network as ONNX, with the attribution inside the graph; or check such a file."""
+    """Write a trained network as ONNX, with the attribution inside the graph; or check such a file.
+
+    Or measure the reference that a stream's answers are compared with: --reference.
+    """
+    if reference is not None:
+        if check or trained is not None or out is not None:
+            raise typer.BadParameter("is for a model that was exported", param_hint="--reference")
+        from workers.commands import train as train_
+
+        measured = train_.write_reference(start(), model, reference, own_reference, Terminal(stderr=True))
+        if as_json:
+            print_json(measured)
+        else:
+            train_.show_reference(measured, Terminal())
+        return
+    if own_reference is not None:
+        raise typer.BadParameter("goes with --reference", param_hint="--own-reference")
     if check:
         if trained is not None or out is not None:
             raise typer.BadParameter(
@@ -112,7 +140,7 @@ def export(
         check_model.refuse_failed(checked)
         return
     if model is not None:
-        raise typer.BadParameter("is for --check", param_hint="--model")
+        raise typer.BadParameter("is for --check and --reference", param_hint="--model")
     if trained is None or out is None:
         raise typer.BadParameter("name the weights and --out FOLDER, or --check")
     from workers.commands import train as train_

@@ -2,16 +2,20 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
+from made_up import reference_of
 from onnx import numpy_helper
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from models.emotion import model_reference
 from models.emotion.classifier import SHIPPED, Classifier
 from models.emotion.operating_points import OperatingPoint
 from models.faces.landmark_set import LandmarkSet
@@ -75,6 +79,7 @@ def made(tmp_path: Path, *, own: bool) -> Path:
     figures = FIGURES.replace("\n\n## Limits", "\n| own, watchful | 0.6 |\n\n## Limits") if own else FIGURES
     card = f"# Tiny\n{figures.format(version=loaded.version)}"
     (tmp_path / "MODEL_CARD.md").write_text(model_card.refresh(card, loaded))
+    (tmp_path / "reference.json").write_bytes(msgspec.json.encode(reference_of(loaded)))
     return path
 
 
@@ -95,7 +100,7 @@ def test_what_belongs_together_passes_with_a_line_each(artifact: Path) -> None:
 
     assert failed == []
     names = [line.removeprefix("ok").partition(":")[0].strip() for line in printed.splitlines()]
-    assert names == ["model", "landmark set", "card", "figures", "graph", "completeness"]
+    assert names == ["model", "landmark set", "card", "figures", "reference", "graph", "completeness"]
 
 
 def test_the_shipped_artifact_passes() -> None:
@@ -103,13 +108,14 @@ def test_the_shipped_artifact_passes() -> None:
 
 
 def changed_graph(path: Path, change: Callable[[onnx.ModelProto], None]) -> None:
-    """Changes the ONNX file and the version that the card names."""
+    """Changes the ONNX file and the version that the card and the reference name."""
     was = Classifier.load(path).version
     model = onnx.load(path)
     change(model)
     onnx.save(model, path)
-    card = path.with_name("MODEL_CARD.md")
-    card.write_text(card.read_text().replace(was, Classifier.load(path).version))
+    for name in ("MODEL_CARD.md", "reference.json"):
+        beside = path.with_name(name)
+        beside.write_text(beside.read_text().replace(was, Classifier.load(path).version))
 
 
 def weights(name: str, factor: float) -> Callable[[onnx.ModelProto], None]:
@@ -148,14 +154,14 @@ def metadata(key: str, value: str) -> Callable[[onnx.ModelProto], None]:
         (metadata("trained_on", '["a", "ck+"]'), ["card"]),
         (
             metadata("operating_points", json.dumps({"accurate": {"bias": [0] * 8, "min_confidence": 0.5}})),
-            ["card"],
+            ["card", "reference"],
         ),
         (
             metadata(
                 "operating_points",
                 json.dumps({n: {"bias": [0] * 8, "min_confidence": 0.5} for n in ("accurate", "eager")}),
             ),
-            ["card", "figures"],
+            ["card", "figures", "reference"],
         ),
         (
             metadata("landmark_set", LandmarkSet("tiny", np.array([1, 4, 61, 152, 291])).to_json()),
@@ -177,7 +183,7 @@ def test_another_file_than_the_card_is_about(artifact: Path) -> None:
 
     failed, printed = checked(artifact)
 
-    assert failed == ["card", "figures"]
+    assert failed == ["card", "figures", "reference"]
     assert f"not `{Classifier.load(artifact).version}`" in printed
 
 
@@ -228,6 +234,46 @@ def test_another_landmark_set_beside_it(artifact: Path, content: str | None, mes
     failed, printed = checked(artifact)
     assert failed == ["landmark set"]
     assert message in printed
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no reference.json: `mien export --reference` writes it"),
+        (b"{}", "reference.json is no reference"),
+        (b"\xff", "reference.json is no reference"),
+    ],
+)
+def test_no_reference_beside_it(artifact: Path, content: bytes | None, message: str) -> None:
+    path = artifact.with_name("reference.json")
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    failed, printed = checked(artifact)
+    assert failed == ["reference"]
+    assert message in printed
+
+
+def test_the_shipped_reference_is_of_the_faces_and_figures_of_the_card() -> None:
+    """Written by two commands, from the same faces."""
+    classifier = Classifier.load()
+    reference = model_reference.load(SHIPPED.with_name("reference.json"), classifier)
+    text = model_card.figures(SHIPPED.with_name("MODEL_CARD.md").read_text())
+
+    assert reference.subject
+    for part in (reference.population, reference.subject):
+        assert f"{part.faces:,} faces" in text
+        for answers in part.operating_points.values():
+            assert sum(answers.emotion_mix.values()) == pytest.approx(1, abs=0.005)
+            assert sum(answers.region_share.values()) == pytest.approx(1, abs=0.005)
+    for point, answers in reference.population.operating_points.items():
+        (row,) = re.findall(rf"^\| {point} \|(.*)\|$", text, re.MULTILINE)
+        accuracy, _, _, ece, answered, *_ = map(float, row.split("|"))
+        assert 1 - answers.low_confidence == pytest.approx(answered, abs=0.006)
+        assert abs(answers.confidence - accuracy) <= ece + 0.002  # that is the least the ECE can be
+    for point, answers in reference.subject.operating_points.items():
+        if not classifier.own_operating_points[point].min_confidence:
+            assert answers.low_confidence == 0
 
 
 def test_of_what_cannot_be_loaded_nothing_more_is_checked(artifact: Path) -> None:

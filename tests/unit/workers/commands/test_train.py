@@ -9,12 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
+from made_up import warped_file
 from PIL import Image
 from rich.console import Console
+from typer.testing import CliRunner, Result
 
-from models.emotion.classifier import Classifier
+from models.emotion import model_reference
+from models.emotion.classifier import SHIPPED, Classifier
 from models.emotion.operating_points import OperatingPoint, to_json
 from models.faces.canonical import CANONICAL, REGION
 from models.faces.landmark_set import LandmarkSet
@@ -26,6 +30,7 @@ from models.training.trained_model import OwnHead
 from models.training.training_recipe import Progress, TrainConfig, TrainedModel
 from streams.errors import InputRefused, ModelUnusable, OutputFailed, SourceNotFound
 from streams.settings import Settings
+from workers.cli import app
 from workers.commands import extract
 from workers.commands import train as command
 
@@ -98,6 +103,51 @@ def test_export_makes_the_same_file_again_from_the_weights(folder: Path, tmp_pat
 
     for name in ("mien-8.onnx", "landmark_set.json"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / "out" / name).read_bytes()
+
+
+def test_the_reference_is_measured_beside_the_model_that_was_trained(folder: Path, tmp_path: Path) -> None:
+    for name in ("mien-8.onnx", "landmark_set.json"):
+        (tmp_path / name).write_bytes((folder / "out" / name).read_bytes())
+    model = tmp_path / "mien-8.onnx"
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["export", "--model", str(model), *arguments])
+
+    faces = folder / "faces.npz"  # trained on: the held-out tenth of the people counts
+    done = run("--reference", str(faces), "--json")
+    classifier = Classifier.load(model)
+    reference = model_reference.load(tmp_path / "reference.json", classifier)
+
+    assert done.exit_code == 0
+    assert msgspec.json.decode(done.stdout) == msgspec.to_builtins(reference)
+    assert reference.subject is None
+    assert 0 < reference.population.faces < 100
+    assert reference.population.operating_points["accurate"].emotion_mix["happiness"] > 0.2
+    assert "faces: " in run("--reference", str(faces)).stdout
+
+    refused = run("--reference", str(faces), "--own-reference", str(faces)).exception
+    assert isinstance(refused, InputRefused)
+    assert "has no network for own neutral faces: leave out --own-reference" in str(refused)
+    assert isinstance(run("--reference", str(tmp_path / "none.npz")).exception, SourceNotFound)
+    assert run("--own-reference", str(faces)).exit_code == 2
+    assert run("--reference", str(faces), "--check").exit_code == 2
+    assert run("--reference", str(faces), "--out", str(tmp_path)).exit_code == 2
+
+
+def test_the_shipped_models_reference_needs_own_neutral_faces_too(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(SHIPPED, tmp_path)
+    console = Console(file=io.StringIO())
+    with pytest.raises(InputRefused, match="has a network for own neutral faces: name warped photos with"):
+        command.write_reference(Settings(), tmp_path / SHIPPED.name, folder / "faces.npz", None, console)
+    own = warped_file(tmp_path / "others.npz", 3)
+    reference = command.write_reference(
+        Settings(), tmp_path / SHIPPED.name, folder / "faces.npz", own, console
+    )
+
+    assert reference.subject
+    assert (reference.subject.data_set, reference.subject.faces) == ("others", 66)
+    assert 0 < reference.own_baseline <= 1
+    assert model_reference.load(tmp_path / "reference.json", Classifier.load()) == reference
 
 
 def test_weights_come_back_as_they_were(tmp_path: Path) -> None:

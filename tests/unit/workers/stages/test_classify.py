@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -14,7 +15,8 @@ from aiokafka.errors import KafkaTimeoutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.emotion.classifier import Classifier
+from models.emotion import model_reference
+from models.emotion.classifier import SHIPPED, Classifier
 from models.emotion.operating_points import OperatingPoint
 from models.faces.align import align
 from models.faces.canonical import CANONICAL, COARSE_REGIONS, REGION
@@ -314,6 +316,40 @@ async def test_an_own_operating_point_that_the_model_has_not_is_told_likewise(ou
     with pytest.raises(SettingsInvalid, match=r"MIEN_OWN_OPERATING_POINT=brave: .* has own, watchful\."):
         async with open_handler(Settings(own_operating_point="brave", own_neutral=False), outlet):
             pass
+
+
+def references() -> dict[tuple[str, str], float]:
+    samples = metrics.reference_ratio.collect()[0].samples
+    return {(sample.labels["measure"], sample.labels["value"]): sample.value for sample in samples}
+
+
+@pytest.mark.parametrize("changes", [{}, {"operating_point": "balanced"}, {"min_confidence": 0.9}], ids=str)
+async def test_what_to_expect_of_the_answers_is_told_with_them(changes: dict[str, Any], outlet: Any) -> None:
+    chosen = Settings(own_neutral=False, **changes)
+    async with open_handler(chosen, outlet):
+        told = references()
+    reference = model_reference.load(SHIPPED.with_name(model_reference.FILE), CLASSIFIER)
+    answers = reference.population.operating_points[chosen.operating_point]
+
+    assert told["confidence", "population"] == answers.confidence
+    assert told["own_baseline", "subject"] == 0
+    assert told.get(("abstention", "low-confidence")) == (
+        None if changes.get("min_confidence") else answers.low_confidence
+    )
+    assert {value: ratio for (of, value), ratio in told.items() if of == "emotion_mix"} == answers.emotion_mix
+
+
+async def test_a_model_without_a_reference_works_and_leaves_none_of_another(
+    outlet: Any, tmp_path: Path
+) -> None:
+    for name in (SHIPPED.name, "landmark_set.json"):
+        (tmp_path / name).write_bytes(SHIPPED.with_name(name).read_bytes())
+    metrics.reference_ratio.labels("confidence", "population").set(0.5)
+    metrics.model_info.labels("another", "0", "of-another").set(1)
+    async with open_handler(Settings(own_neutral=False, model_path=tmp_path / SHIPPED.name), outlet):
+        assert references() == {}
+        (sample,) = metrics.model_info.collect()[0].samples
+    assert sample.labels["version"] == CLASSIFIER.version
 
 
 def test_each_network_has_its_operating_point_and_its_threshold(face: Make) -> None:

@@ -15,6 +15,7 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
 )
+from prometheus_client import REGISTRY
 
 from streams.errors import AccessDenied, MienError, RedisUnavailable, ServiceUnavailable, SettingsInvalid
 from streams.health import Health
@@ -293,6 +294,44 @@ async def test_ready_is_who_has_partitions_or_leaves_them_to_others(
 
     consumer.topic_partitions = {0, 1}  # what the group's leader knew, this worker knows a little later
     await until(lambda: not bench.health.not_ready)
+
+
+def partitions_told(which: str) -> float | None:
+    return REGISTRY.get_sample_value(f"mien_{which}_partitions", {"topic": TOPIC.name})
+
+
+async def test_the_metrics_say_how_many_partitions_it_has_of_how_many(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_loop, "RETRY_BASE_S", 60.0)
+    bench.start()
+    consumer = await bench.member()
+    consumer.topic_partitions = {0, 1, 2}
+    await consumer.assign(FIRST, SECOND)
+    assert (partitions_told("assigned"), partitions_told("topic")) == (2, 3)
+
+    consumer.topic_partitions = {0, 1, 2, 3}  # somebody added one
+    await until(lambda: partitions_told("topic") == 4)
+
+    consumer._refuses = KafkaConnectionError("away")
+    consumer.answer(7)
+    await until(lambda: partitions_told("assigned") == 0)
+
+
+async def test_the_wait_for_kafka_is_measured(bench: Bench) -> None:
+    def seconds() -> float:
+        at = {"stage": "landmarks", "step": "fetch"}
+        return REGISTRY.get_sample_value("mien_stage_duration_seconds_sum", at) or 0.0
+
+    bench.start()
+    consumer = await bench.member()
+    await consumer.assign(FIRST)
+    before = seconds()
+    await asyncio.sleep(0.05)
+    consumer.answer(7)
+    await until(lambda: consumer.offsets == {FIRST: 8})
+
+    assert seconds() - before >= 0.04
 
 
 @pytest.mark.parametrize("error", [InconsistentGroupProtocolError(), KafkaConnectionError("away")], ids=repr)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import UnsupportedVersionError
+from prometheus_client import REGISTRY
 
 from streams import broker
 from streams.errors import AccessDenied, BrokerUnavailable, MienError, RedisUnavailable
@@ -109,6 +110,35 @@ async def test_what_was_read_before_a_rebalance_is_dropped(bench: Bench) -> None
 
     assert bench.began == [[7], [7]]  # again: nothing is committed on a rebalance
     assert bench.acknowledged == [7]  # but the first time not, when it could be somebody else's
+
+
+async def test_the_metrics_say_how_many_partitions_it_has_of_how_many(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(which: str) -> float | None:
+        return REGISTRY.get_sample_value(f"mien_{which}_partitions", {"topic": TOPIC.name})
+
+    mine = {TopicPartition(TOPIC.name, 1)}
+    consumer = SimpleNamespace(assignment=lambda: mine, topic_partitions=lambda _: 3)
+    monkeypatch.setattr(bench.reader, "_app", SimpleNamespace(consumer=consumer, crashed=False))
+    await bench.reader._on_assigned(bench.reader._app, mine)
+    assert (told("assigned"), told("topic")) == (1, 3)
+
+    await bench.rebalance()
+    assert told("assigned") == 0
+
+
+async def test_the_wait_for_kafka_is_measured(bench: Bench) -> None:
+    def seconds() -> float:
+        at = {"stage": "state", "step": "fetch"}
+        return REGISTRY.get_sample_value("mien_stage_duration_seconds_sum", at) or 0.0
+
+    before = seconds()
+    await asyncio.sleep(0.05)
+    await bench.feed(7)
+    await until(lambda: bench.acknowledged == [7])
+
+    assert seconds() - before >= 0.04
 
 
 async def test_work_that_fails_for_good_is_not_acknowledged(bench: Bench) -> None:

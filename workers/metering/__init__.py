@@ -1,0 +1,1 @@
+"""What measures the workers themselves, and the table of all metrics."""
