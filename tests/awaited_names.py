@@ -1,14 +1,6 @@
 """What dashboards name and other parts of issue 12 bring: to be deleted when all of it is here."""
 
 METRICS: set[str] = {
-    "mien_worker_silent_seconds",
-    "mien_worker_busy_seconds_total",
-    "mien_assigned_partitions",
-    "mien_topic_partitions",
-    "mien_confidence_sum",
-    "mien_confidence_count",
-    "mien_confidence_bucket",
-    "mien_reference_ratio",
     "mien_camera_state",
     "mien_camera_clock_offset_seconds",
     "mien:camera_true",
