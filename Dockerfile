@@ -3,7 +3,7 @@
 # and they need no library beyond what the slim image has (libc, libstdc++, libgcc, libz).
 # `make image-check` does the first step's instructions without Docker, and runs the stages from what they leave.
 
-FROM python:3.11.13-slim-bookworm AS build
+FROM python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1 AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/mien && python -m venv /opt/build
 WORKDIR /src
@@ -21,7 +21,7 @@ RUN /opt/build/bin/python -m models.wheel_files \
     && /opt/mien/bin/pip install --no-deps --no-index dist/*.whl \
     && /opt/mien/bin/pip uninstall --yes pip setuptools
 
-FROM python:3.11.13-slim-bookworm
+FROM python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1
 # A number, so that Kubernetes can see that it is not root.
 ARG UID=10001
 COPY --from=build /opt/mien /opt/mien

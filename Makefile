@@ -10,7 +10,7 @@ SHELL := /bin/bash
 # Files side by side, from the longest (tests/integration) to the shortest; tests of one file share fixtures.
 PYTEST := $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup demo test test-unit lint format kafka servers image-check lock schemas dashboards dashboard-pictures bench clean
+.PHONY: help setup demo test test-unit lint format kafka servers image-check lock schemas rules dashboards pictures bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -56,7 +56,8 @@ kafka: setup ## Run a real Apache Kafka (KRaft) on localhost:9092 until Ctrl-C; 
 
 # What the integration tests run against. Where it cannot be had, they say so and skip; in CI they fail.
 servers: setup
-	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat openssl prometheus:promtool \
+	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat openssl prometheus \
+		prometheus-alertmanager \
 		gir1.2-gst-rtsp-server-1.0 python3-gst-1.0 $(addprefix gstreamer1.0-plugins-,base good ugly bad)
 	$(BIN)/python -m streams.local.kafka_server --fetch-only || test -z "$${CI:-}"
 
@@ -74,10 +75,15 @@ schemas: setup ## Write docs/schemas, docs/settings.md and docs/metrics.md again
 	$(BIN)/mien settings --markdown > docs/settings.md
 	$(BIN)/mien metrics --markdown > docs/metrics.md
 
-dashboards: setup ## Write k8s/monitoring/dashboards and docs/dashboards.md again from workers/dashboards
-	$(BIN)/python -m workers.dashboards.boards
+RUNBOOKS := https://mien.example.org/docs/operations.md
+rules: setup ## Write the rules of Prometheus again; RUNBOOKS=https://… is where their runbooks can be read
+	$(BIN)/mien prometheus-rules --runbooks $(RUNBOOKS) > k8s/monitoring/rules.yaml
+	$(BIN)/mien prometheus-rules --runbooks $(RUNBOOKS) --kubernetes > k8s/base/prometheus-rule.yaml
 
-dashboard-pictures: servers ## Run everything for some minutes, and draw docs/dashboards from what Prometheus answers
+dashboards: setup ## Write k8s/monitoring/dashboards and docs/dashboards.md again from workers/dashboards
+	$(BIN)/python -m workers.dashboards.boards --runbooks $(RUNBOOKS)
+
+pictures: servers ## Run everything for some minutes, and draw docs/dashboards from what Prometheus answers
 	$(BIN)/python -m workers.dashboards.picture
 
 bench: setup ## Measure this machine

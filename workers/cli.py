@@ -25,6 +25,7 @@ from workers.verbs import (
     forget_verb,
     judge_verbs,
     look_verbs,
+    monitoring_verbs,
     probe_verb,
     stream_verbs,
     train_verbs,
@@ -50,6 +51,7 @@ for panel in (
     judge_verbs,
     train_verbs,
     check_verbs,
+    monitoring_verbs,
 ):
     app.add_typer(panel.verbs)
 

@@ -26,10 +26,9 @@ from workers.dashboards import (
     wall_board,
 )
 from workers.dashboards.panels import DATA_SOURCE, Panel
+from workers.monitoring.prometheus_rules import JOB, RUNBOOKS
 
 OUT: Final = Path("k8s/monitoring/dashboards")
-RUNBOOKS_AT: Final = "https://mien.example.org/docs/operations.md"
-"""Where docs/operations.md can be read by who looks at a dashboard."""
 TAG: Final = "mien"
 
 
@@ -82,7 +81,7 @@ BOARDS: Final = (
 )
 
 
-def document(board: Board, *, runbooks: str = RUNBOOKS_AT) -> dict[str, Any]:
+def document(board: Board, *, runbooks: str = RUNBOOKS) -> dict[str, Any]:
     """The dashboard as JSON. `runbooks` is the address of docs/operations.md."""
     builder = (
         builders.Dashboard(board.title)
@@ -119,8 +118,8 @@ def _variables(runbooks: str) -> list[Any]:
     """
     return [
         builders.DatasourceVariable("datasource").label("Data source").type("prometheus"),
-        _labels("cluster", "Cluster", 'up{job="mien"}'),
-        _labels("namespace", "Namespace", 'up{job="mien", cluster="$cluster"}'),
+        _labels("cluster", "Cluster", f'up{{job="{JOB}"}}'),
+        _labels("namespace", "Namespace", f'up{{job="{JOB}", cluster="$cluster"}}'),
         _labels(
             "camera",
             "Camera",
@@ -158,7 +157,7 @@ def main(
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = OUT,
     runbooks: Annotated[
         str, typer.Option(help="Where docs/operations.md can be read: an absolute address.")
-    ] = RUNBOOKS_AT,
+    ] = RUNBOOKS,
     page: Annotated[Path, typer.Option(help="The file for the page about them.")] = boards_page.OUT,
 ) -> None:
     """Write the five dashboards, a JSON file each, and the page about them."""

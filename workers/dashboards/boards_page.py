@@ -20,7 +20,7 @@ to the code.
 **The pictures are not Grafana's.** Grafana could not be had on the machine that Mien is developed on, so no
 dashboard was ever opened in it. Each picture is drawn by `workers/dashboards/picture.py` from the
 dashboard's file and from what a real Prometheus answered to each of its queries, while the chain, a probe,
-a lost camera and alerts ran on one machine. `make dashboard-pictures` does all of that again, in some
+a lost camera and alerts ran on one machine. `make pictures` does all of that again, in some
 minutes. What a test can show without Grafana is shown:
 
 - every query of every panel is parsed by promtool, names only series that Mien exports or records, and is
@@ -37,7 +37,7 @@ minutes. What a test can show without Grafana is shown:
   and all is shown. The truth probe's camera is left out of all that counts cameras.
 - **Links** lead from each dashboard to the others, with what was chosen and the time, and from each panel
   that an alert watches to that alert's runbook. Where the runbooks are is one address in each file, the
-  variable `runbooks`: `python -m workers.dashboards.boards --runbooks https://…/operations.md` sets your
+  variable `runbooks`: `make rules dashboards RUNBOOKS=https://…/operations.md` sets your
   own.
 - **A scrape interval** of 15 s or less is best: rates are over four scrapes. Tell Grafana the interval in
   the data source.

@@ -7,9 +7,9 @@ from grafana_foundation_sdk.builders.dashboard import Row
 from workers.dashboards import panels
 from workers.dashboards.panels import About, Panel, Query
 from workers.dashboards.promql import of_all, quantile, rate, sum_by
+from workers.monitoring.objectives import OBJECTIVES
 
-PROMISED: Final = {"fresh": 0.99, "seen": 0.999, "right": 0.95}
-"""The share that is to be good, by objective."""
+_PROMISED: Final = {objective.slo: objective.promise for objective in OBJECTIVES}
 _WORDS: Final = {
     "fresh": "of the frames are in Redis within 500 ms of their capture",
     "seen": "of the camera time has true pictures",
@@ -25,7 +25,7 @@ def _bad(window: str, slo: str) -> str:
 
 
 def _budget_left(slo: str) -> str:
-    return f"max(1 - {_bad('30d', slo)} / {1 - PROMISED[slo]:.3g})"
+    return f"max(1 - {_bad('30d', slo)} / {1 - _PROMISED[slo]:.3g})"
 
 
 def content() -> list[Row | Panel]:
@@ -45,7 +45,7 @@ def content() -> list[Row | Panel]:
                 ),
                 Query(_budget_left(slo), "left"),
             )
-            for slo, promised in PROMISED.items()
+            for slo, promised in _PROMISED.items()
         ),
         panels.row("How fast the budgets burn"),
         *(
@@ -64,7 +64,7 @@ def content() -> list[Row | Panel]:
                     for window in ("5m", "1h", "6h", "3d")
                 ),
             )
-            for slo, promised in PROMISED.items()
+            for slo, promised in _PROMISED.items()
         ),
         panels.row("What is behind them"),
         panels.lines(

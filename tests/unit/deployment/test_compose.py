@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ ROOT = Path(__file__).parents[3]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OWN = [name for name, service in SERVICES.items() if "build" in service]
+CHAIN = ["camera-1", "camera-2", "landmarks", "classify", "state", "alerts"]
+"""Our services that run on, and have metrics."""
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
@@ -39,8 +43,8 @@ def copied() -> set[str]:
 
 
 def is_pinned(image: str) -> bool:
-    """Whether an image reference names one release, as in ``redis:7.2.7-alpine``."""
-    return re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+[\w.-]*", image) is not None
+    """Whether an image reference names one release for people, and by its digest one image for machines."""
+    return re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}", image) is not None
 
 
 def test_everything_that_the_image_copies_exists_and_is_in_the_build_context() -> None:
@@ -102,8 +106,30 @@ def test_the_locks_agree_and_the_image_holds_nothing_of_the_lab() -> None:
 
 
 def test_services_are_the_chain_and_what_it_stands_on() -> None:
-    assert set(SERVICES) == {"kafka", "redis", "prometheus", *OWN}
-    assert set(OWN) == {"topics", "camera-1", "camera-2", "landmarks", "classify", "state"}
+    assert set(SERVICES) == {"kafka", "redis", "prometheus", "alertmanager", "grafana", *OWN}
+    assert set(OWN) == {"topics", *CHAIN, "pager"}
+
+
+def test_the_file_keeps_to_the_schema_of_the_compose_specification() -> None:
+    checked = subprocess.run(
+        [
+            *[sys.executable, "-m", "check_jsonschema"],
+            *["--builtin-schema", "vendor.compose-spec", ROOT / "compose.yaml"],
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stdout) == (0, "ok -- validation done\n"), checked.stdout
+
+
+def test_a_service_with_a_misspelt_key_would_not(tmp_path: Path) -> None:
+    wrong = tmp_path / "compose.yaml"
+    wrong.write_text((ROOT / "compose.yaml").read_text().replace("healthcheck:", "health_check:", 1))
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", wrong]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 1
+    assert "health_check" in checked.stdout
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -136,9 +162,22 @@ def test_cameras_have_ids_of_their_own() -> None:
     assert len(set(ids)) == len(ids) == 2
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_images_are_pinned(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in SERVICES if name not in OWN])
+def test_images_are_pinned_by_digest(name: str) -> None:
     assert is_pinned(SERVICES[name]["image"])
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_our_own_image_is_built_and_has_the_version_of_the_project(name: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert SERVICES[name]["image"] == f"mien:{project['version']}"
+
+
+@pytest.mark.parametrize(
+    "image", ["redis", "redis:latest", "redis:7.2.14-alpine", "redis@sha256:" + "0" * 64, "redis:7@sha256:1"]
+)
+def test_an_image_that_is_not_would_be_seen(image: str) -> None:
+    assert not is_pinned(image)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -154,7 +193,8 @@ def test_no_service_has_a_privilege_or_a_port_beyond_this_machine(name: str) -> 
 @pytest.mark.parametrize("name", OWN)
 def test_own_services_can_be_scaled_and_write_to_tmp_only(name: str) -> None:
     service = SERVICES[name]
-    assert not {"container_name", "ports", "volumes"} & set(service)  # these allow one container only
+    assert not {"container_name", "ports"} & set(service)  # these allow one container only
+    assert all(volume.endswith(":ro") for volume in service.get("volumes", ()))
     assert service["tmpfs"] == ["/tmp"]  # noqa: S108
 
 
@@ -167,9 +207,9 @@ def test_services_wait_for_what_they_need(name: str) -> None:
         else:
             assert (other, condition) == ("topics", "service_completed_successfully")
     needs = set(SERVICES[name].get("depends_on", {}))
-    if name in OWN:
+    if name in OWN and name != "pager":  # which needs nothing
         assert needs >= ({"kafka"} if name == "topics" else {"topics"})
-        assert ("redis" in needs) == (name in ("classify", "state"))
+        assert ("redis" in needs) == (name in ("classify", "state", "alerts"))
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name != "topics"])
@@ -195,15 +235,48 @@ def test_kafka_invents_no_topic_and_deletes_pictures_in_time() -> None:
     assert int(environment["KAFKA_LOG_RETENTION_CHECK_INTERVAL_MS"]) < retention_ms
 
 
-def test_prometheus_scrapes_every_stage_and_has_its_files() -> None:
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager", "grafana", "alerts"])
+def test_services_have_their_files(name: str) -> None:
+    volumes = [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", volume) for volume in SERVICES[name]["volumes"]]
+    files = [volume for volume in volumes if volume.startswith("./")]
+    assert files
+    assert all(volume.endswith(":ro") for volume in files)
+    assert [file for file in files if not (ROOT / file.split(":")[0]).exists()] == []
+    assert {volume.split(":")[0] for volume in set(volumes) - set(files)} <= set(COMPOSE["volumes"])
+
+
+def test_alerts_on_faces_read_the_file_that_is_mounted() -> None:
+    folder = SERVICES["alerts"]["volumes"][0].split(":")[-2]
+    assert SERVICES["alerts"]["environment"]["MIEN_ALERTS_PATH"] == f"{folder}/alerts.yaml"
+    assert (ROOT / "docs" / "alerts" / "alerts.yaml").is_file()  # the default folder's
+
+
+def test_an_alert_finds_its_way_from_prometheus_to_the_pager() -> None:
+    prometheus = yaml.safe_load((ROOT / "k8s/monitoring/prometheus.yaml").read_text())
+    (to,) = prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
+    assert to.split(":")[0] in SERVICES
+    alertmanager = yaml.safe_load((ROOT / "k8s/monitoring/alertmanager.yaml").read_text())
+    urls = {hook["url"] for receiver in alertmanager["receivers"] for hook in receiver["webhook_configs"]}
+    port = SERVICES["pager"]["environment"]["MIEN_METRICS_PORT"]
+    assert urls == {f"http://pager:{port}/"}
+
+
+def test_grafana_finds_prometheus_and_the_folder_of_the_dashboards() -> None:
+    folder = ROOT / "k8s" / "monitoring" / "grafana"
+    sources = yaml.safe_load((folder / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    urls = {source["type"]: source["url"] for source in sources}
+    assert urls == {"prometheus": "http://prometheus:9090", "alertmanager": "http://alertmanager:9093"}
+    (provider,) = yaml.safe_load((folder / "dashboards" / "mien.yaml").read_text())["providers"]
+    mounts = dict(volume.split(":")[:2] for volume in SERVICES["grafana"]["volumes"])
+    assert mounts["./k8s/monitoring/dashboards"] == provider["options"]["path"]
+    assert mounts["./k8s/monitoring/grafana"] == "/etc/grafana/provisioning"
+
+
+def test_prometheus_scrapes_every_stage() -> None:
     prometheus = SERVICES["prometheus"]
     files = [volume.split(":")[0] for volume in prometheus["volumes"] if volume.startswith("./")]
-    assert files
-    assert [file for file in files if not (ROOT / file).is_file()] == []
     configuration = next(ROOT / file for file in files if file.endswith("prometheus.yaml"))
     (scrape,) = yaml.safe_load(configuration.read_text())["scrape_configs"]
     (dns,) = scrape["dns_sd_configs"]
-    assert set(dns["names"]) == set(OWN) - {"topics"}
+    assert set(dns["names"]) == set(CHAIN)
     assert {str(dns["port"])} == {SERVICES[name]["environment"]["MIEN_METRICS_PORT"] for name in OWN}
-    named = {volume.split(":")[0] for volume in prometheus["volumes"]} - set(files)
-    assert named <= set(COMPOSE["volumes"])

@@ -15,10 +15,13 @@ import yaml
 
 from streams.settings import Settings
 from workers import cli
+from workers.alerts import rule_file
 
 ROOT = Path(__file__).parents[3]
-STAGES = {"landmarks": "frames", "classify": "landmarks", "state": "emotions"}
+STAGES = {"landmarks": "frames", "classify": "landmarks", "state": "emotions", "alerts": "emotions"}
 OVERLAYS = ["base", "example"]
+RULES = "mien-alert-rules"
+"""The ConfigMap that the stage of alerts reads its rules from."""
 CUSTOM = {"ScaledObject", "TriggerAuthentication", "PodMonitor", "PrometheusRule"}
 """Kinds of KEDA and the Prometheus operator, for which there is no schema here: tests below know them."""
 
@@ -64,7 +67,7 @@ def containers(overlay: str, *, init: bool) -> Iterator[tuple[str, dict[str, Any
 
 
 def environment(overlay: str) -> dict[str, str]:
-    (config,) = of_kind(overlay, "ConfigMap").values()
+    (config,) = (config for name, config in of_kind(overlay, "ConfigMap").items() if name != RULES)
     data: dict[str, str] = config["data"]
     return data
 
@@ -114,7 +117,7 @@ def test_the_config_map_is_a_valid_set_of_settings(overlay: str, monkeypatch: py
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_container_gets_the_settings_and_may_get_credentials_of_its_own(overlay: str) -> None:
-    (config,) = of_kind(overlay, "ConfigMap")
+    (config,) = set(of_kind(overlay, "ConfigMap")) - {RULES}
     for name, container in containers(overlay, init=True):
         assert container["envFrom"] == [
             {"configMapRef": {"name": config}},
@@ -163,14 +166,36 @@ def test_no_container_has_a_privilege(overlay: str) -> None:
         assert spec["securityContext"]["runAsUser"] >= 10_000, name
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
-        assert all(set(volume) == {"name", "emptyDir"} for volume in spec["volumes"]), name
+        volumes = [volume for volume in spec["volumes"] if volume["name"] != "rules"]
+        assert all(set(volume) == {"name", "emptyDir"} for volume in volumes), name
+        assert len(spec["volumes"]) - len(volumes) == (name == "alerts")
     for name, container in containers(overlay, init=True):
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }, name
-        assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/tmp"], name  # noqa: S108
+        written = [mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")]
+        assert written == ["/tmp"], name  # noqa: S108
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_alerts_read_rules_that_can_be_used_and_see_when_they_change(overlay: str, tmp_path: Path) -> None:
+    spec = pod(of_kind(overlay, "Deployment")["alerts"])
+    (container,) = spec["containers"]
+    (volume,) = (volume for volume in spec["volumes"] if volume["name"] == "rules")
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "rules")
+    assert volume["configMap"]["name"] == RULES
+    assert "subPath" not in mount  # such a file is never read again
+    (name,) = of_kind(overlay, "ConfigMap")[RULES]["data"]
+    assert container["env"] == [{"name": "MIEN_ALERTS_PATH", "value": f"{mount['mountPath']}/{name}"}]
+    path = tmp_path / name
+    path.write_text(of_kind(overlay, "ConfigMap")[RULES]["data"][name])
+    assert rule_file.read(path).rules
+    assert (
+        path.read_text().partition("\n")[2]
+        == (ROOT / "docs" / "alerts" / "alerts.yaml").read_text().partition("\n")[2]
+    )
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
