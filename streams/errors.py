@@ -5,6 +5,7 @@
     │   └── RulesInvalid           a file of alert rules, or of their tests, cannot be used
     ├── TopicsDiffer          78   Kafka's topics are not as the settings want them
     ├── FramesLost            65   a lossless camera could not publish all of its frames
+    ├── ProbeFailed            1   the chain did not answer the probe as it should
     ├── InputRefused          65   the data is wrong; trying again gives the same answer
     │   ├── BadPicture             a picture is corrupt, too large or no picture at all
     │   └── BadMessage             a Kafka message does not follow its schema

@@ -228,6 +228,17 @@ camera_unchanged_seconds = _CameraGauge(
 camera_reconnects_total = _CameraCounter(
     "mien_camera_reconnects_total", "Attempts to open a lost camera again.", ["camera"]
 )
+camera_state = _CameraGauge(
+    "mien_camera_state", "1 for what is true of a live camera now, 0 for all else.", ["camera", "state"]
+)
+camera_measure = _CameraGauge(
+    "mien_camera_measure", "What the state of a camera rests on: see docs/cameras.md.", ["camera", "measure"]
+)
+camera_clock_offset_seconds = _CameraGauge(
+    "mien_camera_clock_offset_seconds",
+    "By how much a camera's clock is ahead of Kafka's, beyond what the way between them explains.",
+    ["camera"],
+)
 model_info = Gauge("mien_model_info", "1 for the model in use.", ["name", "version", "landmark_set"])
 worker_silent_seconds = Gauge(  # before the next one: reading it brings that up to date
     "mien_worker_silent_seconds",

@@ -1,6 +1,10 @@
 """The topics, in the order the data takes. Everything about a topic is said here and nowhere else."""
 
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
+
+COMPACTED_AFTER_MS: Final = 3600 * 1000
+"""For so long every message of a topic of the present is kept, so that a stage that catches up sees what it
+would have seen in time."""
 
 
 class Topic(NamedTuple):
@@ -14,6 +18,9 @@ class Topic(NamedTuple):
     """What its messages are, in words."""
     replication: int = 1
     """Copies of each partition."""
+    of_the_present: bool = False
+    """The newest message of a key is what is so now: older ones need not be kept as long, and Kafka's own
+    clock stamps them, since whose clock is wrong is among what they tell."""
 
     @property
     def min_insync_replicas(self) -> int:
@@ -30,7 +37,7 @@ class Topic(NamedTuple):
         Segments roll often enough that retention is real: Kafka deletes whole closed segments only,
         and the default segment (7 days or 1 GiB) would keep pictures far longer than promised.
         """
-        return {
+        config = {
             "retention.ms": str(self.retention_ms),
             "segment.ms": str(max(self.retention_ms // 4, 10_000)),
             "file.delete.delay.ms": "1000",  # not another minute on the disk after that
@@ -38,6 +45,13 @@ class Topic(NamedTuple):
             "min.insync.replicas": str(self.min_insync_replicas),
             "cleanup.policy": "delete",
         }
+        if self.of_the_present:
+            config |= {
+                "cleanup.policy": "compact,delete",
+                "min.compaction.lag.ms": str(min(COMPACTED_AFTER_MS, self.retention_ms)),
+                "message.timestamp.type": "LogAppendTime",
+            }
+        return config
 
 
 class Topics(NamedTuple):
@@ -48,6 +62,7 @@ class Topics(NamedTuple):
     emotions: Topic
     alerts: Topic
     dead_letters: Topic
+    cameras: Topic
 
     @classmethod
     def of(
@@ -77,4 +92,7 @@ class Topics(NamedTuple):
             topic("emotions", kept_ms, event_bytes, "explained emotion events", n),
             topic("alerts", kept_ms, event_bytes, "alerts on subjects", n),
             topic("dead-letters", dead_letters_retention_ms, refused_bytes, "refused messages", 1),
+            topic("cameras", kept_ms, event_bytes, "what is true of each camera", n)._replace(
+                of_the_present=True
+            ),
         )

@@ -101,6 +101,29 @@ def decode_jpeg(data: bytes, *, max_bytes: int, max_pixels: int, shrink: int = 1
     return picture
 
 
+def decode_small_grey(data: bytes, min_width_px: int) -> Plane:
+    """The luma of a JPEG whose limits were checked, at an eighth, a quarter or half of its size if that is
+    still at least so wide; damage is filled up.
+
+    Raises:
+        PictureRefused: ``corrupt``.
+    """
+    width, height = jpeg_size_px(data)
+    least_width = min(width, min_width_px)
+    try:
+        grey = simplejpeg.decode_jpeg(
+            data,
+            colorspace="GRAY",
+            fastdct=True,
+            min_width=least_width,
+            min_height=height * least_width // width,
+            strict=False,
+        )
+    except ValueError as error:
+        raise PictureRefused("corrupt", f"JPEG of {len(data)} bytes is broken: {error}") from error
+    return np.asarray(grey[:, :, 0], np.uint8)
+
+
 def encode_jpeg(picture_rgb: Picture, quality: int = 85) -> bytes:
     """Encodes as a baseline JPEG with 4:2:0 chroma, as cameras do."""
     data: bytes = simplejpeg.encode_jpeg(

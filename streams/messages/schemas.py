@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from streams.messages import alert, emotion_event
+from streams.messages import alert, camera_truth, emotion_event
 from streams.messages.alert import Alert
+from streams.messages.camera_truth import CameraTruth
 from streams.messages.emotion_event import EmotionEvent
 from streams.messages.frame_message import FrameHeaders
 from streams.messages.landmarks_message import SCHEMA, Landmarks
@@ -25,6 +26,7 @@ def documents(settings: Settings) -> dict[str, dict[str, Any]]:
         "landmarks.schema.json": _schema(Landmarks, f"{SCHEMA}, encoded as MessagePack"),
         "emotion.schema.json": _schema(EmotionEvent, f"Data of {emotion_event.CE_TYPE}"),
         "alert.schema.json": _schema(Alert, f"Data of {alert.CE_TYPE}"),
+        "camera.schema.json": _schema(CameraTruth, f"Data of {camera_truth.CE_TYPE}"),
         "asyncapi.json": _asyncapi(settings),
     }
 
@@ -74,6 +76,14 @@ def _asyncapi(settings: Settings) -> dict[str, Any]:
                     "bindings": _key("rule, a slash, and the subject id, or the camera id without a subject"),
                 },
             ),
+            "cameras": _channel(
+                topics.cameras,
+                {
+                    "payload": {"$ref": "./camera.schema.json"},
+                    "headers": _cloud_event(camera_truth.CE_TYPE),
+                    "bindings": _key("camera id"),
+                },
+            ),
             "deadLetters": _channel(
                 topics.dead_letters,
                 {
@@ -103,7 +113,7 @@ def _channel(topic: Topic, message: dict[str, Any]) -> dict[str, Any]:
             "kafka": {
                 "partitions": topic.partitions,
                 "topicConfiguration": {
-                    "cleanup.policy": ["delete"],
+                    "cleanup.policy": topic.config()["cleanup.policy"].split(","),
                     "retention.ms": topic.retention_ms,
                     "max.message.bytes": topic.max_message_bytes,
                 },

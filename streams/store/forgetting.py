@@ -17,6 +17,7 @@ from streams.settings import Settings
 from streams.store import alert_store, connection
 from streams.store.camera_track_store import tracks_key
 from streams.store.neutral_face_store import neutral_key
+from streams.store.scene_store import scene_key
 from streams.store.subject_state import forgotten_key, glob_quoted, state_key, window_key
 
 MAX_TTL_S: Final = 366 * 24 * 3600
@@ -59,13 +60,14 @@ class Forgetting:
         return known
 
     async def forget_tracks(self, camera_id: str) -> bool:
-        """Erases where a camera's faces were, and what alert rules know of them; whether there was anything.
+        """Erases where a camera's faces were, what alert rules know of them, and the camera's usual scene.
 
-        A landmarks worker that follows them writes it again within a second.
+        Returns whether there was anything. A landmarks worker that follows the faces, and a camera that sees
+        its scene, write theirs again soon.
         """
         async with connection.errors_told(self._client, self._settings):
-            keys = tracks_key(camera_id), alert_store.state_key(camera_id), alert_store.votes_key(camera_id)
-            return bool(await self._client.delete(*keys))
+            alerts = alert_store.state_key(camera_id), alert_store.votes_key(camera_id)
+            return bool(await self._client.delete(tracks_key(camera_id), scene_key(camera_id), *alerts))
 
 
 @asynccontextmanager

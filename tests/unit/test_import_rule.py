@@ -46,7 +46,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers",
         "workers.metering",
         "workers.stages",
+        "workers.truth",
     },
+    "workers.truth": {*STREAMS, "models", "models.faces", "models.staged"},
     "workers.probe": {*STREAMS, "models.faces", "models.staged", "workers"},
     "workers.local": {*STREAMS, "streams.local", "models.staged", "workers", "workers.camera"},
     "workers.bench": {
@@ -60,6 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.camera",
         "workers.local",
         "workers.video_readers",
+        "workers.truth",
     },
     "workers.video_readers": {*STREAMS, *RUNTIME, "workers", "workers.camera", "workers.local"},
     "workers.chaos": {

@@ -9,6 +9,7 @@ from streams.settings import Settings
 from streams.store import alert_store, connection
 from workers.alerts.alert_worker import NAME, AlertWorker
 from workers.alerts.rule_book import RuleBook
+from workers.alerts.truth_reader import TruthReader
 from workers.stages import faust_reader, stage
 from workers.stages.handler import Handler, Share
 from workers.stages.outlet import Outlet
@@ -44,15 +45,19 @@ class AlertStage:
 
     @asynccontextmanager
     async def open_handler(self, outlet: Outlet) -> AsyncIterator[Handler]:
-        """Waits for Redis, gives the handler, and reads the rules again whenever they change."""
+        """Waits for Redis and for what is true of the cameras, and gives the handler.
+
+        Meanwhile that and the rules are read again whenever they change.
+        """
         async with alert_store.connect(self._settings) as store:
             await connection.wait_for_redis(store, self._settings.startup_timeout_s)
-            self._worker = AlertWorker(self._settings, store, outlet, self._book)
-            reading = asyncio.ensure_future(self._book.keep_reading())
-            try:
-                yield self._worker.handle
-            finally:
-                reading.cancel()
+            async with TruthReader(self._settings).reading() as truths:
+                self._worker = AlertWorker(self._settings, store, outlet, self._book, truths)
+                reading = asyncio.ensure_future(self._book.keep_reading())
+                try:
+                    yield self._worker.handle
+                finally:
+                    reading.cancel()
 
     async def tick(self, share: Share) -> None:
         if self._worker is not None:

@@ -36,6 +36,7 @@ from workers.alerts.alert_engine import Sighting, SubjectState, Vote
 from workers.alerts.crowd import CrowdState
 from workers.alerts.rule_book import RuleBook
 from workers.alerts.smoothing import SmoothingRule
+from workers.alerts.truth_timeline import TruthTimeline
 from workers.stages.handler import Message, Share
 from workers.stages.outlet import Outlet
 
@@ -80,13 +81,16 @@ class _Tally(NamedTuple):
 class AlertWorker:
     """The stage's handler, and what time alone brings about."""
 
-    def __init__(self, settings: Settings, store: AlertStore, outlet: Outlet, book: RuleBook) -> None:
+    def __init__(
+        self, settings: Settings, store: AlertStore, outlet: Outlet, book: RuleBook, truths: TruthTimeline
+    ) -> None:
         self._source, self._topic = settings.topics.emotions, settings.topics.alerts
         self._subject_ttl_s = settings.subject_ttl_s
         self._smoothing = SmoothingRule.of(settings)
         self._store = store
         self._outlet = outlet
         self._book = book
+        self._truths = truths
         self._token = uuid.uuid4().hex
         self._marks: dict[str, Watched] = {}
         """Cameras: how far the votes were at a time that not all partitions have come to."""
@@ -157,7 +161,8 @@ class AlertWorker:
                 state = _decoded(_subject_state, stored[who].state)
                 firing = bool(state and state.firing)
                 work = works[who] = _Work(stored[who].version, partition, firing, state)
-            outcome = alert_engine.step(rules, self._smoothing, work.state, Sighting(event))
+            sighting = Sighting(event, camera=self._truths.at(event.camera_id, captured_at_us(event)))
+            outcome = alert_engine.step(rules, self._smoothing, work.state, sighting)
             work.state = outcome.state
             work.events.append((event, partition))
             work.alerts += outcome.alerts

@@ -28,6 +28,7 @@ from workers.bench import (
     pipeline_row,
     scene_runs,
     speed_rows,
+    truth_row,
 )
 from workers.bench.timing import Comparison, Finding
 
@@ -41,9 +42,10 @@ ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
     "pipeline": pipeline_row.pipeline,
     "memory": memory_row.memory,
     "chain-soak": chain_soak.chain_soak,
+    "truth": truth_row.truth,
 }
-ONLY_NAMED = {"chain-soak"}
-"""Rows that are not measured unless they are asked for: they are for hours."""
+ONLY_NAMED = {"chain-soak", "truth"}
+"""Rows that are not measured unless they are asked for: they are for minutes or hours."""
 LIBRARIES = (
     "mien",
     "numpy",

@@ -30,6 +30,7 @@ from workers.camera.reading_thread import NAME, CameraOptions, Captured, Outcome
 from workers.camera.video_picture import Shot, VideoJpegs, VideoPicture
 from workers.camera.video_stream import check_hardware
 from workers.metering.work_meter import WorkMeter
+from workers.truth.truth_telling import TruthTelling
 
 BATCH_BYTES = 1024 * 1024
 """Of a lossless file's frames that are sent in one piece."""
@@ -116,18 +117,22 @@ class _Camera:
 
     async def run(self) -> None:
         beat = asyncio.ensure_future(self._health.beat())  # first: to wait for Kafka is no standstill
-        await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s, self._topic)
-        await topic_state.check_at_start(self._settings, self._topic)
+        topics = self._topic, self._settings.topics.cameras
+        await broker.wait_until_ready(self._settings, self._settings.startup_timeout_s, *topics)
+        await topic_state.check_at_start(self._settings, *topics)
         loop = asyncio.get_running_loop()
         slot = Slot(loop)
         reader = Reader(self._settings, self._options, slot, self._health, self._outcomes, self._run)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, reader)
         producer = broker.producer(self._settings, max_message_bytes=self._topic.max_message_bytes)
+        truth = TruthTelling(self._settings, producer, self._options.camera_id, self._run, reader.truth)
+        telling: asyncio.Task[None] | None = None
         try:
             await producer.start()
             self._health.set_ready("kafka")
             reader.start()
+            telling = asyncio.create_task(truth.keep_telling())
             if self._settings.frames == "none":
                 await self._send_own_landmarks(producer, slot)
             elif self._options.lossless:
@@ -139,6 +144,9 @@ class _Camera:
         finally:
             reader.stop()
             slot.close()
+            if telling is not None:
+                telling.cancel()
+                await asyncio.wait({telling})
             await producer.stop()  # waits for what is under way
             beat.cancel()
         await asyncio.to_thread(reader.join, 10.0)

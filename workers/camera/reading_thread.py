@@ -4,10 +4,11 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import NamedTuple
 
 from models.faces.jpeg_passthrough import Jpeg, JpegLimits
+from models.faces.pictures import PictureRefused
 from streams import logs, metrics
 from streams.backoff import backoff_s
 from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound
@@ -18,7 +19,9 @@ from workers.camera.file_sources import FILE_FPS
 from workers.camera.pace import Playback, Thinning
 from workers.camera.picture_changes import PictureChanges
 from workers.camera.sources import Source, open_source
-from workers.camera.video_picture import Shot
+from workers.camera.video_picture import Shot, luma
+from workers.truth.small_grey import WIDTH_PX
+from workers.truth.truth_watch import TruthWatch
 
 NAME = "camera"
 RECONNECT_BASE_S, RECONNECT_CAP_S = 0.5, 30.0
@@ -153,6 +156,8 @@ class Reader(threading.Thread):
         self._seq = self._first_seq
         self._file_us = 0
         self._changes = PictureChanges()
+        self.truth = TruthWatch(settings.camera_frozen_s)
+        """What is true of a live camera; of a file nothing is."""
         self._frozen = False
 
     def stop(self) -> None:
@@ -187,6 +192,7 @@ class Reader(threading.Thread):
                 )
                 self._up.set(0)
                 self._health.set_unready("source")
+                self.truth.lost()
                 metrics.camera_reconnects_total.labels(self._options.camera_id).inc()
                 self._stopped.wait(pause_s)
             else:
@@ -242,7 +248,9 @@ class Reader(threading.Thread):
             if paced:  # a live source keeps its own pace
                 self._stopped.wait(playback.wait_s(file_us / 1e6, now_s))
             captured_at_us = self._began_us + file_us if options.lossless else time.time_ns() // 1000
-            if source.live and self._is_frozen(picture, now_s):
+            if source.live:
+                self._look(picture, now_s)
+            if source.live and self._is_frozen(now_s):
                 self._outcomes.add("frozen")
                 continue
             if "source" in self._health.not_ready:
@@ -254,9 +262,15 @@ class Reader(threading.Thread):
                 self._outcomes.add("superseded")
             self._seq += 1
 
-    def _is_frozen(self, picture: Shot, now_s: float) -> bool:
-        """Whether the camera has sent nothing new for too long: then it is not up, whatever it sends."""
+    def _look(self, picture: Shot, now_s: float) -> None:
+        """Notes what the picture says of the camera."""
         self._changes.see(picture, now_s)
+        with suppress(PictureRefused):  # whoever works on the frame tells
+            unchanged_s, seldom = self._changes.unchanged_s(now_s), isinstance(picture, Jpeg)
+            self.truth.look(lambda: luma(picture, WIDTH_PX), unchanged_s, seldom=seldom)
+
+    def _is_frozen(self, now_s: float) -> bool:
+        """Whether the camera has sent nothing new for too long: then it is not up, whatever it sends."""
         limit_s = self._settings.camera_frozen_s
         unchanged_s = self._changes.unchanged_s(now_s)
         frozen = 0 < limit_s <= unchanged_s

@@ -13,7 +13,7 @@ from av.video.reformatter import VideoReformatter
 
 from models.arrays import Picture
 from models.faces.jpeg_passthrough import Jpeg
-from models.faces.pictures import Plane, encode_jpeg_planes
+from models.faces.pictures import Plane, decode_small_grey, encode_jpeg_planes
 
 _JPEG_PIXELS = "yuvj420p"
 """FFmpeg's name for what a JPEG holds: luma over the full range, chroma of half the width and height."""
@@ -43,6 +43,23 @@ class VideoPicture(NamedTuple):
 
 Shot: TypeAlias = Picture | Jpeg | VideoPicture
 """What a source gives: pixels in RGB, a JPEG that goes as it is, or a video's picture."""
+
+
+_VIDEO_RANGE = 1
+"""FFmpeg's number (AVCOL_RANGE_MPEG) for luma from 16, which is black, to 235; a JPEG's is from 0 to 255."""
+
+
+def luma(shot: Shot, min_width_px: int) -> tuple[Plane, bool]:
+    """A picture's luma, not upright, and whether its black is 16; of a JPEG scaled down, but not below that.
+
+    Raises:
+        PictureRefused: a JPEG is broken.
+    """
+    if isinstance(shot, Jpeg):
+        return decode_small_grey(shot.data, min_width_px), False
+    if isinstance(shot, VideoPicture):
+        return shot.first_plane(), shot.frame.color_range <= _VIDEO_RANGE
+    return np.asarray(shot[:, :, 1], np.uint8), False  # green is most of it
 
 
 class VideoJpegs:

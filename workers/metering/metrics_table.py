@@ -16,6 +16,7 @@ from models.faces.canonical import COARSE_REGIONS
 from models.faces.pictures import RefusedReason
 from streams import metrics
 from streams.messages.alert import AlertState, Severity
+from streams.messages.camera_truth import CAMERA_STATES
 from streams.messages.emotion_event import EMOTIONS, Abstention
 
 Values = tuple[str, ...] | str
@@ -39,6 +40,10 @@ _BASELINES: Final = ("subject", "population")
 _PICTURE_REASONS: Final[tuple[str, ...]] = get_args(RefusedReason)
 _ABSTENTIONS: Final[tuple[str, ...]] = get_args(Abstention)
 _OPERATIONS: Final = ("read", "write")
+MEASURES: Final = (
+    *("brightness", "contrast", "structure", "sharpness"),
+    *("likeness", "unchanged_s", "clock_offset_s"),
+)
 
 STEPS: Final[Mapping[str, Mapping[str, str]]] = {
     CAMERA: {
@@ -138,6 +143,9 @@ EXPORTED: Final[Mapping[str, Exported]] = {
     "camera_up": Exported((CAMERA,), {"camera": CAMERAS}),
     "camera_unchanged_seconds": Exported((CAMERA,), {"camera": CAMERAS}),
     "camera_reconnects_total": Exported((CAMERA,), {"camera": CAMERAS}),
+    "camera_state": Exported((CAMERA,), {"camera": CAMERAS, "state": CAMERA_STATES}),
+    "camera_measure": Exported((CAMERA,), {"camera": CAMERAS, "measure": MEASURES}),
+    "camera_clock_offset_seconds": Exported((CAMERA,), {"camera": CAMERAS}),
     "model_info": Exported((CLASSIFY,), dict.fromkeys(("name", "version", "landmark_set"), MODEL)),
     "probe_frames_total": Exported((PROBE,)),
     "probe_events_total": Exported((PROBE,), {"outcome": ("right", "wrong", "abstained", "late", "missing")}),
@@ -164,7 +172,7 @@ _QUESTIONS: Final = """\
 
 | question | metrics |
 | --- | --- |
-| is each camera alive, and does it show something new? | `mien_camera_up`, \
+| is each camera alive and true, and does it show something new? | `mien_camera_up`, `mien_camera_state`, \
 `mien_camera_unchanged_seconds`, `mien_camera_reconnects_total` |
 | how fresh is what we see? | `mien_frame_age_seconds` by stage: of `state`, from capture to Redis |
 | where does time go? | `mien_stage_duration_seconds`: its steps are below |

@@ -23,7 +23,7 @@ _TO_KEEP_WHOLE = ("multi", "exec", "incrby", "get", "set", "script|exists")
 """A batch is one transaction, and ends with a count by which a loss is noticed."""
 
 
-_TO_FORGET = ("forgotten", "neutral", "state", "tracks", "alerts", "alert-votes", "window")
+_TO_FORGET = ("forgotten", "neutral", "state", "tracks", "alerts", "alert-votes", "window", "scene")
 
 
 class KafkaRight(NamedTuple):
@@ -57,10 +57,10 @@ def rights(settings: Settings) -> Rights:
 
 def _kafka_rights(settings: Settings) -> list[KafkaRight]:
     topics, group = settings.topics, settings.group
-    frames, landmarks, emotions, alerts, dead_letters = (topic.name for topic in topics)
+    frames, landmarks, emotions, alerts, dead_letters, cameras = (topic.name for topic in topics)
     reads = {"landmarks": frames, "classify": landmarks, "state": emotions, "alerts": emotions}
     writes = {
-        "camera": [frames if settings.frames == "publish" else landmarks],
+        "camera": [frames if settings.frames == "publish" else landmarks, cameras],
         "landmarks": [landmarks, dead_letters],
         "classify": [emotions, dead_letters],
         "state": [dead_letters],
@@ -75,6 +75,8 @@ def _kafka_rights(settings: Settings) -> list[KafkaRight]:
         KafkaRight(group("forget"), "topic", ours, "prefixed", ("Describe", "DescribeConfigs", "Delete")),
         KafkaRight(group("topics"), "topic", ours, "prefixed", _MAKE_TOPICS),
     ]
+    # By no group: each worker reads all of it.
+    found.append(KafkaRight(group("alerts"), "topic", cameras, "literal", ("Read",)))
     for stage, names in writes.items():
         # To see that a topic is there, and how it is set; not what is in it.
         found.append(KafkaRight(group(stage), "topic", ours, "prefixed", ("Describe", "DescribeConfigs")))
@@ -91,10 +93,13 @@ def _kafka_rights(settings: Settings) -> list[KafkaRight]:
 
 def _redis_rights(settings: Settings) -> list[RedisRight]:
     group = settings.group
+    tracks, scene = "~mien:{*}:tracks", "~mien:{*}:scene"
     # With MIEN_FRAMES=none the cameras do what the landmarks stage does.
-    finds_faces = "landmarks" if settings.frames == "publish" else "camera"
+    landmarks = [RedisRight(group("landmarks"), (tracks,), ("ping", "get", "set"))]
+    publishes = settings.frames == "publish"
     return [
-        RedisRight(group(finds_faces), ("~mien:{*}:tracks",), ("ping", "get", "set")),
+        *(landmarks if publishes else ()),
+        RedisRight(group("camera"), (scene,) if publishes else (tracks, scene), ("ping", "get", "set")),
         RedisRight(
             group("classify"),
             ("~mien:{*}:neutral", "%R~mien:{*}:forgotten"),

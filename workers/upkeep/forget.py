@@ -148,6 +148,7 @@ async def _places(settings: Settings, chosen: Who) -> dict[Topic, list[int]]:
         topics.frames: of(topics.frames, chosen.camera_id),
         topics.landmarks: of(topics.landmarks, chosen.camera_id),
         topics.emotions: of(topics.emotions, chosen.subject_id),
+        topics.cameras: of(topics.cameras, chosen.camera_id),
         topics.dead_letters: of(topics.dead_letters, None),
     }
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OWN = [name for name, service in SERVICES.items() if "build" in service]
-CHAIN = ["camera-1", "camera-2", "landmarks", "classify", "state", "alerts"]
+CHAIN = ["camera-1", "camera-2", "landmarks", "classify", "state", "alerts", "probe"]
 """Our services that run on, and have metrics."""
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
@@ -209,7 +209,7 @@ def test_services_wait_for_what_they_need(name: str) -> None:
     needs = set(SERVICES[name].get("depends_on", {}))
     if name in OWN and name != "pager":  # which needs nothing
         assert needs >= ({"kafka"} if name == "topics" else {"topics"})
-        assert ("redis" in needs) == (name in ("classify", "state", "alerts"))
+        assert ("redis" in needs) == (name in ("classify", "state", "alerts", "probe"))
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name != "topics"])

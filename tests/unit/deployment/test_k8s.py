@@ -90,12 +90,12 @@ def test_objects_keep_to_the_strict_schemas(overlay: str, version: str) -> None:
 
 
 def test_base_deploys_every_stage_and_two_demo_cameras_in_any_namespace() -> None:
-    assert set(of_kind("base", "Deployment")) == {*STAGES, "camera-demo-1", "camera-demo-2"}
+    assert set(of_kind("base", "Deployment")) == {*STAGES, "probe", "camera-demo-1", "camera-demo-2"}
     assert not [r["metadata"]["name"] for r in render("base") if "namespace" in r["metadata"]]
 
 
 def test_example_has_its_own_camera_in_place_of_the_demo_ones() -> None:
-    assert set(of_kind("example", "Deployment")) == {*STAGES, "camera-lobby"}
+    assert set(of_kind("example", "Deployment")) == {*STAGES, "probe", "camera-lobby"}
     (camera,) = pod(of_kind("example", "Deployment")["camera-lobby"])["containers"]
     env = {e["name"]: e for e in camera["env"]}
     assert env["CAMERA_ID"] == {"name": "CAMERA_ID", "value": "lobby"}
@@ -318,4 +318,4 @@ def test_selectors_find_their_own_pods_and_no_others(overlay: str) -> None:
     (relabeling,) = endpoint["relabelings"]
     assert relabeling["targetLabel"] == "component"
     assert relabeling["sourceLabels"] == ["__meta_kubernetes_pod_label_app_kubernetes_io_component"]
-    assert {has["app.kubernetes.io/component"] for has in labels.values()} == {*STAGES, "camera"}
+    assert {has["app.kubernetes.io/component"] for has in labels.values()} == {*STAGES, "camera", "probe"}

@@ -19,6 +19,7 @@ TABLE = {  # sysexits.h, and whether the same call may succeed later by itself
     "RulesInvalid": (78, False),
     "TopicsDiffer": (78, False),
     "FramesLost": (65, False),
+    "ProbeFailed": (1, False),
     "InputRefused": (65, False),
     "BadPicture": (65, False),
     "BadMessage": (65, False),

@@ -22,6 +22,7 @@ from workers.alerts import alert_worker
 from workers.alerts.alert_engine import Sighting
 from workers.alerts.alert_worker import AlertWorker
 from workers.alerts.rule_book import RuleBook
+from workers.alerts.truth_timeline import TruthTimeline
 from workers.stages.handler import Message, Share
 from workers.stages.retrying import CONNECTIONS, RetryingProcessor
 from workers.upkeep import acls
@@ -52,7 +53,7 @@ async def store(redis_url: str) -> AsyncIterator[AlertStore]:
 @pytest.fixture
 def make(store: AlertStore, outlet: Any, book: RuleBook) -> Callable[[], AlertWorker]:
     """A worker; several of them share Redis and what was sent."""
-    return lambda: AlertWorker(Settings.model_construct(), store, outlet, book)
+    return lambda: AlertWorker(Settings.model_construct(), store, outlet, book, TruthTimeline())
 
 
 def messages(sightings: Sequence[Sighting]) -> list[Message]:
@@ -121,7 +122,7 @@ async def test_while_redis_is_away_nothing_is_refused_and_nothing_sent(
 ) -> None:
     (port,) = free_ports(1)
     async with alert_store.connect(Settings(redis_url=f"redis://127.0.0.1:{port}")) as store:
-        worker = AlertWorker(Settings.model_construct(), store, outlet, book)
+        worker = AlertWorker(Settings.model_construct(), store, outlet, book, TruthTimeline())
         with pytest.raises(RedisUnavailable):
             await worker.handle([Message(b"", b"junk", [], "t", 0, 0), *messages(see([FEAR] * 30))])
 
@@ -289,7 +290,7 @@ async def test_the_rights_of_mien_acls_are_enough(
         own = Settings(redis_url=redis_url.replace("//", "//mien-alerts:secret-1@"))
         async with alert_store.connect(own) as store:
             await store.ping()
-            worker = AlertWorker(own, store, outlet, book)
+            worker = AlertWorker(own, store, outlet, book, TruthTimeline())
             await worker.handle(messages([*see([FEAR] * 40), *see([FEAR] * 40, subject="b")]))
             for done_until_s in (0.0, 1e11, 2e11):
                 await worker.tick(share(done_until_s))

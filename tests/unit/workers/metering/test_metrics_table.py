@@ -42,6 +42,8 @@ WITHOUT_UNIT = {
     "alert_rules_current": "0 or 1",
     "consumer_lag": "messages",
     "camera_up": "0 or 1, as Prometheus' own `up`",
+    "camera_state": "0 or 1",
+    "camera_measure": "each of its own",
     "assigned_partitions": "what is counted",
     "topic_partitions": "what is counted",
 }
