@@ -1,7 +1,7 @@
 """The kinds of panel that the dashboards are made of, each with what every panel must have.
 
-That is a title, what it says and what is normal, a unit, thresholds, and, where an alert watches the same,
-the alert's name: the panel then leads to that alert's runbook.
+That is a title, what it says and what is normal, a unit, thresholds, and, where alerts watch the same, their
+names: the panel then leads to their runbooks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,8 +52,8 @@ class About(NamedTuple):
     unit: str
     thresholds: Sequence[tuple[float | None, str]] = ((None, BLUE),)
     """From which value on it has which colour; the first has no value. One colour: none is bad."""
-    alert: str = ""
-    """The alert that watches this; its runbook is linked."""
+    alerts: tuple[str, ...] = ()
+    """Those that watch this; their runbooks are linked."""
     width: int = 8
     """Of 24 columns."""
     height: int = 8
@@ -159,14 +159,17 @@ def _described(panel: _Kind, about: About) -> _Kind:
         .mode(dashboard.ThresholdsMode.ABSOLUTE)
         .steps([dashboard.Threshold(value=value, color=color) for value, color in about.thresholds])
     )
-    if about.alert:
-        runbook = dashboard_builders.DashboardLink(f"Runbook: {about.alert}")
-        panel.links([runbook.url(f"${{{RUNBOOKS}}}#{about.alert.lower()}").target_blank(True)])
+    panel.links([_runbook(alert) for alert in about.alerts])
     if about.decimals is not None:
         panel.decimals(about.decimals)
     if about.most is not None:
         panel.max(about.most)
     return panel
+
+
+def _runbook(alert: str) -> dashboard_builders.DashboardLink:
+    link = dashboard_builders.DashboardLink(f"Runbook: {alert}")
+    return link.url(f"${{{RUNBOOKS}}}#{alert.lower()}").target_blank(True)
 
 
 def _with_queries(panel: _Kind, queries: Sequence[Query]) -> _Kind:

@@ -30,7 +30,7 @@ def content() -> list[Row | Panel]:
                 "Processes of each component that answered Prometheus' last scrape.",
                 "short",
                 panels.good_above(1, 1),
-                alert="MienStageDown",
+                alerts=("MienStageDown", "MienStageMissing"),
                 width=16,
                 height=5,
             ),
@@ -42,7 +42,7 @@ def content() -> list[Row | Panel]:
                 "The longest time for which a worker that has work has finished none. Normal: seconds.",
                 "s",
                 panels.good_below(30, 60),
-                alert="MienStageStalled",
+                alerts=("MienStageStalled", "MienWorkerStuck"),
                 width=8,
                 height=5,
             ),
@@ -55,7 +55,7 @@ def content() -> list[Row | Panel]:
                 "What each stage finishes a second: frames in camera and landmarks, faces in classify and "
                 "state. The lines of one unit lie on each other while nothing is lost.",
                 "short",
-                alert="MienStageStalled",
+                alerts=("MienStageStalled",),
             ),
             Query(_frames("camera", "published"), "frames sent"),
             Query(_frames("landmarks", "faces|no-face"), "frames looked at"),
@@ -70,7 +70,7 @@ def content() -> list[Row | Panel]:
                 "Normal: none.",
                 "short",
                 panels.good_below(0.01),
-                alert="MienDeadLetters",
+                alerts=("MienDeadLetters",),
             ),
             Query(sum_by("stage, reason", rate(_LETTERS)), "{{stage}}: {{reason}}"),
         ),
@@ -80,7 +80,7 @@ def content() -> list[Row | Panel]:
                 "How long each step of each stage takes, but for waiting; of a hundred times, 99 are "
                 "shorter.",
                 "s",
-                alert="MienFramesArriveLate",
+                alerts=("MienFramesArriveLate",),
             ),
             Query(
                 quantile(0.99, "mien_stage_duration_seconds", "stage, step", _NO_WAITING),
@@ -108,7 +108,7 @@ def content() -> list[Row | Panel]:
                 "The first stage that is high is the slow one.",
                 "s",
                 panels.good_below(0.5, 1),
-                alert="MienFramesArriveLate",
+                alerts=("MienFramesArriveLate",),
                 width=12,
             ),
             Query(quantile(0.99, "mien_frame_age_seconds", "stage"), "{{stage}}"),
@@ -121,7 +121,7 @@ def content() -> list[Row | Panel]:
                 "its input.",
                 "short",
                 panels.good_below(500),
-                alert="MienLagGrows",
+                alerts=("MienLagGrows",),
             ),
             Query(sum_by("topic", of_all("mien_consumer_lag")), "{{topic}}"),
         ),
@@ -133,7 +133,7 @@ def content() -> list[Row | Panel]:
                 "below 5 %.",
                 "percentunit",
                 panels.good_below(0.05),
-                alert="MienFramesDropped",
+                alerts=("MienFramesDropped",),
             ),
             Query(
                 "("
@@ -152,7 +152,7 @@ def content() -> list[Row | Panel]:
                 "What became of the frames, a second. Everything but `published`, `faces` and `no-face` did "
                 "not go on.",
                 "short",
-                alert="MienFramesDropped",
+                alerts=("MienFramesDropped",),
             ),
             Query(sum_by("stage, outcome", rate(of_cameras("mien_frames_total"))), "{{stage}}: {{outcome}}"),
             stacked=True,
@@ -166,6 +166,7 @@ def content() -> list[Row | Panel]:
                 "percentunit",
                 panels.good_below(0.8, 0.95),
                 most=1,
+                alerts=("MienNearMaximum",),
             ),
             Query(
                 f"avg by (stage) ({rate(of_all('mien_worker_busy_seconds_total'))})",
@@ -180,6 +181,7 @@ def content() -> list[Row | Panel]:
                 "percentunit",
                 panels.good_below(0.8, 1),
                 most=1,
+                alerts=("MienNearMaximum",),
             ),
             Query(
                 f"count by (topic) ({of_all('mien_assigned_partitions')} > 0)"

@@ -40,7 +40,7 @@ def content() -> list[Row | Panel]:
                     "be bad in 30 days; below 0 the promise is broken.",
                     "percentunit",
                     panels.good_above(0, 0.25),
-                    alert=f"Mien{slo.capitalize()}BudgetBurns",
+                    alerts=(f"Mien{slo.capitalize()}BudgetBurns",),
                     decimals=1,
                 ),
                 Query(_budget_left(slo), "left"),
@@ -57,7 +57,7 @@ def content() -> list[Row | Panel]:
                     "agree.",
                     "short",
                     panels.good_below(1, 14.4),
-                    alert=f"Mien{slo.capitalize()}BudgetBurns",
+                    alerts=(f"Mien{slo.capitalize()}BudgetBurns",),
                 ),
                 *(
                     Query(f"max({_bad(window, slo)}) / {1 - promised:.3g}", window)
@@ -83,7 +83,7 @@ def content() -> list[Row | Panel]:
                 "Each camera that was there in the last day: whether its pictures are true. One whose "
                 "process is gone counts as not seen.",
                 "none",
-                alert="MienCameraDown",
+                alerts=("MienCameraDown",),
             ),
             Query(f"max by (camera) ({of_all('mien:camera_true')})", "{{camera}}"),
             {1: ("true", panels.GREEN), 0: ("not", panels.RED)},
@@ -93,6 +93,7 @@ def content() -> list[Row | Panel]:
                 "Answers to the probe",
                 "The probe's scripted expressions a second, by what became of them.",
                 "short",
+                alerts=("MienProbeWrong", "MienProbeMissing"),
             ),
             Query(sum_by("outcome", rate(of_all("mien_probe_events_total"))), "{{outcome}}"),
             stacked=True,
@@ -115,6 +116,7 @@ def content() -> list[Row | Panel]:
                 "chain is cut anywhere, also when nobody is in view.",
                 "s",
                 panels.good_below(60, 300),
+                alerts=("MienProbeSilent",),
             ),
             Query(f"time() - max({_LAST_RIGHT})", "ago"),
         ),

@@ -44,7 +44,7 @@ def content() -> list[Row | Panel]:
                 "Cameras whose source gives pictures, of all whose process runs. Less than all: somebody is "
                 "not seen.",
                 "short",
-                alert="MienCameraDown",
+                alerts=("MienCameraDown",),
                 width=4,
                 height=5,
             ),
@@ -92,7 +92,7 @@ def content() -> list[Row | Panel]:
                 "Normal: below 250 ms. The objective is 500 ms.",
                 "s",
                 panels.good_below(0.5, 1),
-                alert="MienFramesArriveLate",
+                alerts=("MienFramesArriveLate",),
                 width=4,
                 height=5,
             ),
@@ -118,6 +118,14 @@ def content() -> list[Row | Panel]:
                 "none",
                 width=24,
                 height=7,
+                alerts=(
+                    "MienCameraFrozen",
+                    "MienCameraDark",
+                    "MienCameraCovered",
+                    "MienCameraBlurred",
+                    "MienCameraMoved",
+                    "MienCameraClockOff",
+                ),
             ),
             Query(_STATE_NUMBER, "{{camera}}"),
             dict(enumerate(CAMERA_STATES.values())),
@@ -130,7 +138,7 @@ def content() -> list[Row | Panel]:
                     "how many frames a second it sends, how many people it shows, and how often it was lost "
                     "in this hour.",
                     "short",
-                    alert="MienCameraDown",
+                    alerts=("MienCameraDown",),
                     width=12,
                     decimals=1,
                 ),
@@ -152,7 +160,7 @@ def content() -> list[Row | Panel]:
                 "Frames of each camera",
                 "Frames that each camera sends, a second. It falls to 0 when a camera is lost or frozen.",
                 "short",
-                alert="MienCameraDown",
+                alerts=("MienCameraDown",),
                 width=12,
             ),
             Query(sum_by("camera", rate(_PUBLISHED)), "{{camera}}"),
@@ -160,10 +168,11 @@ def content() -> list[Row | Panel]:
         panels.lines(
             About(
                 "Clock of each camera",
-                "How far each camera's clock is from that of the workers. Far off, ages and order in time "
-                "are wrong.",
+                "How far each camera's clock is from Kafka's, beyond what the way explains. Far off, ages "
+                "and order in time are wrong.",
                 "s",
                 width=12,
+                alerts=("MienCameraClockOff",),
             ),
             Query(f"max by (camera) (abs({of_cameras('mien_camera_clock_offset_seconds')}))", "{{camera}}"),
         ),
@@ -197,6 +206,7 @@ def content() -> list[Row | Panel]:
                 panels.good_below(1),
                 width=8,
                 height=9,
+                alerts=("MienEmotionAlert",),
             ),
             {"rule": "Rule", "severity": "Severity", "camera": "Camera"},
             Query(sum_by("rule, severity, camera", f"{of_cameras('mien_alerts_active')} > 0"), "Firing"),
@@ -208,7 +218,7 @@ def content() -> list[Row | Panel]:
                 "younger than that. The objective is 500 ms for 99 %.",
                 "s",
                 panels.good_below(0.5, 1),
-                alert="MienFramesArriveLate",
+                alerts=("MienFramesArriveLate",),
                 width=12,
             ),
             *(
@@ -222,7 +232,7 @@ def content() -> list[Row | Panel]:
                 "Events a second in which the model abstains, by reason: too small, turned away, blurred, or "
                 "too unsure.",
                 "short",
-                alert="MienMostlyAbstains",
+                alerts=("MienMostlyAbstains",),
                 width=12,
             ),
             Query(sum_by("reason", rate(of_cameras("mien_abstentions_total"))), "{{reason}}"),

@@ -16,9 +16,11 @@ from prometheus_client.metrics import MetricWrapperBase
 from typer.testing import CliRunner
 
 from streams import metrics
+from streams.messages import camera_truth
 from workers.dashboards import board_queries, boards, boards_page
 from workers.dashboards.board_queries import BoardPanel, Shown
 from workers.dashboards.boards import BOARDS
+from workers.dashboards.wall_board import CAMERA_STATES
 from workers.monitoring.prometheus_rules import RUNBOOKS
 
 ROOT = Path(__file__).parents[4]
@@ -148,6 +150,18 @@ def test_a_panels_runbook_is_that_of_an_alert(panel: BoardPanel) -> None:
         assert alert in alerts
         assert link["url"] == f"${{runbooks}}#{alert.lower()}"
         assert alert.lower() in sections
+
+
+def test_every_alert_has_a_panel_that_shows_what_it_watches() -> None:
+    linked = {
+        link["title"].removeprefix("Runbook: ") for panel in PANELS for link in panel.spec.get("links", [])
+    }
+
+    assert {rule["alert"] for rule in RULES if "alert" in rule} == linked
+
+
+def test_every_state_of_a_camera_has_a_word_and_a_colour() -> None:
+    assert tuple(CAMERA_STATES) == camera_truth.CAMERA_STATES
 
 
 @each_panel
