@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import command, eventually, lacks
+from harness import command, eventually, unique_prefix
 from PIL import Image
 
 from streams.errors import ServiceUnavailable
+from streams.local.kafka_server import KafkaServer
 from workers.dashboards import board_queries, local_prometheus, picture, trial_run
 from workers.dashboards.board_queries import Shown, Target
 from workers.dashboards.local_prometheus import LocalPrometheus, Series
@@ -33,13 +34,10 @@ each_query = pytest.mark.parametrize("target", ASKED.values(), ids=ASKED)
 
 
 @pytest.fixture(scope="module")
-def trial() -> Iterator[Trial]:
+def trial(kafka: KafkaServer) -> Iterator[Trial]:
     command("prometheus")
-    try:
-        with trial_run.running() as running:
-            yield running
-    except ServiceUnavailable as error:
-        lacks(error)
+    with trial_run.running(kafka.bootstrap, topic_prefix=unique_prefix()) as running:
+        yield running
 
 
 def shown(namespace: str, cluster: str = trial_run.CLUSTER, camera: str = ".*") -> Shown:

@@ -6,13 +6,14 @@ from grafana_foundation_sdk.builders.dashboard import Row
 
 from workers.dashboards import panels
 from workers.dashboards.panels import About, Panel, Query
-from workers.dashboards.promql import ALERTS_STAGE, of_all, of_cameras, or_zero, quantile, sum_by
+from workers.dashboards.promql import ALERTS_STAGE, NO_WAITING, of_all, of_cameras, or_zero, quantile, sum_by
 
 _ACTIVE: Final = of_cameras("mien_alerts_active")
 _RAISED: Final = of_all("mien_alerts_total", 'state="firing"')
 _OWN: Final = of_all("ALERTS", 'alertname=~"Mien.+"')
 _CURRENT: Final = of_all("mien_alert_rules_current", 'component="alerts"')
 _STAGE: Final = 'stage="alerts"'
+_STEPS: Final = f"{_STAGE}, {NO_WAITING}"
 
 
 def content() -> list[Row | Panel]:
@@ -22,7 +23,7 @@ def content() -> list[Row | Panel]:
         panels.number(
             About(
                 "Firing on faces",
-                "Alerts of the rules in alerts.yaml that are firing, by severity. Nothing but 0 is normal; "
+                "Alerts of the rules in alerts.yaml that are firing. Nothing but 0 is normal; "
                 "no value: the stage alerts does not run.",
                 "short",
                 panels.good_below(1),
@@ -30,7 +31,7 @@ def content() -> list[Row | Panel]:
                 height=5,
                 alerts=("MienEmotionAlert",),
             ),
-            Query(or_zero(sum_by("severity", _ACTIVE), ALERTS_STAGE), "{{severity}}"),
+            Query(or_zero(sum_by("", _ACTIVE), ALERTS_STAGE), "firing"),
         ),
         panels.number(
             About("Rules in force", "Rules of alerts.yaml that are in force.", "short", width=4, height=5),
@@ -155,7 +156,7 @@ def content() -> list[Row | Panel]:
                 panels.good_below(1, 3),
                 width=24,
             ),
-            Query(quantile(0.99, "mien_stage_duration_seconds", "step", _STAGE), "{{step}}"),
+            Query(quantile(0.99, "mien_stage_duration_seconds", "step", _STEPS), "{{step}}"),
         ),
     ]
 

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from PIL import Image
 
+from streams.local.kafka_server import KafkaServer
 from workers import output_files
 from workers.dashboards import board_queries, picture_panels, trial_run
 from workers.dashboards.board_queries import Shown
@@ -29,7 +30,7 @@ COLUMNS: Final = 24
 WIDTH_IN: Final = 15.0
 ROW_IN: Final = 0.33
 DPI: Final = 96
-COLORS: Final = 96
+COLORS: Final = 200
 """Of a picture's palette: charts need no more, and files stay small."""
 
 
@@ -85,7 +86,7 @@ def _place(
     with_legend = spec["type"] in ("timeseries", "state-timeline")
     left, below = (0.042, 2.1 / rows) if with_legend else (0.01, 0.3 / rows)
     if spec["type"] == "state-timeline":
-        left = 0.09
+        left = 0.125
     if spec["type"] == "bargauge":
         left = 0.1
     axes = figure.add_axes((x + left, y + below, width - left - 0.01, height - below - 1.1 / rows))
@@ -103,7 +104,10 @@ def main(
     """Run everything on this machine, and draw each dashboard from what Prometheus answers."""
     output_files.make_folder(out)
     console = Terminal(stderr=True)
-    with trial_run.running(console.print) as trial:
+    with (
+        KafkaServer(short_lived=True) as kafka,
+        trial_run.running(kafka.bootstrap, say=console.print) as trial,
+    ):
         console.print(f"Going on for {seconds:.0f} s …")
         until_s = time.time() + seconds
         while time.time() < until_s:

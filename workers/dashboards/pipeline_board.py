@@ -6,11 +6,9 @@ from grafana_foundation_sdk.builders.dashboard import Row
 
 from workers.dashboards import panels
 from workers.dashboards.panels import About, Panel, Query
-from workers.dashboards.promql import mean, of_all, of_cameras, or_zero, quantile, rate, sum_by
+from workers.dashboards.promql import NO_WAITING, mean, of_all, of_cameras, or_zero, quantile, rate, sum_by
 
 _DROPPED: Final = "stale|superseded|undelivered|thinned"
-_NO_WAITING: Final = 'step!~"fetch|read"'
-"""Of the steps: not those that wait for Kafka or for the camera."""
 _UP: Final = of_all("up", 'job="mien"')
 _CLASSIFY: Final = of_all("up", 'job="mien", component="classify"')
 _LETTERS: Final = of_all("mien_dead_letters_total")
@@ -83,7 +81,7 @@ def content() -> list[Row | Panel]:
                 alerts=("MienFramesArriveLate",),
             ),
             Query(
-                quantile(0.99, "mien_stage_duration_seconds", "stage, step", _NO_WAITING),
+                quantile(0.99, "mien_stage_duration_seconds", "stage, step", NO_WAITING),
                 "{{stage}}: {{step}}",
             ),
         ),
@@ -96,7 +94,7 @@ def content() -> list[Row | Panel]:
                 width=12,
             ),
             Query(
-                sum_by("stage, step", rate(of_all("mien_stage_duration_seconds_sum", _NO_WAITING))),
+                sum_by("stage, step", rate(of_all("mien_stage_duration_seconds_sum", NO_WAITING))),
                 "{{stage}}: {{step}}",
             ),
             stacked=True,
@@ -176,17 +174,17 @@ def content() -> list[Row | Panel]:
         panels.levels(
             About(
                 "Workers, of those that find work",
-                "Workers that read each topic, as a share of its partitions. At 100 % a further worker finds "
-                "nothing to do: raise the partitions first.",
+                "Workers of each stage, as a share of the partitions of the topic that it reads. At 100 % a "
+                "further worker finds nothing to do: raise the partitions first.",
                 "percentunit",
                 panels.good_below(0.8, 1),
                 most=1,
                 alerts=("MienNearMaximum",),
             ),
             Query(
-                f"count by (topic) ({of_all('mien_assigned_partitions')} > 0)"
-                f" / max by (topic) ({of_all('mien_topic_partitions')})",
-                "{{topic}}",
+                f"count by (component) ({of_all('mien_assigned_partitions')} > 0)"
+                f" / max by (component) ({of_all('mien_topic_partitions')})",
+                "{{component}}",
             ),
         ),
         panels.lines(

@@ -8,6 +8,8 @@ from typing import Final
 
 from streams.messages.frame_message import PROBE_CAMERA
 
+NO_WAITING: Final = 'step!~"fetch|read"'
+"""Of the steps of all stages: not those that wait for Kafka or for the camera."""
 WINDOW: Final = "$__rate_interval"
 """Grafana makes it at least four scrapes long, or a rate would have gaps."""
 

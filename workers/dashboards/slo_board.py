@@ -42,6 +42,7 @@ def content() -> list[Row | Panel]:
                     panels.good_above(0, 0.25),
                     alerts=(f"Mien{slo.capitalize()}BudgetBurns",),
                     decimals=1,
+                    height=5,
                 ),
                 Query(_budget_left(slo), "left"),
             )

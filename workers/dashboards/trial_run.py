@@ -1,11 +1,12 @@
 """Everything that the dashboards show, on this machine: the chain, a lost camera, an alert, Prometheus.
 
-    servers → stages, alerts, probe → cameras, Prometheus → an alert → a refused message → a lost camera
+    Redis → stages, alerts, probe → cameras, Prometheus → an alert → a refused message → a lost camera
 
 Prometheus scrapes each process twice, under two namespaces, as if two Miens shared it. The second has its own
 names for cameras and rules, so that whoever mixes them is seen.
 """
 
+import asyncio
 import itertools
 import re
 import tempfile
@@ -22,13 +23,14 @@ from confluent_kafka import Producer
 from models.faces.pictures import encode_jpeg
 from models.staged.animate import Animation
 from models.staged.expression_scripts import find_script
+from streams import broker
 from streams.errors import ServiceUnavailable
 from streams.local import embedded_servers
 from streams.settings import Settings
 from workers.dashboards import local_prometheus
 from workers.dashboards.local_prometheus import LocalPrometheus
 from workers.local import metrics_scrape
-from workers.local.chain import STAGES, Chain, embedded_kafka
+from workers.local.chain import STAGES, Chain
 
 CLUSTER: Final = "trial"
 NAMESPACE: Final = "mien"
@@ -41,6 +43,7 @@ LOST_CAMERA: Final = "gate"
 DEADLINE_S: Final = 180.0
 RULES_OF_PROMETHEUS: Final = Path(__file__).parents[2] / "k8s" / "monitoring" / "rules.yaml"
 
+_PARTITIONS: Final = 4
 _FPS: Final = 5.0
 _SMALL_PX: Final = (320, 240)
 _CAMERAS: Final = {"lobby-1": "demo:cycle", "lobby-2": "demo:smile"}
@@ -60,22 +63,30 @@ class Trial(NamedTuple):
 
 
 @contextmanager
-def running(say: Callable[[str], None] = lambda _text: None) -> Iterator[Trial]:
-    """Starts all, waits until the alert fires and the camera is lost, and ends all.
+def running(
+    kafka: str, *, topic_prefix: str = "mien", say: Callable[[str], None] = lambda _text: None
+) -> Iterator[Trial]:
+    """Starts all on the Kafka at that address, waits for the alert and the lost camera, and ends all.
 
     Raises:
         ServiceUnavailable: if a server or stage does not start, or the alert does not fire in time.
     """
-    topics = Settings(topic_partitions=embedded_servers.PARTITIONS).topics
     with (
-        embedded_kafka(topics) as kafka,
         embedded_servers.redis_server() as redis_url,
         tempfile.TemporaryDirectory(prefix="mien-trial-") as name,
         _snapshots() as snapshots,
     ):
         folder = Path(name)
         (folder / "alerts.yaml").write_text(_RULES)
-        chain = Chain({**kafka, "redis_url": redis_url}, folder)
+        servers: dict[str, Any] = {
+            "kafka_bootstrap_servers": kafka,
+            "redis_url": redis_url,
+            "topic_prefix": topic_prefix,
+            "topic_partitions": _PARTITIONS,
+        }
+        settings = Settings(**servers)
+        asyncio.run(broker.create_topics(settings))
+        chain = Chain(servers, folder)
         say("The stages get ready …")
         with chain.running_stages():
             chain.start("alerts", "alerts", alerts_path=str(folder / "alerts.yaml"))
@@ -91,7 +102,7 @@ def running(say: Callable[[str], None] = lambda _text: None) -> Iterator[Trial]:
                 say("Waiting for an alert on a face …")
                 _wait(trial, "an alert on a face", lambda: _total(chain, "alerts", "mien_alerts_active") > 0)
                 _wait(trial, "pictures of all cameras", lambda: _gives_pictures(chain, LOST_CAMERA))
-                _send_what_is_no_frame(kafka["kafka_bootstrap_servers"], topics.frames.name)
+                _send_what_is_no_frame(kafka, settings.topics.frames.name)
                 snapshots.stop()
                 say("Waiting until the camera is lost …")
                 _wait(trial, "the lost camera", lambda: not _gives_pictures(chain, LOST_CAMERA))
