@@ -113,6 +113,8 @@ def test_the_alert_on_the_lost_camera_is_shown(trial: Trial) -> None:
 
     alerts = eventually(lost, "an alert on the lost camera")
     assert {one.labels["alertname"] for one in alerts} >= {"MienCameraDown"}
+    others = board_queries.answer(trial.prometheus, panel.targets[0], shown(trial_run.NAMESPACE))
+    assert "MienAlertRulesNotCurrent" not in {one.labels["alertname"] for one in others}
 
 
 def test_the_choices_at_the_top_are_answered(trial: Trial) -> None:

@@ -20,8 +20,9 @@ to the code.
 **The pictures are not Grafana's.** Grafana could not be had on the machine that Mien is developed on, so no
 dashboard was ever opened in it. Each picture is drawn by `workers/dashboards/picture.py` from the
 dashboard's file and from what a real Prometheus answered to each of its queries, while the chain, a probe,
-a lost camera and alerts ran on one machine. `make pictures` does all of that again, in some
-minutes. What a test can show without Grafana is shown:
+a lost camera and alerts ran on one machine for some minutes, with rules evaluated each second: so what is
+said of 30 days is that of these minutes. `make pictures` does all of that again. What a test can show
+without Grafana is shown:
 
 - every query of every panel is parsed by promtool, names only series that Mien exports or records, and is
   answered by a real Prometheus in `tests/integration/test_dashboards.py`;

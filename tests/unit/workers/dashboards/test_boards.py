@@ -76,7 +76,7 @@ def test_the_command_writes_the_files_with_ones_own_runbooks(tmp_path: Path) -> 
     app = typer.Typer()
     app.command()(boards.main)
 
-    options = ["--out", str(tmp_path), "--page", str(tmp_path / "page.md")]
+    options = ["--out", str(tmp_path), "--page", str(tmp_path / "page")]
     done = CliRunner().invoke(app, [*options, "--runbooks", "https://wiki.example.com/mien"])
 
     assert done.exit_code == 0, done.output
