@@ -1,4 +1,4 @@
-"""Figures as PNG bytes. The only file that imports matplotlib; the canvas is its own, not pyplot's."""
+"""Figures as PNG bytes. The lab's only file that imports matplotlib; the canvas is its own, not pyplot's."""
 
 import io
 from collections.abc import Mapping, Sequence

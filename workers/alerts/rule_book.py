@@ -2,10 +2,11 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from streams import logs, metrics
 from streams.errors import MienError
+from streams.messages.alert import AlertState
 from workers.alerts import rule_file
 from workers.alerts.rules import RuleSet
 
@@ -51,6 +52,9 @@ class RuleBook:
     def _now_in_force(self) -> None:
         metrics.alert_rules.set(len(self.rules.rules))
         metrics.alert_rules_current.set(1)
+        for rule in self.rules.rules:  # at 0: the increase of a counter that begins with 1 is 0
+            for state in get_args(AlertState):
+                metrics.alerts_total.labels(rule.name, rule.severity, state)
         log.info("rules in force", file=str(self._path), rules=len(self.rules.rules))
 
     def _look(self) -> tuple[int, int, int] | None:

@@ -27,7 +27,7 @@ KNOWN_FOR: Final = "1d"
 Severity = Literal["critical", "warning", "info"]
 
 _HEADER: Final = """\
-# Written by `make rules` from workers/monitoring/; tests/unit/workers/monitoring holds the two equal.
+# Written by `make rules` from workers/monitoring/; tests/unit/deployment holds the two equal.
 # Each alert has its section in docs/operations.md, and tests for firing and for silence in rules_test.yaml.
 """
 

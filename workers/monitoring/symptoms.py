@@ -314,9 +314,11 @@ _PROBE: Final = Group(
         Alert(
             "MienProbeSilent",
             promql(f"""
-                group by (cluster, namespace) (last_over_time(mien_probe_frames_total[{KNOWN_FOR}]))
+                group by (cluster, namespace) (
+                  last_over_time(mien_probe_frames_total{{component="probe"}}[{KNOWN_FOR}])
+                )
                 unless on (cluster, namespace)
-                sum by (cluster, namespace) (rate(mien_probe_frames_total[5m])) > 0
+                sum by (cluster, namespace) (rate(mien_probe_frames_total{{component="probe"}}[5m])) > 0
             """),
             "5m",
             "warning",
@@ -372,7 +374,8 @@ _FACES: Final = Group(
         ),
         Alert(
             "MienAlertRulesNotCurrent",
-            "min by (cluster, namespace) (mien_alert_rules_current) == 0",
+            # The component: every process exports a metric that has no labels, and other stages as 0.
+            'min by (cluster, namespace) (mien_alert_rules_current{component="alerts"}) == 0',
             "2m",
             "warning",
             "The rules of alerts.yaml cannot be used; older ones are in force.",

@@ -45,3 +45,19 @@ def test_a_stage_does_not_start_with_wrong_rules(tmp_path: Path) -> None:
     (tmp_path / "alerts.yaml").write_text(RULES % "Wrong")
     with pytest.raises(RulesInvalid):
         RuleBook(tmp_path / "alerts.yaml")
+
+
+def test_a_rule_is_counted_from_zero_on(tmp_path: Path) -> None:
+    """Or its first alert would be no increase."""
+    path = tmp_path / "alerts.yaml"
+    path.write_text(RULES % "never-fired")
+
+    RuleBook(path)
+
+    told = [
+        (sample.labels["state"], sample.value)
+        for family in metrics.alerts_total.collect()
+        for sample in family.samples
+        if sample.labels["rule"] == "never-fired" and sample.name.endswith("_total")
+    ]
+    assert told == [("firing", 0), ("resolved", 0)]
