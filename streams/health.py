@@ -8,7 +8,8 @@ import asyncio
 import time
 from typing import Self
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
 
 from streams.errors import SettingsInvalid
 from streams.http_pages import Page, PageServer
@@ -66,9 +67,10 @@ class MetricsServer:
     """Serves until the ``with`` block ends. ``port`` 0 takes a free one; ``address`` tells which."""
 
     def __init__(self, health: Health, host: str, port: int) -> None:
-        def answer(path: str) -> Page:
+        def answer(path: str, accept: str) -> Page:
             if path == "/metrics":
-                return Page(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
+                encode, content_type = choose_encoder(accept)  # exemplars are in OpenMetrics alone
+                return Page(200, content_type, encode(REGISTRY))
             status, text = health.answer(path)
             return Page(status, "text/plain; charset=utf-8", text.encode())
 

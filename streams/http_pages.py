@@ -28,12 +28,12 @@ class Page(NamedTuple):
 
 
 class PageServer:
-    """Serves what ``answer`` says of a path, in threads of its own, until the ``with`` block ends.
+    """Serves what ``answer`` says of a path and an Accept header, in its own threads, until the block ends.
 
     ``port`` 0 takes a free one; ``address`` is host and port as they are. Raises OSError if it cannot listen.
     """
 
-    def __init__(self, host: str, port: int, answer: Callable[[str], Page]) -> None:
+    def __init__(self, host: str, port: int, answer: Callable[[str, str], Page]) -> None:
         class Handler(_Handler):
             page = staticmethod(answer)
 
@@ -59,7 +59,7 @@ class PageServer:
 class _Handler(BaseHTTPRequestHandler):
     """One request and its answer: HTTP/1.0, where the connection ends with it."""
 
-    page: Callable[[str], Page]
+    page: Callable[[str, str], Page]
 
     def handle(self) -> None:
         with suppress(OSError):  # too slow, or gone
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def do_GET(self) -> None:
-        page = type(self).page(self.path.partition("?")[0])
+        page = type(self).page(self.path.partition("?")[0], self.headers.get("Accept", ""))
         self.send_response(page.status)
         self.send_header("Content-Type", page.content_type)
         self.send_header("Content-Length", str(len(page.body)))

@@ -114,14 +114,17 @@ frame_age_seconds = Histogram(
 )
 
 
-def observe_frame_age(stage: str, captured_at_us: int, source: str) -> None:
+def observe_frame_age(stage: str, captured_at_us: int, source: str, trace_id: str | None = None) -> None:
     """Now minus the capture. A camera whose clock runs ahead counts as fresh: an age is never negative.
+
+    The trace's id, of a frame that is recorded, stands as an exemplar beside the age.
 
     A file's frames have no age: their times are those of the file's playing.
     """
     if source == "file":
         return
-    _frame_age(stage).observe(max(0.0, time.time() - captured_at_us / 1e6))
+    exemplar = {"trace_id": trace_id} if trace_id else None
+    _frame_age(stage).observe(max(0.0, time.time() - captured_at_us / 1e6), exemplar)
 
 
 @cache

@@ -106,6 +106,19 @@ class Settings(BaseSettings):
     probe_late_ms: int = Field(2_000, ge=10, description="an answer to the probe that takes longer is late")
     probe_missing_s: float = Field(10.0, ge=1, description="after so long an answer to the probe is missing")
     max_frame_age_ms: int = Field(2_000, ge=1, description="older live frames are dropped before decoding")
+    trace_ratio: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="share of a camera's frames whose way through all stages is a trace to be recorded, "
+        "with the frame's age as an exemplar",
+    )
+    tracing: Literal["off", "otlp"] = Field(
+        "off", description="otlp: this process exports its spans; needs `pip install 'mien[otel]'`"
+    )
+    otlp_endpoint: str = Field(
+        "http://localhost:4318/v1/traces", description="collector that takes spans by OTLP over HTTP"
+    )
     max_frame_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="larger JPEGs are refused")
     max_frame_pixels: int = Field(
         4096 * 2304, ge=1, description="larger pictures are refused before decoding"
@@ -281,6 +294,14 @@ class Settings(BaseSettings):
                 "MIEN_KAFKA_BOOTSTRAP_SERVERS leads beyond this machine, and "
                 f"MIEN_KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} hides nothing from those on "
                 f"the way: {how}"
+            )
+        collector = parse_url(self.otlp_endpoint)
+        if self.tracing == "otlp" and not (
+            collector and (collector.scheme == "https" or is_loopback(collector.host))
+        ):
+            raise ValueError(
+                "MIEN_OTLP_ENDPOINT leads beyond this machine without TLS, or is no address: spans name "
+                f"cameras: {how}"
             )
         if self.redis_sentinels is not None:  # who leads to the primary, by connections without TLS
             sentinels = [server.strip().rpartition(":")[0] for server in self.redis_sentinels.split(",")]

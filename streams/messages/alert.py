@@ -17,6 +17,7 @@ from streams.messages.emotion_event import Emotion
 from streams.messages.frame_message import Headers
 from streams.messages.landmarks_message import CameraId, SubjectId
 from streams.messages.unreadable import UNREADABLE
+from streams.telemetry import trace_context
 
 CE_TYPE = "mien.alert.v1"
 
@@ -83,8 +84,8 @@ def message_id(alert: Alert) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{alert.alert_id}\n{alert.state}"))
 
 
-def encode(alert: Alert) -> tuple[bytes, bytes, Headers]:
-    """Key, value and headers for Kafka."""
+def encode(alert: Alert, traceparent: str = "") -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers for Kafka; with the context of the event that decided it, if one did."""
     headers: Headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", message_id(alert).encode()),
@@ -94,6 +95,8 @@ def encode(alert: Alert) -> tuple[bytes, bytes, Headers]:
         ("ce_subject", (alert.subject_id or alert.camera_id).encode()),
         ("content-type", b"application/json"),
     ]
+    if traceparent:
+        headers.append((trace_context.CE_HEADER, traceparent.encode()))
     key = f"{alert.rule}/{alert.subject_id or alert.camera_id}"
     return key.encode(), _encoder.encode(alert), headers
 

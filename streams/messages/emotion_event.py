@@ -23,6 +23,7 @@ from streams.messages.landmarks_message import (
     SubjectId,
 )
 from streams.messages.unreadable import UNREADABLE
+from streams.telemetry import trace_context
 
 CE_TYPE = "mien.emotion.v1"
 
@@ -156,7 +157,7 @@ def encode(event: EmotionEvent, traceparent: str = "") -> tuple[bytes, bytes, He
         ("content-type", b"application/json"),
     ]
     if traceparent:
-        headers.append(("ce_traceparent", traceparent.encode()))
+        headers.append((trace_context.CE_HEADER, traceparent.encode()))
     return event.subject_id.encode(), _encoder.encode(event), headers
 
 

@@ -19,13 +19,14 @@ A frame without it counts as live.
 """
 
 import re
-import secrets
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from streams.errors import BadMessage
+from streams.telemetry import trace_context
+from streams.telemetry.trace_context import TraceContext
 
 Headers = list[tuple[str, bytes]]
 Source = Literal["live", "file"]
@@ -37,7 +38,6 @@ CAMERA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 PROBE_CAMERA: Final = "mien-probe"
 """The camera of `mien probe`: no real one may have this id, and alerts, lists and counts leave it out."""
 MAX_SEQ = 2**53 - 1  # Redis compares runs and frame numbers in Lua, whose numbers are doubles
-_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
 
 
@@ -54,12 +54,6 @@ class Frame(NamedTuple):
     jpeg: bytes
     run: int = 0
     """When this run of the camera began, µs since the epoch; 0: not known."""
-
-
-def new_traceparent() -> str:
-    """A fresh, sampled W3C ``traceparent`` (https://www.w3.org/TR/trace-context/)."""
-    random = secrets.token_hex(24)
-    return f"00-{random[:32]}-{random[32:]}-01"
 
 
 def check_camera_id(camera_id: str) -> str:
@@ -112,7 +106,7 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
         captured_at_us=_integer(texts, "captured-at", MAX_TIME_US),
         size_px=(int(size[1]), int(size[2])),
         source="live" if source == "live" else "file",
-        traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else new_traceparent(),
+        traceparent=traceparent if trace_context.parse(traceparent) else str(TraceContext.new(sampled=False)),
         jpeg=value,
         run=_integer(texts, "run") if "run" in texts else 0,
     )

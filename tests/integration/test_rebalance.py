@@ -45,7 +45,7 @@ class Backlog:
             captured_at_us=1_700_000_000_000_000 + seq * FRAME_US,
             size_px=(320, 240),
             source="file",
-            traceparent=frame_message.new_traceparent(),
+            traceparent="",
             jpeg=self._jpegs[seq % len(self._jpegs)],
         )
         key, value, headers = frame_message.encode(frame)

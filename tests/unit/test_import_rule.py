@@ -16,7 +16,7 @@ FILES = {
 }
 """Every module of ours by its dotted name."""
 
-STREAMS = {"streams", "streams.messages", "streams.store"}
+STREAMS = {"streams", "streams.messages", "streams.store", "streams.telemetry"}
 RUNTIME = {"models", "models.faces", "models.emotion"}
 """What decides in the stream."""
 LAB = {"models.samples", "models.training", "models.release", "models.judging", "models.staged"}
@@ -24,7 +24,8 @@ LAB = {"models.samples", "models.training", "models.release", "models.judging", 
 
 MAY_IMPORT: dict[str, set[str]] = {
     "streams": set(),
-    "streams.messages": {"streams"},
+    "streams.telemetry": {"streams"},
+    "streams.messages": {"streams", "streams.telemetry"},
     "streams.store": {"streams", "streams.messages"},
     "streams.local": {"streams"},
     "models": set(),

@@ -31,6 +31,7 @@ from streams.messages.frame_message import PROBE_CAMERA
 from streams.messages.unreadable import UNREADABLE
 from streams.settings import Settings
 from streams.store.alert_store import Active, AlertStore, Stored, Watched, Write, active_key, cameras_key
+from streams.telemetry import trace_context, tracing
 from workers.alerts import alert_engine, crowd
 from workers.alerts.alert_engine import Sighting, SubjectState, Vote
 from workers.alerts.crowd import CrowdState
@@ -57,6 +58,14 @@ _crowd_state = msgspec.msgpack.Decoder(CrowdState)
 _vote = msgspec.msgpack.Decoder(Vote)
 
 
+class _Seen(NamedTuple):
+    """An event, where it came from, and in which trace."""
+
+    event: EmotionEvent
+    partition: int
+    traceparent: str
+
+
 class _Work(msgspec.Struct):
     """What a batch brings to one subject."""
 
@@ -64,8 +73,9 @@ class _Work(msgspec.Struct):
     partition: int
     was_firing: bool
     state: SubjectState | None
-    events: list[tuple[EmotionEvent, int]] = []
-    alerts: list[Alert] = []
+    events: list[_Seen] = []
+    alerts: list[tuple[Alert, str]] = []
+    """Each with the context of the event that decided it."""
     votes: list[Vote] = []
     changed: bool = False
 
@@ -105,37 +115,43 @@ class AlertWorker:
         return self._subject_ttl_s + self._book.rules.memory_us // 1_000_000
 
     async def handle(self, batch: Sequence[Message]) -> None:
-        events: list[tuple[EmotionEvent, int]] = []
+        events: list[_Seen] = []
         refused: list[tuple[Message, InputRefused]] = []
         with metrics.stage_duration_seconds.labels(NAME, "decode").time():
             for message in batch:
                 try:
                     event = emotion_event.decode(message.value)
                     if event.camera_id != PROBE_CAMERA:
-                        events.append((event, message.partition))
+                        traceparent = trace_context.of_event(message.headers)
+                        events.append(_Seen(event, message.partition, traceparent))
                 except InputRefused as exc:
                     refused.append((message, exc))
         left = events
         while left := await self._work(left):
             await asyncio.sleep(CONTENDED_PAUSE_S)
-        for event, partition in events:
+        for event, partition, traceparent in events:
             at_us = captured_at_us(event)
-            metrics.observe_frame_age(NAME, at_us, event.source)
+            trace_id = trace_context.sampled_trace_id(traceparent)
+            metrics.observe_frame_age(NAME, at_us, event.source, trace_id)
             place = (partition, event.camera_id)
             self._seen_us[place] = max(at_us, self._seen_us.get(place, 0))
         for message, error in refused:  # last, as in `state`: while Redis is away all of this is done again
             await self._outlet.refuse(message, error)
 
-    async def _work(self, events: Sequence[tuple[EmotionEvent, int]]) -> list[tuple[EmotionEvent, int]]:
+    async def _work(self, events: Sequence[_Seen]) -> list[_Seen]:
         """Works on events; returns those of subjects that another worker is at."""
         if not events:
             return []
         with metrics.stage_duration_seconds.labels(NAME, "redis").time():
-            stored = await self._store.read(list(dict.fromkeys(event.subject_id for event, _ in events)))  # 1
+            stored = await self._store.read(
+                list(dict.fromkeys(seen.event.subject_id for seen in events))
+            )  # 1
         with metrics.stage_duration_seconds.labels(NAME, "decide").time():
             works = self._decide(events, stored)  # 2
         changed = {who: work for who, work in works.items() if work.changed}
-        refused = await self._send((who, alert) for who, work in changed.items() for alert in work.alerts)
+        refused = await self._send(
+            (who, alert, traceparent) for who, work in changed.items() for alert, traceparent in work.alerts
+        )
         writes = {who: work for who, work in changed.items() if who not in refused}
         with metrics.stage_duration_seconds.labels(NAME, "redis").time():
             await self._write_votes([vote for work in writes.values() for vote in work.votes])  # 5
@@ -145,12 +161,11 @@ class AlertWorker:
         again = refused | {who for who, done in zip(writes, written, strict=True) if not done}
         return [event for who in again for event in works[who].events]
 
-    def _decide(
-        self, events: Sequence[tuple[EmotionEvent, int]], stored: dict[str, Stored]
-    ) -> dict[str, _Work]:
+    def _decide(self, events: Sequence[_Seen], stored: dict[str, Stored]) -> dict[str, _Work]:
         rules = self._book.rules
         works: dict[str, _Work] = {}
-        for event, partition in events:
+        for seen in events:
+            event, partition, traceparent = seen
             who = event.subject_id
             if refusal := stored[who].refusal:
                 raise refusal  # then the batch is worked on message by message
@@ -164,31 +179,42 @@ class AlertWorker:
             sighting = Sighting(event, camera=self._truths.at(event.camera_id, captured_at_us(event)))
             outcome = alert_engine.step(rules, self._smoothing, work.state, sighting)
             work.state = outcome.state
-            work.events.append((event, partition))
-            work.alerts += outcome.alerts
+            work.events.append(seen)
+            work.alerts += [(alert, traceparent) for alert in outcome.alerts]
             work.changed = work.changed or outcome.applied
             if outcome.vote:
                 work.votes.append(outcome.vote)
         return works
 
-    async def _send(self, alerts: Iterable[tuple[str, Alert]]) -> set[str]:
+    async def _send(self, alerts: Iterable[tuple[str, Alert, str]]) -> set[str]:
         """Sends alerts and waits until Kafka has them; whose another worker sends now, are not sent."""
-        wanted = [(who, alert, alert_message.message_id(alert)) for who, alert in alerts]
-        wanted = [one for one in wanted if one[2] not in self._sent]
+        wanted = [
+            (who, alert, message_id, traceparent)
+            for who, alert, traceparent in alerts
+            if (message_id := alert_message.message_id(alert)) not in self._sent
+        ]
         if not wanted:
             return set()
         with metrics.stage_duration_seconds.labels(NAME, "deliver").time():
             return await self._send_wanted(wanted)
 
-    async def _send_wanted(self, wanted: Sequence[tuple[str, Alert, str]]) -> set[str]:
-        ours = await self._store.claim([(who, message_id) for who, _, message_id in wanted], self._token)  # 3
+    async def _send_wanted(self, wanted: Sequence[tuple[str, Alert, str, str]]) -> set[str]:
+        ours = await self._store.claim(
+            [(who, message_id) for who, _, message_id, _ in wanted], self._token
+        )  # 3
         refused = {one[0] for one, is_ours in zip(wanted, ours, strict=True) if not is_ours}
         mine = [one for one in wanted if one[0] not in refused]
-        deliveries = [
-            await self._outlet.send(self._topic, *alert_message.encode(alert)) for _, alert, _ in mine
+        spans = [
+            tracing.go_on(NAME, traceparent, {"mien.camera_id": alert.camera_id, "mien.rule": alert.rule})
+            for _, alert, _, traceparent in mine
         ]
-        for (_, alert, message_id), delivery in zip(mine, deliveries, strict=True):
+        deliveries = [
+            await self._outlet.send(self._topic, *alert_message.encode(alert, span.traceparent))
+            for (_, alert, _, _), span in zip(mine, spans, strict=True)
+        ]
+        for (_, alert, message_id, _), delivery, span in zip(mine, deliveries, spans, strict=True):
             await delivery  # 4
+            span.end()
             self._sent[message_id] = None
             metrics.alerts_total.labels(alert.rule, alert.severity, alert.state).inc()
             log.info(f"alert {alert.state}", rule=alert.rule, camera=alert.camera_id, alert_id=alert.alert_id)
@@ -253,7 +279,7 @@ class AlertWorker:
             await self._store.forget(active_key(partition), who)
             return []
         alerts = alert_engine.advance(state, until_us)
-        if not await self._send((who, alert) for alert in alerts):
+        if not await self._send((who, alert, "") for alert in alerts):
             write = Write(who, stored.version, _packer.encode(state), active_key(partition), _active(state))
             await self._store.write([write], self._ttl_s)
         return [(one.rule, one.severity) for one in state.firing]
@@ -271,7 +297,7 @@ class AlertWorker:
         votes = [vote for vote in (_decoded(_vote, one) for one in packed) if vote]
         alerts = crowd.count(self._book.rules, state, votes, until_us)
         if votes or alerts:
-            if await self._send((camera_id, alert) for alert in alerts):
+            if await self._send((camera_id, alert, "") for alert in alerts):
                 return state.firing
             write = Write(camera_id, stored.version, _packer.encode(state))
             if not all(await self._store.write([write], self._ttl_s)):

@@ -22,9 +22,12 @@ from streams.backoff import backoff_s
 from streams.errors import BadMessage, FramesLost, SettingsInvalid
 from streams.health import Health, MetricsServer
 from streams.messages import frame_message
-from streams.messages.frame_message import PROBE_CAMERA, Frame, check_camera_id, new_traceparent
+from streams.messages.frame_message import PROBE_CAMERA, Frame, check_camera_id
 from streams.redact_url import redact_url
 from streams.settings import Settings
+from streams.telemetry import tracing
+from streams.telemetry.spans import OpenSpans, frame_attributes
+from streams.telemetry.trace_context import sampled_trace_id
 from workers.camera.backpressure import Backpressure
 from workers.camera.reading_thread import NAME, CameraOptions, Captured, Outcomes, Reader, Slot
 from workers.camera.video_picture import Shot, VideoJpegs, VideoPicture
@@ -80,7 +83,8 @@ def run(settings: Settings, options: CameraOptions) -> dict[str, int]:
             metrics=server.address,
         )
         outcomes = Outcomes(options.camera_id)
-        asyncio.run(_Camera(settings, options, health, outcomes).run())
+        with tracing.exported(settings, NAME):
+            asyncio.run(_Camera(settings, options, health, outcomes).run())
     summary = {"published": 0} | outcomes.counts
     log.info("camera ended", camera=options.camera_id, **summary)
     return summary
@@ -114,6 +118,7 @@ class _Camera:
         self._run = time.time_ns() // 1000
         self._video_jpegs = VideoJpegs()
         self._meter = WorkMeter(NAME)
+        self._spans = OpenSpans()
 
     async def run(self) -> None:
         beat = asyncio.ensure_future(self._health.beat())  # first: to wait for Kafka is no standstill
@@ -290,7 +295,9 @@ class _Camera:
         return record.partition, record.offset
 
     def _sent(self, frame: Frame) -> None:
-        metrics.observe_frame_age(NAME, frame.captured_at_us, frame.source)
+        self._spans.end(frame.seq)
+        trace_id = sampled_trace_id(frame.traceparent)
+        metrics.observe_frame_age(NAME, frame.captured_at_us, frame.source, trace_id)
         self._outcomes.add("published")
         self._health.set_ready("kafka")
 
@@ -301,6 +308,9 @@ class _Camera:
             return await asyncio.to_thread(lambda: [self._frame(captured) for captured in taken])
 
     def _frame(self, captured: Captured) -> Frame:
+        about = frame_attributes(self._options.camera_id, self._run, captured.seq)
+        span = tracing.begin(NAME, self._settings.trace_ratio, about)
+        self._spans.keep(captured.seq, span)
         jpeg = self._encode(captured.picture)
         return Frame(
             camera_id=self._options.camera_id,
@@ -308,7 +318,7 @@ class _Camera:
             captured_at_us=captured.captured_at_us,
             size_px=jpeg.size_px,
             source="file" if self._options.lossless else "live",
-            traceparent=new_traceparent(),
+            traceparent=span.traceparent,
             jpeg=jpeg.data,
             run=self._run,
         )

@@ -14,7 +14,7 @@ from models.faces.pictures import PictureRefused, encode_picture, read_picture
 from models.faces.tracking import TrackedFace
 from streams.errors import BadPicture, OutputFailed, SourceNotFound
 from streams.messages.emotion_event import EmotionEvent
-from streams.messages.frame_message import Frame, new_traceparent
+from streams.messages.frame_message import Frame
 from streams.settings import Settings
 from workers import model_loading, output_files
 from workers.stages.classify import EventMaker
@@ -105,7 +105,7 @@ def _frame(picture: Picture) -> Frame:
         captured_at_us=time.time_ns() // 1000,
         size_px=(width, height),
         source="file",
-        traceparent=new_traceparent(),
+        traceparent="",
         jpeg=b"",
     )
 

@@ -27,9 +27,11 @@ from streams.errors import ProbeFailed, ServiceUnavailable, SettingsInvalid
 from streams.health import Health, MetricsServer
 from streams.messages import frame_message
 from streams.messages.emotion_event import EmotionEvent
-from streams.messages.frame_message import PROBE_CAMERA, Frame, new_traceparent
+from streams.messages.frame_message import PROBE_CAMERA, Frame
 from streams.settings import Settings
 from streams.store import connection
+from streams.telemetry import tracing
+from streams.telemetry.spans import frame_attributes
 from workers.probe.probe_answers import Answers, in_redis_at_us
 from workers.probe.probe_judge import OUTCOMES, Judge, Outcome
 
@@ -67,7 +69,8 @@ def run(settings: Settings, *, once: bool) -> dict[str, Any]:
     with MetricsServer(health, settings.metrics_host, settings.metrics_port) as server:
         log.info("probe starts", fps=settings.probe_fps, metrics=server.address)
         probe = _Probe(settings, health)
-        asyncio.run(probe.run(once=once))
+        with tracing.exported(settings, NAME):
+            asyncio.run(probe.run(once=once))
     summary = probe.summary()
     log.info("probe ended", **summary)
     return summary
@@ -158,8 +161,10 @@ class _Probe:
 
     async def _send_one(self, producer: AIOKafkaProducer, picture: Picture) -> None:
         seq, captured_at_us = self._frames, time.time_ns() // 1000
+        about = frame_attributes(PROBE_CAMERA, self._run, seq)
+        span = tracing.begin(NAME, self._settings.trace_ratio, about)
         frame = Frame(
-            PROBE_CAMERA, seq, captured_at_us, SIZE_PX, "live", new_traceparent(), picture.jpeg, self._run
+            PROBE_CAMERA, seq, captured_at_us, SIZE_PX, "live", span.traceparent, picture.jpeg, self._run
         )
         key, value, headers = frame_message.encode(frame)
         self._judge.sent(seq, captured_at_us, picture.truth)
@@ -171,6 +176,7 @@ class _Probe:
         except KafkaError as exc:  # the frame will be missing, which is what happened
             self._health.set_unready("kafka")
             log.warning("frame not delivered", seq=seq, error=repr(exc))
+        span.end()
 
     def _answered(self, redis: Redis, event: EmotionEvent, at_us: int) -> None:
         latency_s = self._latency("emotions", event, at_us)

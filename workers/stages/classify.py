@@ -36,6 +36,9 @@ from streams.messages.frame_message import PROBE_CAMERA
 from streams.messages.landmarks_message import Landmarks
 from streams.settings import Settings
 from streams.store.neutral_face_store import NeutralFaceStore
+from streams.telemetry import tracing
+from streams.telemetry.spans import Span, frame_attributes
+from streams.telemetry.trace_context import sampled_trace_id
 from workers import model_loading
 from workers.stages import stage
 from workers.stages.handler import Handler, Message
@@ -153,16 +156,19 @@ class ClassifyWorker:
         if not faces:
             return
         metrics.batch_size.observe(len(faces))
+        spans = [_span_of(face.landmarks) for face in faces]
         events = await self._classify(faces)
         with _deliver_duration.time():
             deliveries = []
-            for face, event in zip(faces, events, strict=True):
-                key, value, headers = emotion_event.encode(event, face.landmarks.traceparent)
+            for span, event in zip(spans, events, strict=True):
+                key, value, headers = emotion_event.encode(event, span.traceparent)
                 deliveries.append(
                     await self._outlet.send(self._settings.topics.emotions, key, value, headers)
                 )
             await asyncio.gather(*deliveries)
-        observe(events)
+        observe(events, [span.traceparent for span in spans])
+        for span in spans:
+            span.end()
 
     async def _classify(self, faces: Sequence[Face]) -> list[EmotionEvent]:
         if self._neutral_faces is None:
@@ -402,11 +408,16 @@ def _operating_point(
     return points[name]
 
 
-def observe(events: Sequence[EmotionEvent]) -> None:
+def _span_of(face: Landmarks) -> Span:
+    about = frame_attributes(face.camera_id, face.run, face.frame_seq)
+    return tracing.go_on(NAME, face.traceparent, about)
+
+
+def observe(events: Sequence[EmotionEvent], traceparents: Sequence[str]) -> None:
     """Counts a batch of events in the metrics; of the probe only what says from which camera it is."""
     shares: dict[str, float] = {}
-    for event in events:
-        _observe(event)
+    for event, traceparent in zip(events, traceparents, strict=True):
+        _observe(event, sampled_trace_id(traceparent))
         if event.camera_id != PROBE_CAMERA:
             for region, share in event.explanation.regions.items():
                 shares[region] = shares.get(region, 0.0) + share
@@ -414,10 +425,10 @@ def observe(events: Sequence[EmotionEvent]) -> None:
         _region_share[region].inc(sum_)
 
 
-def _observe(event: EmotionEvent) -> None:
+def _observe(event: EmotionEvent, trace_id: str | None) -> None:
     why, is_probe = event.explanation, event.camera_id == PROBE_CAMERA
     metrics.completeness_error.observe(why.completeness_error)
-    metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source)
+    metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source, trace_id)
     metrics.baselines_total.labels(event.camera_id, why.baseline).inc()
     if event.abstained in (None, "low-confidence") and not is_probe:  # else it is that of a bad picture
         _confidence[why.baseline].observe(event.confidence)

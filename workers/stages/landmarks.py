@@ -36,6 +36,9 @@ from streams.messages.frame_message import Frame
 from streams.messages.landmarks_message import FaceBox, Landmarks, Pose, Quality, Transform
 from streams.settings import Settings
 from streams.store.camera_track_store import CameraTracksStore
+from streams.telemetry import tracing
+from streams.telemetry.spans import Span, frame_attributes
+from streams.telemetry.trace_context import sampled_trace_id
 from workers import model_loading
 from workers.stages import stage
 from workers.stages.handler import Handler, Message, Note
@@ -156,6 +159,8 @@ class LandmarksWorker:
                     await self._outlet.refuse(message, exc)
         with metrics.stage_duration_seconds.labels(NAME, "deliver").time():
             await asyncio.gather(*deliveries)
+        for _, work in started:
+            work.span.end()
 
     async def _start(self, message: Message) -> "_Work | None":
         """The frame with what it needs for the search; None if it is too old."""
@@ -164,11 +169,14 @@ class LandmarksWorker:
         if is_stale(frame, time.time_ns() // 1000, self._settings.max_frame_age_ms):
             metrics.frames_total.labels(NAME, frame.camera_id, "stale").inc()
             return None
+        about = frame_attributes(frame.camera_id, frame.run, frame.seq)
+        span = tracing.go_on(NAME, frame.traceparent, about)
+        frame = frame._replace(traceparent=span.traceparent)
         resumed: Sequence[Track] = ()
         if self._hand_over:
             with metrics.stage_duration_seconds.labels(NAME, "hand-over").time():
                 resumed = await self._hand_over.take_up(frame, message.partition)
-        return _Work(frame, resumed, Future())
+        return _Work(frame, resumed, Future(), span)
 
     def _find_all(self, works: Sequence["_Work"]) -> None:
         """Finds the faces of one frame after the other, in the finder's thread.
@@ -201,7 +209,8 @@ class LandmarksWorker:
             )
             for face in found.faces
         ]
-        metrics.observe_frame_age(NAME, frame.captured_at_us, frame.source)
+        trace_id = sampled_trace_id(frame.traceparent)
+        metrics.observe_frame_age(NAME, frame.captured_at_us, frame.source, trace_id)
         return deliveries
 
 
@@ -211,6 +220,7 @@ class _Work(NamedTuple):
     frame: Frame
     resumed: Sequence[Track]
     found: "Future[_Found]"
+    span: Span
 
 
 class _Found(NamedTuple):

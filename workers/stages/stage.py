@@ -23,6 +23,7 @@ from streams import broker, logs, topic_state
 from streams.errors import MienError
 from streams.health import Health, MetricsServer
 from streams.settings import Settings
+from streams.telemetry import tracing
 from streams.topics import Topic
 from workers.metering.work_meter import WorkMeter
 from workers.stages import consumer_loop
@@ -58,7 +59,8 @@ def run(
         log.info("stage starts", stage=name, reads=source.name, metrics=server.address)
         stage = _Stage(settings, name, source, open_handler, batch_max, health)
         try:
-            asyncio.run(stage.run(consume))
+            with tracing.exported(settings, name):
+                asyncio.run(stage.run(consume))
         finally:
             stage.last_resort.cancel()
     log.info("stage ended", stage=name)

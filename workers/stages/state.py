@@ -19,6 +19,8 @@ from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
 from streams.store import connection, state_rebuild, subject_state
 from streams.store.subject_state import SubjectStore
+from streams.telemetry import trace_context, tracing
+from streams.telemetry.spans import frame_attributes
 from workers.stages import consumer_loop, faust_reader, stage
 from workers.stages.handler import Handler, Message
 from workers.stages.outlet import Outlet
@@ -81,14 +83,24 @@ class StateWorker:
                     of_events.append(message)
                 except InputRefused as exc:
                     refused.append((message, exc))
+        spans = [
+            tracing.go_on(
+                NAME,
+                trace_context.of_event(message.headers),
+                frame_attributes(event.camera_id, event.run, event.frame_seq),
+            )
+            for message, event in zip(of_events, events, strict=True)
+        ]
         with metrics.stage_duration_seconds.labels(NAME, "redis").time():
             applied = await self._store.apply(events)
-        for message, event, changed in zip(of_events, events, applied, strict=True):
+        for message, event, changed, span in zip(of_events, events, applied, spans, strict=True):
+            span.end()
             if isinstance(changed, InputRefused):
                 refused.append((message, changed))
                 continue
             metrics.state_events_total.labels(event.camera_id, "applied" if changed else "fenced").inc()
-            metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source)
+            trace_id = trace_context.sampled_trace_id(span.traceparent)
+            metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source, trace_id)
             self._seen_at_s[event.camera_id, event.subject_id] = time.monotonic()
         for message, error in refused:  # last: while Redis is away, all of this is done again and again
             await self._outlet.refuse(message, error)

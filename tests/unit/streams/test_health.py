@@ -55,6 +55,18 @@ def test_metrics_are_prometheus_text(server: MetricsServer) -> None:
     assert ("mien_faces_total", {"camera": "test-health"}, 3) in [tuple(s)[:3] for s in samples]
 
 
+def test_openmetrics_is_given_to_who_asks_for_it_with_exemplars(server: MetricsServer) -> None:
+    metrics.observe_frame_age("classify", 0, "live", "0af7651916cd43dd8448eb211c80319c")
+    wanted = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
+    asked = urllib.request.Request(server.address, headers=wanted)  # noqa: S310  our own server
+    with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310
+        text = answer.read().decode()
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+
+    assert '# {trace_id="0af7651916cd43dd8448eb211c80319c"}' in text
+    assert text.endswith("# EOF\n")
+
+
 def test_a_scraper_may_add_a_query(server: MetricsServer) -> None:
     assert get(server, "/metrics?name[]=up")[0] == 200
 

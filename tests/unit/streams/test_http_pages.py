@@ -17,7 +17,7 @@ from streams.http_pages import CONNECTIONS_MAX, REQUEST_BYTES_MAX, Page, PageSer
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PageServer]:
     """Answers with the path; a request may take half a second."""
     monkeypatch.setattr(http_pages, "REQUEST_TIMEOUT_S", 0.5)
-    with PageServer("127.0.0.1", 0, lambda path: Page(200, "text/plain", path.encode())) as server:
+    with PageServer("127.0.0.1", 0, lambda path, _accept: Page(200, "text/plain", path.encode())) as server:
         yield server
 
 
@@ -89,7 +89,7 @@ def test_an_answer_that_is_not_taken_is_given_up(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(http_pages, "REQUEST_TIMEOUT_S", 0.5)
     before = threading.active_count()
     large = Page(200, "text/plain", b"x" * 50_000_000)
-    with PageServer("127.0.0.1", 0, lambda _path: large) as server, connect(server) as lazy:
+    with PageServer("127.0.0.1", 0, lambda _path, _accept: large) as server, connect(server) as lazy:
         lazy.sendall(b"GET /a HTTP/1.1\r\n\r\n")
         assert lazy.recv(1) == b"H"
         deadline_s = time.monotonic() + 20

@@ -16,8 +16,8 @@ from streams.messages.frame_message import (
     check_camera_id,
     decode,
     encode,
-    new_traceparent,
 )
+from streams.telemetry.trace_context import TraceContext
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 FRAME = Frame(
@@ -41,7 +41,7 @@ good_frames = st.builds(
     captured_at_us=st.integers(0, MAX_TIME_US),
     size_px=st.tuples(sizes, sizes),
     source=st.sampled_from(get_args(Frame.__annotations__["source"])),
-    traceparent=st.builds(new_traceparent),
+    traceparent=st.builds(TraceContext.new, sampled=st.booleans()).map(str),
     jpeg=st.binary(min_size=1, max_size=64),
     run=st.integers(0, 2**53 - 1),
 )
@@ -140,7 +140,7 @@ def test_a_frame_that_does_not_say_is_live() -> None:
 def test_a_frame_without_a_good_trace_gets_a_new_one(traceparent: bytes | None) -> None:
     frame = decode(b"lobby-1", b"x", headers(traceparent=traceparent))
 
-    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", frame.traceparent)
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-00", frame.traceparent)  # nobody records it
     assert frame.traceparent != TRACEPARENT
 
 

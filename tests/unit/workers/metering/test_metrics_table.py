@@ -245,7 +245,7 @@ def test_ten_thousand_made_up_events_make_no_series_without_end(
         return made
 
     before = series()
-    classify.observe([event(number) for number in range(10_000)])
+    classify.observe([event(number) for number in range(10_000)], [""] * 10_000)
     for key, values in series().items():
         new = values - before.get(key, set())
         allowed = EXPORTED[key[0]].labels[key[1]]
@@ -267,7 +267,7 @@ def test_regions_and_confidence_are_those_of_the_events(make_event: Any) -> None
     names = [("mien_region_share_total", {"region": region}) for region in event.explanation.regions]
     names += [("mien_confidence_sum", {"baseline": event.explanation.baseline})]
     before = [value(name, **labels) for name, labels in names]
-    classify.observe([event, event])
+    classify.observe([event, event], ["", ""])
     grown = [value(name, **labels) - was for (name, labels), was in zip(names, before, strict=True)]
 
     assert grown == pytest.approx(
@@ -283,7 +283,7 @@ def test_the_confidence_in_a_bad_picture_does_not_count(make_event: Any, reason:
 
     event = make_event(emotion=None, abstained=reason)
     before = count()
-    classify.observe([event])
+    classify.observe([event], [""])
 
     assert count() - before == counted
 
@@ -299,7 +299,7 @@ def test_the_probes_answers_are_no_answers_to_people(make_event: Any) -> None:
 
     event = make_event(camera_id=PROBE_CAMERA)
     before = told()
-    classify.observe([event])
+    classify.observe([event], [""])
 
     assert told() == before
 

@@ -21,9 +21,10 @@ from models.faces.pictures import encode_jpeg
 from models.faces.tracking import Track, shrink_of_next
 from streams import metrics
 from streams.messages import emotion_event, frame_message, landmarks_message
-from streams.messages.frame_message import Frame, new_traceparent
+from streams.messages.frame_message import Frame
 from streams.messages.landmarks_message import Landmarks
 from streams.settings import Settings
+from streams.telemetry.trace_context import TraceContext
 from workers.stages import landmarks as worker_
 from workers.stages.handler import Message
 from workers.stages.landmarks import (
@@ -91,7 +92,8 @@ def now_us() -> int:
 
 
 def message(jpeg: bytes = JPEG, *, seq: int = 1, age_ms: int = 0, **changes: Any) -> Message:
-    frame = Frame("lobby", seq, now_us() - age_ms * 1000, (320, 240), "live", new_traceparent(), jpeg)
+    trace = str(TraceContext.new(sampled=False))
+    frame = Frame("lobby", seq, now_us() - age_ms * 1000, (320, 240), "live", trace, jpeg)
     key, value, headers = frame_message.encode(frame._replace(**changes))
     return Message(key, value, headers, "mien.frames", 0, seq)
 
@@ -502,7 +504,7 @@ class NearingFaces(Faces):
 async def test_a_batch_is_answered_as_its_frames_one_by_one(outlet: Any) -> None:
     """Also where a face comes so near that the frame decoded meanwhile is too small or too large for it."""
     jpeg = encode_jpeg(np.full((960, 1280, 3), 90, np.uint8))
-    trace = new_traceparent()
+    trace = str(TraceContext.new(sampled=False))
     encoded = [
         frame_message.encode(Frame("lobby", n, 10**15 + n * 10**5, (1280, 960), "file", trace, jpeg))
         for n in range(len(NearingFaces.APART_PX))
