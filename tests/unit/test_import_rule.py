@@ -66,6 +66,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.truth",
     },
     "workers.video_readers": {*STREAMS, *RUNTIME, "workers", "workers.camera", "workers.local"},
+    "workers.capacity": {
+        *STREAMS,
+        *RUNTIME,
+        "models.staged",
+        "workers",
+        "workers.bench",
+        "workers.local",
+        "workers.stages",
+    },
     "workers.chaos": {
         *STREAMS,
         "streams.local",

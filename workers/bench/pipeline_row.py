@@ -172,14 +172,16 @@ class MeasuredChain(Chain):
 
 @contextmanager
 def running_chain(
-    servers: Servers, folder: Path, pictures: Path, processes: int = 1
+    servers: Servers, folder: Path, pictures: Path, processes: int = 1, *, sending: bool = True
 ) -> Iterator[MeasuredChain]:
-    """A chain that is warmed up, with cameras as fast as they can be."""
+    """A chain that is warmed up, with cameras as fast as they can be; without `sending` they have ended."""
     chain = MeasuredChain(servers, folder)
     with chain.running_stages({"landmarks": ["--processes", str(processes)]}):
         chain.start_cameras(pictures, "--lossless", "--as-fast-as-possible")
         time.sleep(WARM_UP_S[servers.kind])
         chain.check()
+        if not sending:
+            chain.stop_cameras()
         yield chain
 
 
@@ -250,10 +252,10 @@ def _latency(chain: MeasuredChain, pictures: Path, fps: float, seconds: float) -
     """Measures how old frames are when Redis has them, with the cameras together at a rate."""
     chain.start_cameras(pictures, "--fps", f"{fps / PARTITIONS:.2f}")  # live: a file's frames have no age
     time.sleep(LATENCY_SETTLE_S)
-    before = _ages(chain)
+    before = ages(chain)
     started_s, frames_before = time.monotonic(), applied_frames(chain)
     time.sleep(max(LATENCY_MIN_S, seconds))
-    after, frames = _ages(chain), applied_frames(chain) - frames_before
+    after, frames = ages(chain), applied_frames(chain) - frames_before
     measured_fps = frames / (time.monotonic() - started_s)
     chain.stop_cameras()
     counts = {bound_s: after[bound_s] - before.get(bound_s, 0) for bound_s in after}
@@ -265,7 +267,7 @@ def _latency(chain: MeasuredChain, pictures: Path, fps: float, seconds: float) -
     }
 
 
-def _ages(chain: Chain) -> dict[float, int]:
+def ages(chain: Chain) -> dict[float, int]:
     """Upper bound in s → frames that were no older, from the state stage's histogram."""
     return {
         float(sample.labels["le"]): int(sample.value)

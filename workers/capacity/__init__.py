@@ -1,0 +1,1 @@
+"""What so many cameras need: measured costs, a simulation of the chain, and the plan that follows."""
