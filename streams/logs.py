@@ -11,7 +11,7 @@ from streams.printable import printable
 Log = structlog.stdlib.BoundLogger
 
 # Libraries that log each step of what is routine here.
-_CHATTY = ("aiokafka", "faust", "mode", "kafka", "jax", "absl")
+CHATTY = ("aiokafka", "faust", "mode", "kafka", "jax", "absl")
 
 
 def configure(level: str, log_format: Literal["console", "json"]) -> None:
@@ -52,7 +52,7 @@ def configure(level: str, log_format: Literal["console", "json"]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in _CHATTY:
+    for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 

@@ -5,6 +5,7 @@ them, are those of one process.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any, NamedTuple
 import hypothesis
 import numpy as np
 import pytest
+import structlog
 
+from streams import logs
 from streams.errors import InputRefused
 from streams.local import child_process, embedded_servers
 from streams.messages import emotion_event, landmarks_message
@@ -62,6 +65,19 @@ def _no_settings_from_outside(request: pytest.FixtureRequest) -> Iterator[None]:
             for name in [name for name in os.environ if name.startswith("MIEN_")]:
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """What a verb run in this process sets up would write the next tests' logs to a stream that is closed."""
+    root = logging.getLogger()
+    handlers, level, config = list(root.handlers), root.level, structlog.get_config()
+    levels = {name: logging.getLogger(name).level for name in logs.CHATTY}
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.configure(**config)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
 
 
 @pytest.fixture(scope="session")

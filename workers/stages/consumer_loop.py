@@ -134,7 +134,8 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]
             if stopping.is_set():
                 return
             share, records = fetched
-            await self._begin(share)
+            if records:  # before, the group may still be sharing out, and the share's partitions not be known
+                await self._begin(share)
             for batch in round_robin(records, self._reading.batch_max):  # 2
                 await self._make_room(share, len(batch))  # 5
                 if share.revoked or stopping.is_set():  # a

@@ -2,25 +2,11 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-import structlog
 
 from streams import logs
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level, config = list(root.handlers), root.level, structlog.get_config()
-    levels = {name: logging.getLogger(name).level for name in logs._CHATTY}
-    yield
-    root.handlers, root.level = handlers, level
-    structlog.configure(**config)
-    for name, before in levels.items():
-        logging.getLogger(name).setLevel(before)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import redis
-import structlog
 import typer
 from msgspec.structs import replace
 from typer.testing import CliRunner
@@ -48,11 +46,9 @@ Mien = Callable[..., Ended]
 
 
 @pytest.fixture
-def mien(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Mien]:
+def mien(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mien:
     """Runs the console script in this process; keyword arguments are environment variables."""
     monkeypatch.setattr(cli, "_leave", sys.exit)  # the real one may end this process at once
-    root = logging.getLogger()
-    handlers, level, config = list(root.handlers), root.level, structlog.get_config()
 
     def run(*arguments: str, **environment: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["mien", *arguments])
@@ -65,9 +61,7 @@ def mien(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         assert "Traceback" not in out + err
         return Ended(int(ended.value.code or 0), out, err)
 
-    yield run
-    root.handlers, root.level = handlers, level
-    structlog.configure(**config)
+    return run
 
 
 @pytest.fixture(scope="module")

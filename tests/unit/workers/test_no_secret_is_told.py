@@ -2,14 +2,12 @@
 
 import asyncio
 import io
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import cv2
 import hypothesis
 import prometheus_client
 import pytest
-import structlog
 from hypothesis import given
 from made_up_addresses import FORMS, SECRETS, WORD
 
@@ -32,15 +30,6 @@ def error_of(call: Callable[[], object]) -> str:
     except MienError as exc:
         return str(exc)
     return ""
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level, config = list(root.handlers), root.level, structlog.get_config()
-    yield
-    root.handlers, root.level = handlers, level
-    structlog.configure(**config)
 
 
 class NeverOpens:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import redis
+import structlog
 
 from streams.settings import Settings
 from streams.store import alert_store
@@ -50,16 +51,17 @@ async def everything(store: AlertStore) -> None:
 
 @pytest.mark.parametrize("key", [active_key(0), cameras_key(0), PROGRESS_KEY, votes_key("lobby")])
 async def test_a_key_of_another_kind_is_passed_over(
-    store: AlertStore, raw: "redis.Redis[bytes]", key: str, capsys: pytest.CaptureFixture[str]
+    store: AlertStore, raw: "redis.Redis[bytes]", key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told = structlog.testing.LogCapture()
+    monkeypatch.setattr(alert_store, "log", structlog.wrap_logger(None, processors=[told]))
     raw.set(key, "x")
     await everything(store)
     raw.delete(state_key("lobby:a"))
     await everything(store)
 
     assert raw.get(key) == b"x"
-    out = capsys.readouterr()
-    said = [line for line in (out.out + out.err).splitlines() if "not ours in redis" in line]
+    said = [entry for entry in told.entries if entry["event"] == "not ours in redis"]
     assert 1 <= len(said) <= 2  # once by who reads it, once by who writes it
     assert raw.hget(state_key("lobby:a"), "state") == b"state"
 
