@@ -188,6 +188,18 @@ class Settings(BaseSettings):
     max_yaw_deg: float = Field(21.0, ge=0, description="faces turned further abstain: extreme-pose")
     max_pitch_deg: float = Field(24.0, ge=0, description="the same up and down")
     min_sharpness: float = Field(0.0039, ge=0, description="less sharp faces abstain: blurred")
+    min_visible: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="faces of which a smaller share lies in the picture abstain: partial-face",
+    )
+    still_after_s: float = Field(
+        120.0,
+        ge=30,
+        description="a face that has not moved by itself for so long, as on a poster, is `still`: alerts "
+        "leave it out",
+    )
     explanation_landmarks: int = Field(10, ge=1, description="how many top landmarks an event lists")
 
     # Subjects

@@ -54,7 +54,7 @@ def see(make_event: Callable[..., EmotionEvent]) -> See:
                 **({"emotion": None, "abstained": "blurred"} if p is None else {}) | changes,
             )
             why = replace(event.explanation, baseline="subject" if own else "population")
-            found.append(Sighting(replace(event, explanation=why), still, camera_is))
+            found.append(Sighting(replace(event, explanation=why, still=still), camera_is))
         return found
 
     return see

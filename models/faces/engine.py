@@ -27,6 +27,11 @@ ROI_MARGIN = 1.5
 CROP_PX = 192
 """Side of the landmark network's input; smaller crops are scaled up to it, larger ones down."""
 
+REFINEMENTS_MAX = 4
+"""So often a face found by the detector goes through the mesh once more than twice; upright ones never do."""
+FITS_SIZES, FITS_RAD, FITS_GROWTH = 0.015, math.radians(3), 0.03
+"""A crop whose face asks for one no further away than this, in its sizes, in angle and in size, fits."""
+
 SAME_FACE_IOU = 0.4
 """Two meshes whose boxes overlap more than this show one face."""
 
@@ -121,14 +126,27 @@ def find_faces(
 def mesh_detected(engine: FaceEngine, picture_rgb: Picture, roi: Roi) -> DetectedFace | None:
     """The face in a detector's crop, or None.
 
-    Such a crop fits less well than one made from landmarks, so the face goes through the mesh twice: a still
-    picture then gets the same landmarks as a frame of a video.
+    Such a crop fits less well than one made from landmarks, so the face goes through the mesh twice, and
+    again until the crop fits: a still picture then gets the same landmarks as a frame of a video, also of a
+    face that is tilted far.
     """
-    (rough,) = engine.mesh(picture_rgb, [roi])
-    if rough is None:
-        return None
-    (face,) = engine.mesh(picture_rgb, [Roi.around(rough.landmarks_px)])
+    (face,) = engine.mesh(picture_rgb, [roi])
+    for _ in range(1 + REFINEMENTS_MAX):
+        if face is None:
+            return None
+        roi = Roi.around(face.landmarks_px)
+        (face,) = engine.mesh(picture_rgb, [roi])
+        if face is None or _fits(roi, Roi.around(face.landmarks_px)):
+            break
     return face
+
+
+def _fits(roi: Roi, wanted: Roi) -> bool:
+    """Whether a crop is about the one that the landmarks found in it ask for."""
+    off_px = math.hypot(wanted.center_x_px - roi.center_x_px, wanted.center_y_px - roi.center_y_px)
+    turn_rad = math.remainder(wanted.rotation_rad - roi.rotation_rad, 2 * math.pi)
+    growth = abs(math.log(wanted.size_px / roi.size_px)) if wanted.size_px > 0 else math.inf
+    return off_px <= FITS_SIZES * roi.size_px and abs(turn_rad) <= FITS_RAD and growth <= FITS_GROWTH
 
 
 def box_xyxy_px(landmarks_px: Landmarks) -> NDArray[np.float32]:

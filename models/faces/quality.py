@@ -1,4 +1,4 @@
-"""How usable a face is for the classifier: large enough, sharp enough."""
+"""How usable a face is for the classifier: large enough, sharp enough, inside the picture."""
 
 import math
 from typing import Any, Final
@@ -21,6 +21,17 @@ def inter_ocular_px(landmarks_px: Landmarks) -> float:
     """
     right, left = landmarks_px[EYE_CORNERS[0]], landmarks_px[EYE_CORNERS[1]]
     return math.dist(left.tolist(), right.tolist())
+
+
+def visible(landmarks_px: Landmarks, size_px: tuple[int, int]) -> float:
+    """The share of a face's points that lie in its picture, 0 to 1. The mesh makes up what it cannot see.
+
+    ``landmarks_px`` is float32 ``[468, 3]``, ``size_px`` the picture's width and height.
+    """
+    x, y = np.ascontiguousarray(landmarks_px[:, :2].T)
+    width, height = size_px
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    return int(np.count_nonzero(inside)) / len(landmarks_px)
 
 
 def sharpness(crop_rgb: Picture, box_xyxy_px: NDArray[np.float32]) -> float:

@@ -101,6 +101,8 @@ class Track(NamedTuple):
     """Mean of the aligned points, float32 ``[117, 3]``; None while it is not known."""
     looked_us: int = 0
     """When it was looked for last, if it is lost."""
+    moved_us: int = 0
+    """When the face moved by itself last; 0: not known. Only handed over (`models.emotion.stillness`)."""
 
 
 class Answer(NamedTuple):

@@ -20,6 +20,7 @@ from streams.messages.landmarks_message import (
     FrameSeq,
     FrameSource,
     Pose,
+    Still,
     SubjectId,
 )
 from streams.messages.unreadable import UNREADABLE
@@ -33,7 +34,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Emotion = Literal["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
 EMOTIONS: tuple[Emotion, ...] = get_args(Emotion)
-Abstention = Literal["low-confidence", "small-face", "extreme-pose", "blurred"]
+Abstention = Literal["low-confidence", "small-face", "extreme-pose", "blurred", "partial-face"]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -114,6 +115,7 @@ class EmotionEvent(msgspec.Struct, frozen=True):
     model: Model
     run: CameraRun = 0
     source: FrameSource = "live"
+    still: Still = False
 
     def __post_init__(self) -> None:
         if (self.emotion is None) != (self.abstained is not None):

@@ -38,6 +38,10 @@ FrameSource = Annotated[
     Source,
     msgspec.Meta(description="file: the time of capture is that of the file's playing, not of a clock"),
 ]
+Still = Annotated[
+    bool,
+    msgspec.Meta(description="the face has not moved by itself for minutes: a photograph, a poster, a doll"),
+]
 
 
 def check_subject_id(subject_id: str) -> str:
@@ -76,6 +80,9 @@ class Quality(msgspec.Struct, frozen=True):
     inter_ocular_px: Annotated[float, msgspec.Meta(ge=0)]
     sharpness: Annotated[float, msgspec.Meta(ge=0)]
     presence: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    visible: Annotated[
+        float, msgspec.Meta(ge=0, le=1, description="share of the face's points that lie in the picture")
+    ] = 1.0
 
 
 class Transform(msgspec.Struct, frozen=True):
@@ -104,6 +111,7 @@ class Landmarks(msgspec.Struct, frozen=True, tag_field="schema", tag=SCHEMA):
     traceparent: str = ""
     run: CameraRun = 0
     source: FrameSource = "live"
+    still: Still = False
 
     def __post_init__(self) -> None:
         # MessagePack can say NaN, but the JSON of the event that is made from this cannot.

@@ -33,6 +33,7 @@ class TrackRecord(msgspec.Struct, frozen=True, array_like=True):
     velocity: tuple[float, float, float]
     """px/s, px/s, and of the logarithm of the size per s."""
     seen_us: int
+    moved_us: int = 0
 
 
 class CameraTracks(msgspec.Struct, frozen=True, array_like=True, tag=SCHEMA):
@@ -94,4 +95,5 @@ def _is_plausible(track: TrackRecord) -> bool:
         and x1 > x0
         and y1 > y0
         and 0 <= track.seen_us <= MAX_TIME_US
+        and 0 <= track.moved_us <= MAX_TIME_US
     )

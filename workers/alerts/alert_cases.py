@@ -201,8 +201,9 @@ def _sighting(face: Face, start_us: int, at_us: int) -> Sighting:
             attributions=[],
         ),
         model=Model("made-up", "0", "none"),
+        still=face.still,
     )
-    return Sighting(event, face.still, face.camera_is)
+    return Sighting(event, face.camera_is)
 
 
 def _verdict(case: Case, alerts: Sequence[Alert]) -> Verdict:

@@ -29,8 +29,6 @@ class Sighting(NamedTuple):
     """An event, and what else is known of its face and its camera at that time."""
 
     event: EmotionEvent
-    still: bool = False
-    """Not a living face, as a photograph."""
     camera: str = "unknown"
     """The camera's truth: ``ok``, ``frozen`` …"""
 
@@ -127,7 +125,7 @@ def step(rules: RuleSet, rule: SmoothingRule, state: SubjectState | None, sighti
     own = event.explanation.baseline == "subject"
     probabilities = _smoothed(state, rule, event, at_us, own)
     camera_rules = rules.of_camera(event.camera_id)
-    facing = Circumstances(at_us, event.confidence, own, sighting.still, sighting.camera)
+    facing = Circumstances(at_us, event.confidence, own, event.still, sighting.camera)
     found = _holding(camera_rules, state, probabilities, facing)
     _learn(camera_rules, state, probabilities, at_us, step_us)
     look: Look | None = None

@@ -215,6 +215,7 @@ class EventMaker:
                 max_yaw_deg=settings.max_yaw_deg,
                 max_pitch_deg=settings.max_pitch_deg,
                 min_sharpness=settings.min_sharpness,
+                min_visible=settings.min_visible,
             )
             for point in (population, own)
         )
@@ -284,6 +285,7 @@ class EventMaker:
             yaw_deg=message.pose.yaw,
             pitch_deg=message.pose.pitch,
             sharpness=message.quality.sharpness,
+            visible=message.quality.visible,
         )
 
     def _answers(
@@ -358,6 +360,7 @@ class EventMaker:
             model=self._model,
             run=message.run,
             source=message.source,
+            still=message.still,
         )
 
 

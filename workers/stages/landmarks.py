@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.arrays import Picture
+from models.emotion.stillness import StillWatch
 from models.faces import align, quality
 from models.faces.engine import FaceEngine, box_xyxy_px
 from models.faces.face_search import SearchPace
@@ -298,7 +299,7 @@ class Faces:
         settings = self._settings
         camera = self._camera(frame)
         if resumed:
-            camera.tracker.resume(resumed, frame.seq, frame.captured_at_us)
+            camera.resume(resumed, frame)
         if decoded is None or decoded.shrink != shrink_of_next(camera.tracker):
             decoded = self.decode(frame)
         picture_rgb, size_px, shrink = decoded
@@ -312,15 +313,16 @@ class Faces:
                 size_px=size_px,
                 shrink=shrink,
             )
+            still = camera.still(tracked, frame)
             if settings.smooth_landmarks:
                 tracked = camera.smooth(tracked, frame.seq, frame.captured_at_us)
         with metrics.stage_duration_seconds.labels(NAME, "align").time():
-            return to_messages(frame, tracked, self._landmark_set, size_px=size_px)
+            return to_messages(frame, tracked, self._landmark_set, size_px=size_px, still=still)
 
     def known(self, frame: Frame) -> tuple[int, int, tuple[Track, ...]]:
         """Of the frame's run the newest frame's number and time in µs, and whom its tracker may see again."""
-        tracker = self._cameras[frame.camera_id, frame.run].tracker
-        return tracker.last_seq, tracker.last_seen_us, tracker.tracks
+        camera = self._cameras[frame.camera_id, frame.run]
+        return camera.tracker.last_seq, camera.tracker.last_seen_us, camera.tracks
 
     def _camera(self, frame: Frame) -> "_Camera":
         now_s = time.monotonic()
@@ -341,7 +343,9 @@ class Faces:
                     change=settings.search_change,
                 ),
             )
-            camera = self._cameras[frame.camera_id, frame.run] = _Camera(tracker, now_s)
+            camera = self._cameras[frame.camera_id, frame.run] = _Camera(
+                tracker, StillWatch(settings.still_after_s), now_s
+            )
         camera.worked_at_s = now_s
         return camera
 
@@ -349,8 +353,30 @@ class Faces:
 @dataclass
 class _Camera:
     tracker: CameraTracker
+    stillness: StillWatch
     worked_at_s: float  # monotonic
     smoothed: dict[str, Smoothed] = field(default_factory=dict)  # of the subjects in its last frame
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """As the next worker is to know them."""
+        moved_us = self.stillness.moved_us
+        return tuple(one._replace(moved_us=moved_us(one.subject_id)) for one in self.tracker.tracks)
+
+    def resume(self, tracks: Sequence[Track], frame: Frame) -> None:
+        """Goes on where another worker ended, before a frame."""
+        self.tracker.resume(tracks, frame.seq, frame.captured_at_us)
+        self.stillness.resume({one.subject_id: one.moved_us for one in tracks if one.moved_us})
+
+    def still(self, tracked: Sequence[TrackedFace], frame: Frame) -> Collection[str]:
+        """Whose faces have not moved by themselves for long; in a late frame nobody's."""
+        if frame.seq != self.tracker.last_seq:
+            return ()
+        found = self.stillness.see(
+            ((subject_id, face.landmarks_px) for subject_id, face in tracked), frame.captured_at_us
+        )
+        self.stillness.keep(one.subject_id for one in self.tracker.tracks)
+        return found
 
     def smooth(self, tracked: Sequence[TrackedFace], seq: int, at_us: int) -> list[TrackedFace]:
         """Every face's landmarks drawn towards where they were; the tracker goes on with those measured."""
@@ -373,9 +399,17 @@ class _Camera:
 
 
 def to_messages(
-    frame: Frame, tracked: Sequence[TrackedFace], landmark_set: LandmarkSet, *, size_px: tuple[int, int]
+    frame: Frame,
+    tracked: Sequence[TrackedFace],
+    landmark_set: LandmarkSet,
+    *,
+    size_px: tuple[int, int],
+    still: Collection[str] = (),
 ) -> list[Landmarks]:
-    """The tracked faces of a frame as they go to Kafka. `size_px` is the frame's width and height."""
+    """The tracked faces of a frame as they go to Kafka.
+
+    `size_px` is the frame's width and height, `still` whose faces do not move by themselves.
+    """
     if not tracked:
         return []
     width, height = size_px
@@ -392,7 +426,12 @@ def to_messages(
             subject_id=subject_id,
             face=FaceBox(x0, y0, x1 - x0, y1 - y0),
             pose=Pose(*pose_deg),
-            quality=Quality(quality.inter_ocular_px(face.landmarks_px), face.sharpness, face.presence),
+            quality=Quality(
+                quality.inter_ocular_px(face.landmarks_px),
+                face.sharpness,
+                face.presence,
+                quality.visible(face.landmarks_px, size_px),
+            ),
             landmark_set=landmark_set.id,
             points=landmarks_message.pack_points(points[place]),
             transform=Transform(
@@ -403,6 +442,7 @@ def to_messages(
             traceparent=frame.traceparent,
             run=frame.run,
             source=frame.source,
+            still=subject_id in still,
         )
         for place, ((subject_id, face), pose_deg, (x0, y0, x1, y1)) in enumerate(
             zip(tracked, poses_deg, boxes.clip(0, 1).tolist(), strict=True)

@@ -142,9 +142,17 @@ def _record_of(track: Track) -> TrackRecord:
         (x0, y0, x1, y1),
         track.velocity,
         track.seen_us,
+        max(track.moved_us, 0),
     )
 
 
 def _track_of(record: TrackRecord) -> Track:
     box = np.array(record.box_xyxy_px, np.float32)
-    return Track(record.subject_id, Roi(*record.roi), box, record.seen_us, record.velocity)
+    return Track(
+        record.subject_id,
+        Roi(*record.roi),
+        box,
+        record.seen_us,
+        record.velocity,
+        moved_us=record.moved_us,
+    )

@@ -9,7 +9,12 @@ from models.emotion.abstention import Limits, reason
 from streams.messages.emotion_event import Abstention
 
 LIMITS = Limits(
-    min_confidence=0.5, min_inter_ocular_px=14, max_yaw_deg=50, max_pitch_deg=40, min_sharpness=0.01
+    min_confidence=0.5,
+    min_inter_ocular_px=14,
+    max_yaw_deg=50,
+    max_pitch_deg=40,
+    min_sharpness=0.01,
+    min_visible=0.9,
 )
 GOOD = {"confidence": 0.9, "inter_ocular_px": 60.0, "yaw_deg": 3.0, "pitch_deg": -8.0, "sharpness": 0.1}
 
@@ -30,6 +35,8 @@ GOOD = {"confidence": 0.9, "inter_ocular_px": 60.0, "yaw_deg": 3.0, "pitch_deg":
         ({"pitch_deg": 40.0}, None),
         ({"sharpness": 0.009}, "blurred"),
         ({"sharpness": 0.01}, None),
+        ({"visible": 0.89}, "partial-face"),
+        ({"visible": 0.9}, None),
     ],
     ids=str,
 )
@@ -43,6 +50,7 @@ def test_each_limit(changes: dict[str, float], expected: str | None) -> None:
         ({"sharpness": 0.0, "confidence": 0.0}, "blurred"),
         ({"yaw_deg": 90.0, "sharpness": 0.0, "confidence": 0.0}, "extreme-pose"),
         ({"inter_ocular_px": 1.0, "yaw_deg": 90.0, "sharpness": 0.0, "confidence": 0.0}, "small-face"),
+        ({"inter_ocular_px": 1.0, "yaw_deg": 90.0, "sharpness": 0.0, "visible": 0.5}, "partial-face"),
     ],
     ids=str,
 )

@@ -82,7 +82,7 @@ def test_on_the_same_crop_the_landmarks_are_those_of_facemesh(
     assert np.abs(before - after).max() > 0.01 * eyes_px(face)  # so the crop did matter
 
 
-@pytest.mark.parametrize("tilt_deg", [-40, -25, 25, 40])
+@pytest.mark.parametrize("tilt_deg", [-60, -40, -25, 25, 40, 60])
 def test_a_tilted_head_is_found_with_the_same_shape(engine: LiteRtEngine, tilt_deg: int) -> None:
     turn = cv2.getRotationMatrix2D((226, 123), tilt_deg, 1)
     picture = np.asarray(cv2.warpAffine(ASTRONAUT, turn, (512, 512)), dtype=np.uint8)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from models.arrays import Picture
 from models.faces.canonical import CANONICAL
-from models.faces.quality import inter_ocular_px, sharpness
+from models.faces.quality import inter_ocular_px, sharpness, visible
 from models.judging.degrade import moved
 
 BOX = np.array([50, 50, 250, 250], dtype=np.float32)
@@ -26,6 +26,19 @@ def test_inter_ocular_distance_is_that_of_the_eye_corners_in_space() -> None:
     assert inter_ocular_px(CANONICAL * np.float32(80)) == pytest.approx(80, rel=1e-4)
     turned = CANONICAL @ np.array([[0.8, 0, 0.6], [0, 1, 0], [-0.6, 0, 0.8]], dtype=np.float32)
     assert inter_ocular_px(turned * np.float32(80)) == pytest.approx(80, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("x_px", "share"), [(50, 1.0), (0, 0.5), (-49, 0.0), (100, 0.5), (149, 0.0)], ids=str
+)
+def test_a_face_cut_by_the_border_is_visible_in_part(x_px: float, share: float) -> None:
+    """Points on a line of 96 px."""
+    points = np.zeros((468, 3), np.float32)
+    points[:, 0] = np.linspace(x_px - 48, x_px + 48, 468)
+    points[:, 1] = 20
+
+    assert visible(points, (100, 40)) == pytest.approx(share, abs=0.01)
+    assert visible(points[:, [1, 0, 2]], (40, 100)) == pytest.approx(share, abs=0.01)
 
 
 @given(st.integers(0, 20))

@@ -33,7 +33,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 angles = st.floats(-180, 180)
 shares = st.floats(0, 1)
 named = st.sampled_from(EMOTIONS).map(lambda emotion: (emotion, None))
-abstained = st.sampled_from(["low-confidence", "small-face", "extreme-pose", "blurred"]).map(
+abstained = st.sampled_from(["low-confidence", "small-face", "extreme-pose", "blurred", "partial-face"]).map(
     lambda r: (None, r)
 )
 explanations = st.builds(
@@ -170,10 +170,10 @@ def test_another_camera_run_frame_or_subject_has_another_id() -> None:
 
 def test_an_event_from_before_runs_is_of_run_0(make_event: Make) -> None:
     changed = fields(make_event())
-    del changed["run"], changed["source"]
+    del changed["run"], changed["source"], changed["still"]
     event = emotion_event.decode(msgspec.json.encode(changed))
 
-    assert (event.run, event.source) == (0, "live")
+    assert (event.run, event.source, event.still) == (0, "live", False)
 
 
 @given(st.integers(0, MAX_TIME_US))
@@ -223,6 +223,7 @@ def test_json_is_as_the_contract_shows_it(make_event: Make) -> None:
         "model": {"name": "mien-128", "version": "0123456789ab", "landmark_set": "two-points"},
         "run": 0,
         "source": "live",
+        "still": False,
     }
 
 

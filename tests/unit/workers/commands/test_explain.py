@@ -51,6 +51,24 @@ def test_what_is_shown_names_the_face_and_its_reasons(portrait: Path) -> None:
     assert "Explained by mouth" in shown.getvalue()
 
 
+def test_no_emotion_is_named_of_a_mouth_outside_the_picture(tmp_path: Path) -> None:
+    Image.fromarray(data.astronaut()[:123]).save(tmp_path / "half.png")
+
+    (event,) = explain.run(Settings(), tmp_path / "half.png", None)
+
+    assert event.abstained == "partial-face"
+
+
+@pytest.mark.parametrize("tilt_deg", [-60, 60])
+def test_a_tilted_smile_is_a_smile(tilt_deg: int, tmp_path: Path) -> None:
+    turned = Image.fromarray(data.astronaut()).rotate(tilt_deg, Image.Resampling.BICUBIC, center=(226, 123))
+    turned.save(tmp_path / "turned.png")
+
+    (event,) = explain.run(Settings(), tmp_path / "turned.png", None)
+
+    assert event.emotion == "happiness"
+
+
 def test_an_unsure_answer_says_so(portrait: Path) -> None:
     (event,) = explain.run(Settings(min_inter_ocular_px=10_000), portrait, None)
 

@@ -243,6 +243,8 @@ async def test_what_is_no_landmarks_message_is_refused(
         ({"pose": Pose(0, 24.1, 0)}, {"max_pitch_deg": 60}, None),
         ({"quality": Quality(16.0, 0.0039, 1.0), "pose": Pose(21.0, -24.0, 0)}, {}, None),
         ({"pose": Pose(0, 0, 170.0)}, {}, None),
+        ({"quality": Quality(64.0, 0.05, 1.0, 0.89)}, {}, "partial-face"),
+        ({"quality": Quality(64.0, 0.05, 1.0, 0.89)}, {"min_visible": 0.5}, None),
     ],
     ids=str,
 )

@@ -141,6 +141,8 @@ async def test_a_face_becomes_a_message_that_leads_back_to_the_picture(
     assert one.quality.inter_ocular_px == pytest.approx(40, abs=0.01)
     assert one.quality.presence == pytest.approx(0.9)
     assert one.quality.sharpness == 0.05
+    assert one.quality.visible == 1
+    assert not one.still
 
 
 async def test_the_points_are_aligned_and_the_sets_own(
@@ -440,6 +442,38 @@ async def test_the_next_worker_goes_on_with_the_ids(engine: FakeEngine, outlet: 
     nowhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     assert await subject(4, nowhere) != first
     assert await subject(5, settings) == first
+
+
+def test_a_face_cut_off_by_the_border_says_how_much_of_it_is_there(engine: FakeEngine) -> None:
+    engine.faces = (face_at(0, scale_px=40),)
+    (one,) = Faces(engine, SET, Settings(**WHOLE)).of(Frame("a", 1, 5, (320, 240), "file", "", JPEG))
+
+    assert one.quality.visible == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+async def test_a_face_that_never_moves_by_itself_is_still_also_for_the_next_worker(
+    engine: FakeEngine, outlet: Any, redis_url: str, smooth: bool
+) -> None:
+    """A minute at one worker, a minute at the next; it blinks at last."""
+    settings = Settings(redis_url=redis_url, smooth_landmarks=smooth, still_after_s=110, **WHOLE)
+    redis.Redis.from_url(redis_url).flushdb()
+    began_us = now_us() - 10**9
+    for first in (0, 60):
+        with ThreadPoolExecutor(1) as decoder, ThreadPoolExecutor(1) as finder:
+            async with _hand_over(settings) as hand_over:
+                faces = Faces(engine, SET, settings)
+                worker = LandmarksWorker(settings, outlet, faces, finder, decoder, hand_over)
+                for seq in range(first, first + 60):
+                    if seq == 115:
+                        face = engine.faces[0].landmarks_px.copy()
+                        face[[159, 386]] = face[[145, 374]]
+                        engine.faces = (engine.faces[0]._replace(landmarks_px=face),)
+                    at_us = began_us + seq * 10**6
+                    await worker.handle([message(seq=seq, captured_at_us=at_us, source="file", run=1)])
+
+    assert len({one.subject_id for one in sent(outlet)}) == 1
+    assert [one.frame_seq for one in sent(outlet) if one.still] == [110, 111, 112, 113, 114]
 
 
 class WatchedFaces(Faces):
