@@ -1,5 +1,6 @@
 """Pictures from what never ends: webcams and network streams."""
 
+import errno
 import time
 from pathlib import Path
 from typing import Final
@@ -7,11 +8,15 @@ from typing import Final
 from av.error import FFmpegError
 
 from models.faces.jpeg_passthrough import Jpeg
+from streams import logs
 from streams.errors import BadPicture, SourceLost, SourceNotFound
 from streams.redact_url import redact_url
 from workers.camera.http_snapshots import HttpSnapshots
+from workers.camera.packet_losses import PacketLosses
 from workers.camera.video_picture import Shot, VideoPicture
 from workers.camera.video_stream import Reading, VideoStream, why
+
+log = logs.get("mien.camera")
 
 SCHEMES: Final = ("http", "https", "rtmp", "rtsp", "rtsps", "srt", "tcp", "udp")
 OPEN_TIMEOUT_MS: Final = 10_000
@@ -19,10 +24,7 @@ READ_TIMEOUT_MS: Final = 5_000
 WHOLE_TIMEOUT_S: Final = 30.0
 """How long a stream may send without one picture that is whole; longer than the way to a key picture."""
 
-_RTSP: Final = {
-    "rtsp_flags": "prefer_tcp",  # over UDP, packets get lost; a camera that has nothing else still works
-    "allowed_media_types": "video",
-}
+_RTSP: Final = {"allowed_media_types": "video", "rtsp_transport": "tcp"}
 
 
 class CameraSource:
@@ -126,9 +128,11 @@ def open_url(
     if scheme not in SCHEMES:
         raise SourceNotFound(f"{name}: addresses start with one of {', '.join(f'{s}://' for s in SCHEMES)}")
     timeouts_s = (open_timeout_ms / 1000, read_timeout_ms / 1000)
-    options = _RTSP if scheme in ("rtsp", "rtsps") else {}
     try:
-        stream = VideoStream(url, name, reading, options=options, timeouts_s=timeouts_s)
+        if scheme in ("rtsp", "rtsps"):
+            stream = _open_rtsp(url, name, reading, timeouts_s)
+        else:
+            stream = VideoStream(url, name, reading, timeouts_s=timeouts_s, losses=PacketLosses())
     except FFmpegError as error:
         # Not `from error`: its text has the address, with the password.
         raise SourceLost(
@@ -138,3 +142,15 @@ def open_url(
     if scheme in ("http", "https"):
         return HttpSource(stream, name, HttpSnapshots(url, fps, reading, timeouts_s[1]))
     return CameraSource(stream, name)
+
+
+def _open_rtsp(url: str, name: str, reading: Reading, timeouts_s: tuple[float, float]) -> VideoStream:
+    """Over TCP; over UDP, where packets get lost, from a camera that has nothing else."""
+    try:
+        return VideoStream(url, name, reading, options=_RTSP, timeouts_s=timeouts_s)
+    except FFmpegError as error:
+        if error.errno != errno.EPROTONOSUPPORT:
+            raise
+    log.info("camera gives its video over UDP alone: pictures that lack packets are left out", source=name)
+    options, losses = {**_RTSP, "rtsp_transport": "udp"}, PacketLosses(rtp_over_udp=True)
+    return VideoStream(url, name, reading, options=options, timeouts_s=timeouts_s, losses=losses)

@@ -6,6 +6,7 @@ the decoder could not make whole is refused, and so is all that builds on it, up
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
@@ -19,6 +20,7 @@ from av.video.stream import VideoStream as FFmpegStream
 from models.faces.jpeg_passthrough import Jpeg, JpegLimits, ready_jpeg
 from models.faces.pictures import MAX_SIDE_PX
 from streams.errors import BadPicture, SettingsInvalid
+from workers.camera.packet_losses import PacketLosses
 from workers.camera.video_picture import VideoPicture
 
 _Packet: TypeAlias = "Packet[FFmpegStream]"
@@ -62,8 +64,12 @@ class VideoStream:
         format_: str | None = None,
         options: Mapping[str, str] | None = None,
         timeouts_s: tuple[float, float] | None = None,
+        losses: PacketLosses | None = None,
     ) -> None:
         """Opens it. ``name`` is what messages call it; ``timeouts_s`` are those of opening and of reading.
+
+        ``losses`` watches for packets that get lost, in a live stream; in a file, what was put together from
+        several looks just like that.
 
         Raises:
             FFmpegError: if it cannot be opened, or is no video. Its text may hold the address, and with it a
@@ -73,14 +79,18 @@ class VideoStream:
         hardware = (
             HWAccel(reading.hardware, allow_software_fallback=True) if reading.hardware is not None else None
         )
-        self._container = av.open(
-            address,
-            format=format_,
-            options=dict(options or {}),
-            timeout=timeouts_s,
-            hwaccel=hardware,
-            metadata_errors="replace",  # titles are of no interest, and may be in any encoding
-        )
+        self._losses = losses
+        with losses.listening() if losses else nullcontext():
+            self._container = av.open(
+                address,
+                format=format_,
+                options=dict(options or {}),
+                timeout=timeouts_s,
+                hwaccel=hardware,
+                metadata_errors="replace",  # titles are of no interest, and may be in any encoding
+            )
+        if losses:
+            losses.opened()
         self._name = name
         self._reading = reading
         self._decoded: deque[VideoFrame] = deque()
@@ -92,6 +102,8 @@ class VideoStream:
         except BaseException:
             self.close()
             raise
+        if losses and losses.rtp_over_udp:
+            stream.codec_context.thread_count = 1
         if reading.keyframes:
             stream.codec_context.skip_frame = "NONKEY"
         rate = stream.average_rate
@@ -119,7 +131,7 @@ class VideoStream:
         while True:
             if self._decoded:
                 return self._whole(self._decoded.popleft())
-            packet = next(self._packets, None)
+            packet = self._packet()
             if packet is None:
                 return None
             if self.is_jpeg and packet.size:
@@ -130,6 +142,15 @@ class VideoStream:
                 self._decoded.extend(packet.decode())
             except InvalidDataError as exc:
                 raise self._corrupt() from exc
+
+    def _packet(self) -> "_Packet | None":
+        if self._losses is None:
+            return next(self._packets, None)
+        with self._losses.listening():
+            packet = next(self._packets, None)
+        if packet is not None:
+            self._losses.note(packet.pts, is_key=packet.is_keyframe, is_marked=packet.is_corrupt)
+        return packet
 
     def close(self) -> None:
         """Frees the connection, device or file. Harmless when repeated."""
@@ -145,6 +166,8 @@ class VideoStream:
             BadPicture: if it is cut off: a decoder would fill up the rest with grey.
         """
         data = bytes(packet)
+        if self._losses and self._losses.damaged(packet.pts):
+            raise self._corrupt()
         if data.rfind(_END) < data.rfind(_SCAN):
             raise self._corrupt()
         if self._reading.ready is None or _HUFFMAN_TABLE not in data:  # some webcams leave the tables out
@@ -160,6 +183,8 @@ class VideoStream:
             self._damaged = not self.is_jpeg
             raise self._corrupt()
         if self._damaged and not frame.key_frame:
+            raise self._corrupt()
+        if self._losses and self._losses.damaged(frame.pts):
             raise self._corrupt()
         self._damaged = False
         self._refuse_large(frame.width, frame.height)

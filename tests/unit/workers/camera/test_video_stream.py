@@ -1,7 +1,9 @@
 """Videos of all kinds: each picture in its own size, upright, whole and with its time."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from av.error import FFmpegError
@@ -12,6 +14,7 @@ from models.arrays import Picture
 from models.faces.jpeg_passthrough import Jpeg, JpegLimits
 from models.faces.pictures import encode_jpeg
 from streams.errors import BadPicture, SettingsInvalid
+from workers.camera.packet_losses import PacketLosses
 from workers.camera.video_picture import Shot
 from workers.camera.video_stream import Reading, VideoStream, check_hardware
 
@@ -34,7 +37,7 @@ def read_all(stream: VideoStream) -> list[Shot]:
     return pictures
 
 
-def sizes(pictures: list[Shot]) -> list[tuple[int, int]]:
+def sizes(pictures: Sequence[Shot | None]) -> list[tuple[int, int]]:
     return [(picture.shape[1], picture.shape[0]) for picture in map(pixels, pictures)]
 
 
@@ -52,6 +55,35 @@ def test_a_stream_that_changes_its_resolution_goes_on_in_the_new_one(tmp_path: P
     grey = [int(pixels(picture).mean()) for picture in pictures[30:]]
     assert grey == sorted(grey)
     assert grey[-1] - grey[0] > 150
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_no_picture_builds_on_packets_that_were_lost(tmp_path: Path, codec: str) -> None:
+    """FFmpeg fills up what is missing with what was there before: a face that has left stays."""
+    texture = np.random.default_rng(0).integers(0, 255, (240, 640, 3), np.uint8)
+    texture = np.asarray(cv2.GaussianBlur(texture, (0, 0), 3) * 3.0).clip(0, 255).astype(np.uint8)
+    true = [np.ascontiguousarray(texture[:, 4 * i : 4 * i + 320]) for i in range(80)]
+    whole = write_video(tmp_path / "whole.ts", true, codec=codec).read_bytes()
+    packets = [whole[start : start + 188] for start in range(0, len(whole), 188)]
+    lost = set(np.random.default_rng(1).choice(np.arange(20, len(packets)), 8, replace=False).tolist())
+    path = tmp_path / "lossy.ts"
+    path.write_bytes(b"".join(packet for i, packet in enumerate(packets) if i not in lost))
+
+    stream, refused, off = VideoStream(str(path), "v", READING, losses=PacketLosses()), 0, []
+    while True:
+        try:
+            picture = stream.read()
+        except BadPicture:
+            refused += 1
+            continue
+        if picture is None:
+            break
+        assert stream.at_s is not None
+        off.append(np.abs(pixels(picture).astype(int) - true[round(stream.at_s * 25)]).mean())
+
+    assert len(off) >= 20
+    assert refused >= 8
+    assert max(off) < 12
 
 
 @pytest.mark.parametrize("turned_deg", [0, 90, 180, 270])
@@ -82,7 +114,7 @@ def test_pictures_that_grow_over_the_limit_are_refused_one_by_one(tmp_path: Path
     both.write_bytes(a.read_bytes() + b.read_bytes())
     stream = VideoStream(str(both), "ab", Reading(100 * 100))
 
-    assert sizes([stream.read() for _ in range(10)]) == [(64, 64)] * 10  # type: ignore[list-item]
+    assert sizes([stream.read() for _ in range(10)]) == [(64, 64)] * 10
     for _ in range(10):
         with pytest.raises(BadPicture, match="640x480") as large:
             stream.read()
