@@ -228,6 +228,9 @@ class Settings(BaseSettings):
         "operating point is careful with single frames; less: fewer false alarms, later answers",
     )
     subject_ttl_s: int = Field(600, ge=1, description="Redis forgets a subject so long after its last event")
+    coverage_days: int = Field(
+        7, ge=1, le=366, description="Redis keeps for so long where faces were seen and which could be read"
+    )
 
     # Alerts
     alerts_path: Path = Field(

@@ -22,7 +22,14 @@ from streams.local import child_process, embedded_servers
 from streams.messages import emotion_event, landmarks_message
 from streams.messages.emotion_event import EmotionEvent, Explanation, Model, Probabilities
 from streams.messages.frame_message import Headers
-from streams.messages.landmarks_message import FaceBox, Landmarks, Pose, Quality, Transform
+from streams.messages.landmarks_message import (
+    FaceBox,
+    Landmarks,
+    PictureSize,
+    Pose,
+    Quality,
+    Transform,
+)
 from streams.topics import Topic
 
 # No test of speed, here neither: on a busy machine any example may take longer than hypothesis allows.
@@ -188,6 +195,8 @@ def make_event() -> Callable[..., EmotionEvent]:
                 attributions=[4.0, 2.0],
             ),
             "model": Model("mien-128", "0123456789ab", "two-points"),
+            "quality": Quality(64.0, 0.05, 0.98),
+            "picture": PictureSize(1280, 720, 1920),
         }
         return EmotionEvent(**fields | changes)
 

@@ -19,7 +19,9 @@ from streams.messages.landmarks_message import (
     FaceBox,
     FrameSeq,
     FrameSource,
+    PictureSize,
     Pose,
+    Quality,
     Still,
     SubjectId,
 )
@@ -116,6 +118,8 @@ class EmotionEvent(msgspec.Struct, frozen=True):
     run: CameraRun = 0
     source: FrameSource = "live"
     still: Still = False
+    quality: Quality | None = None
+    picture: PictureSize | None = None
 
     def __post_init__(self) -> None:
         if (self.emotion is None) != (self.abstained is not None):

@@ -5,6 +5,7 @@ seq      decimal                                  1234
 run      µs since the epoch, decimal              1764000000000000
 captured-at  µs since the epoch, decimal          1764000000123456
 size     width x height in px                     640x480
+full-width   px, decimal; only where it was scaled down   1920
 source   ``live`` or ``file``                     live
 traceparent  W3C Trace Context                    00-<32 hex>-<16 hex>-01
 
@@ -13,6 +14,8 @@ a frame: one that comes again has both again. A frame without it, of an older pr
 
 ``captured-at`` is the time after the read that gave the picture; of a file (``source``) when the run began
 plus the picture's own time in the file, so that it does not depend on when the file was read.
+
+``full-width`` is the width of the camera's own picture, before `--width` made it this one.
 
 ``source`` decides whether an old frame may be dropped: a live camera's may, a file's never.
 A frame without it counts as live.
@@ -38,6 +41,7 @@ CAMERA_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 PROBE_CAMERA: Final = "mien-probe"
 """The camera of `mien probe`: no real one may have this id, and alerts, lists and counts leave it out."""
 MAX_SEQ = 2**53 - 1  # Redis compares runs and frame numbers in Lua, whose numbers are doubles
+MAX_WIDTH_PX: Final = 999_999
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
 
 
@@ -54,6 +58,8 @@ class Frame(NamedTuple):
     jpeg: bytes
     run: int = 0
     """When this run of the camera began, µs since the epoch; 0: not known."""
+    full_width_px: int = 0
+    """Of the camera's own picture, where it was scaled down; 0: it was not, or nobody told."""
 
 
 def check_camera_id(camera_id: str) -> str:
@@ -70,18 +76,17 @@ def check_camera_id(camera_id: str) -> str:
 def encode(frame: Frame) -> tuple[bytes, bytes, Headers]:
     """Key, value and headers for Kafka."""
     width, height = frame.size_px
-    return (
-        frame.camera_id.encode(),
-        frame.jpeg,
-        [
-            ("seq", str(frame.seq).encode()),
-            ("run", str(frame.run).encode()),
-            ("captured-at", str(frame.captured_at_us).encode()),
-            ("size", f"{width}x{height}".encode()),
-            ("source", frame.source.encode()),
-            ("traceparent", frame.traceparent.encode()),
-        ],
-    )
+    headers: Headers = [
+        ("seq", str(frame.seq).encode()),
+        ("run", str(frame.run).encode()),
+        ("captured-at", str(frame.captured_at_us).encode()),
+        ("size", f"{width}x{height}".encode()),
+        ("source", frame.source.encode()),
+        ("traceparent", frame.traceparent.encode()),
+    ]
+    if frame.full_width_px:
+        headers.append(("full-width", str(frame.full_width_px).encode()))
+    return frame.camera_id.encode(), frame.jpeg, headers
 
 
 def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> Frame:
@@ -109,6 +114,7 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
         traceparent=traceparent if trace_context.parse(traceparent) else str(TraceContext.new(sampled=False)),
         jpeg=value,
         run=_integer(texts, "run") if "run" in texts else 0,
+        full_width_px=_integer(texts, "full-width", MAX_WIDTH_PX) if "full-width" in texts else 0,
     )
 
 
@@ -121,6 +127,7 @@ class FrameHeaders(msgspec.Struct, rename="kebab", frozen=True):
     run: str = "0"
     source: Source = "live"
     traceparent: str = ""
+    full_width: str = ""
 
 
 def _required(texts: dict[str, str], name: str) -> str:

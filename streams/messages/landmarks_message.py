@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from streams.errors import BadMessage
-from streams.messages.frame_message import CAMERA_ID, MAX_SEQ, MAX_TIME_US, Source
+from streams.messages.frame_message import CAMERA_ID, MAX_SEQ, MAX_TIME_US, MAX_WIDTH_PX, Source
 from streams.messages.unreadable import UNREADABLE
 
 if TYPE_CHECKING:  # an emotion event shares types with this, and whoever reads only events needs no arrays
@@ -85,6 +85,22 @@ class Quality(msgspec.Struct, frozen=True):
     ] = 1.0
 
 
+_Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_WIDTH_PX)]
+
+
+class PictureSize(msgspec.Struct, frozen=True):
+    """The picture that the face was seen in."""
+
+    width_px: _Side
+    height_px: _Side
+    full_width_px: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1, le=MAX_WIDTH_PX, description="of the camera's own picture, before it was scaled down"
+        ),
+    ]
+
+
 class Transform(msgspec.Struct, frozen=True):
     """Back to the picture: ``scale_px · points @ rotation.T + translation_px``."""
 
@@ -112,6 +128,7 @@ class Landmarks(msgspec.Struct, frozen=True, tag_field="schema", tag=SCHEMA):
     run: CameraRun = 0
     source: FrameSource = "live"
     still: Still = False
+    picture: PictureSize | None = None
 
     def __post_init__(self) -> None:
         # MessagePack can say NaN, but the JSON of the event that is made from this cannot.

@@ -14,7 +14,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from streams.settings import Settings
-from streams.store import alert_store, connection
+from streams.store import alert_store, connection, coverage_store
 from streams.store.camera_track_store import tracks_key
 from streams.store.neutral_face_store import neutral_key
 from streams.store.scene_store import scene_key
@@ -68,6 +68,13 @@ class Forgetting:
         async with connection.errors_told(self._client, self._settings):
             alerts = alert_store.state_key(camera_id), alert_store.votes_key(camera_id)
             return bool(await self._client.delete(tracks_key(camera_id), scene_key(camera_id), *alerts))
+
+    async def forget_coverage(self, camera_id: str) -> bool:
+        """Erases where in a camera's picture faces could be read, of all days; whether there was anything."""
+        pattern = coverage_store.key_pattern(camera_id)
+        async with connection.errors_told(self._client, self._settings):
+            keys = [key async for key in self._client.scan_iter(match=pattern, count=500)]
+            return bool(keys and await self._client.delete(*keys))
 
 
 @asynccontextmanager

@@ -312,6 +312,7 @@ class _Camera:
         span = tracing.begin(NAME, self._settings.trace_ratio, about)
         self._spans.keep(captured.seq, span)
         jpeg = self._encode(captured.picture)
+        full_width_px = _width_px(captured.picture)
         return Frame(
             camera_id=self._options.camera_id,
             seq=captured.seq,
@@ -321,6 +322,7 @@ class _Camera:
             traceparent=span.traceparent,
             jpeg=jpeg.data,
             run=self._run,
+            full_width_px=full_width_px if full_width_px > jpeg.size_px[0] else 0,
         )
 
     def _encode(self, picture: Shot) -> Jpeg:
@@ -333,3 +335,9 @@ class _Camera:
             picture = fit_width(picture, width_px)
             height, width = picture.shape[:2]
             return Jpeg(encode_jpeg(picture, quality), (width, height))
+
+
+def _width_px(picture: Shot) -> int:
+    if isinstance(picture, Jpeg | VideoPicture):
+        return picture.size_px[0]
+    return picture.shape[1]

@@ -361,6 +361,8 @@ class EventMaker:
             run=message.run,
             source=message.source,
             still=message.still,
+            quality=message.quality,
+            picture=message.picture,
         )
 
 

@@ -34,7 +34,7 @@ from streams.camera_runs import CameraRuns
 from streams.errors import BadPicture, InputRefused
 from streams.messages import frame_message, landmarks_message
 from streams.messages.frame_message import Frame
-from streams.messages.landmarks_message import FaceBox, Landmarks, Pose, Quality, Transform
+from streams.messages.landmarks_message import FaceBox, Landmarks, PictureSize, Pose, Quality, Transform
 from streams.settings import Settings
 from streams.store.camera_track_store import CameraTracksStore
 from streams.telemetry import tracing
@@ -416,6 +416,7 @@ def to_messages(
     alignment = align.align(np.stack([face.landmarks_px for _, face in tracked]))
     poses_deg = pose_deg(alignment.rotation).tolist()
     points = landmark_set.take(alignment.points)
+    picture = PictureSize(width, height, max(width, frame.full_width_px))
     whole = np.array([width, height, width, height], np.float32)
     boxes = np.stack([face.box_xyxy_px for _, face in tracked]) / whole
     return [
@@ -443,6 +444,7 @@ def to_messages(
             run=frame.run,
             source=frame.source,
             still=subject_id in still,
+            picture=picture,
         )
         for place, ((subject_id, face), pose_deg, (x0, y0, x1, y1)) in enumerate(
             zip(tracked, poses_deg, boxes.clip(0, 1).tolist(), strict=True)

@@ -3,6 +3,9 @@
 An event of a frame that Redis has seen of its subject changes nothing ("fenced"), so events that come again
 do no harm: ``streams.store.subject_state`` decides that inside Redis. What Redis loses is made again from the
 log beside the stream (``streams.store.state_rebuild``).
+
+Of each event that changed something it is counted where in the camera's picture the face was, and whether it
+could be read (``workers.coverage.coverage_tally``).
 """
 
 import asyncio
@@ -17,10 +20,11 @@ from streams.errors import InputRefused
 from streams.messages import emotion_event
 from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
-from streams.store import connection, state_rebuild, subject_state
+from streams.store import connection, coverage_store, state_rebuild, subject_state
 from streams.store.subject_state import SubjectStore
 from streams.telemetry import trace_context, tracing
 from streams.telemetry.spans import frame_attributes
+from workers.coverage.coverage_tally import CoverageTally
 from workers.stages import consumer_loop, faust_reader, stage
 from workers.stages.handler import Handler, Message
 from workers.stages.outlet import Outlet
@@ -50,14 +54,16 @@ def run(settings: Settings) -> None:
 @asynccontextmanager
 async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Handler]:
     """Waits for Redis, gives the handler, and beside it counts active subjects and keeps the state whole."""
-    async with subject_state.connect(settings) as store:
+    async with subject_state.connect(settings) as store, coverage_store.connect(settings) as coverage:
         await connection.wait_for_redis(store, settings.startup_timeout_s)
-        worker = StateWorker(store, outlet)
+        tally = CoverageTally(coverage)
+        worker = StateWorker(store, outlet, tally)
         beside = asyncio.gather(
             worker.keep_counting_active(), state_rebuild.keep_whole(settings, store.watch)
         )
         try:
-            yield worker.handle
+            async with tally.writing():
+                yield worker.handle
         finally:
             beside.cancel()
             with suppress(asyncio.CancelledError):
@@ -67,9 +73,10 @@ async def open_handler(settings: Settings, outlet: Outlet) -> AsyncIterator[Hand
 class StateWorker:
     """The stage's handler."""
 
-    def __init__(self, store: SubjectStore, outlet: Outlet) -> None:
+    def __init__(self, store: SubjectStore, outlet: Outlet, coverage: CoverageTally | None = None) -> None:
         self._store = store
         self._outlet = outlet
+        self._coverage = coverage
         self._seen_at_s: dict[tuple[str, str], float] = {}  # (camera, subject) → monotonic time
 
     async def handle(self, batch: Sequence[Message]) -> None:
@@ -102,6 +109,8 @@ class StateWorker:
             trace_id = trace_context.sampled_trace_id(span.traceparent)
             metrics.observe_frame_age(NAME, emotion_event.captured_at_us(event), event.source, trace_id)
             self._seen_at_s[event.camera_id, event.subject_id] = time.monotonic()
+            if changed and self._coverage:
+                self._coverage.count(event)
         for message, error in refused:  # last: while Redis is away, all of this is done again and again
             await self._outlet.refuse(message, error)
 

@@ -23,7 +23,10 @@ _TO_KEEP_WHOLE = ("multi", "exec", "incrby", "get", "set", "script|exists")
 """A batch is one transaction, and ends with a count by which a loss is noticed."""
 
 
-_TO_FORGET = ("forgotten", "neutral", "state", "tracks", "alerts", "alert-votes", "window", "scene")
+_TO_FORGET = (
+    *("forgotten", "neutral", "state", "window"),
+    *("tracks", "alerts", "alert-votes", "scene", "coverage:*"),
+)
 
 
 class KafkaRight(NamedTuple):
@@ -114,7 +117,13 @@ def _redis_rights(settings: Settings) -> list[RedisRight]:
             group("state"),
             # With the shadows that a rebuild makes beside them, and what is known of the state as a whole.
             # The mark of who was forgotten is read alone, but Redis takes all keys of a script for written.
-            ("~mien:{*}:state*", "~mien:{*}:window*", "~mien:{*}:forgotten", "~mien:{state}:*"),
+            (
+                "~mien:{*}:state*",
+                "~mien:{*}:window*",
+                "~mien:{*}:forgotten",
+                "~mien:{state}:*",
+                "~mien:{*}:coverage:*",
+            ),
             ("ping", "evalsha", "script|load", *_TO_KEEP_WHOLE, *_OF_THE_SCRIPTS),
         ),
         RedisRight(
@@ -154,6 +163,7 @@ def _redis_rights(settings: Settings) -> list[RedisRight]:
             ("%R~mien:{*}:state", "%R~mien:{*}:window"),
             ("ping", "scan", "hgetall", "zrange"),
         ),
+        RedisRight(group("coverage"), ("%R~mien:{*}:coverage:*",), ("ping", "scan", "hgetall")),
     ]
 
 

@@ -63,6 +63,9 @@ class Forgotten(msgspec.Struct, frozen=True):
     not_kept_again_s: int
     """For so long nothing of these subjects is written to Redis again."""
     remains: list[Remains]
+    coverage: bool = False
+    """Whether Redis had counts of where the camera could read faces. They are of nobody: only where the whole
+    camera is to be forgotten they are erased."""
 
 
 def who(subject_id: str | None, camera_id: str | None) -> Who:
@@ -94,6 +97,7 @@ async def run(settings: Settings, chosen: Who, *, records: bool) -> Forgotten:
         not_kept_again_s = min(kept_s[settings.topics.emotions.name], forgetting.MAX_TTL_S)
         known = await store.forget(subjects, not_kept_again_s)
         tracks = await store.forget_tracks(chosen.camera_id)
+        coverage = not chosen.subject_id and await store.forget_coverage(chosen.camera_id)
     places = await _places(settings, chosen)
     if records:
         await _delete(settings, [TopicPartition(t.name, p) for t, at in places.items() for p in at])
@@ -101,7 +105,7 @@ async def run(settings: Settings, chosen: Who, *, records: bool) -> Forgotten:
         Remains(topic.name, topic.holds, at, records, _gone_by(kept_s[topic.name]))
         for topic, at in places.items()
     ]
-    return Forgotten(known, tracks, round(not_kept_again_s), remains)
+    return Forgotten(known, tracks, round(not_kept_again_s), remains, coverage)
 
 
 def show(done: Forgotten, chosen: Who, terminal: Terminal) -> None:

@@ -1,5 +1,6 @@
-"""Verbs that show what faces show."""
+"""Verbs that show what faces show, and where they can be read."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -45,3 +46,32 @@ def explain(
         print_json(found)
     else:
         explain_.show(found, Terminal())
+
+
+@verbs.command(epilog="Example: mien coverage lobby --out map.png", rich_help_panel=PANEL)
+def coverage(
+    camera_id: Annotated[str, typer.Argument(metavar="CAMERA", help="The camera's id.")],
+    out: Annotated[Path | None, typer.Option(help="Write the map as a PNG file.")] = None,
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, max=366, help="Of so many days, today included; of all kept without it."),
+    ] = None,
+    fov_deg: Annotated[
+        float | None,
+        typer.Option(min=1, max=170, help="The camera's horizontal field of view: distances in metres."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where in a camera's picture faces can be read and where not, why, and what would help."""
+    from workers import output_files
+    from workers.coverage import coverage_map, coverage_report
+
+    if out is not None:
+        output_files.check_file(out)
+    found = asyncio.run(coverage_report.run(start(), camera_id, days=days, fov_deg=fov_deg))
+    if out is not None:
+        output_files.write_bytes(out, coverage_map.coverage_map(found))
+    if as_json:
+        print_json(found)
+    else:
+        coverage_report.show(found, Terminal())

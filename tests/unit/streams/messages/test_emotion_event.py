@@ -26,12 +26,14 @@ from streams.messages.emotion_event import (
     time_of,
 )
 from streams.messages.frame_message import CAMERA_ID, MAX_TIME_US
-from streams.messages.landmarks_message import FaceBox, Pose
+from streams.messages.landmarks_message import FaceBox, PictureSize, Pose, Quality
 
 Make = Callable[..., EmotionEvent]
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 angles = st.floats(-180, 180)
 shares = st.floats(0, 1)
+sizes = st.floats(0, 1e6)
+sides = st.integers(1, 999_999)
 named = st.sampled_from(EMOTIONS).map(lambda emotion: (emotion, None))
 abstained = st.sampled_from(["low-confidence", "small-face", "extreme-pose", "blurred", "partial-face"]).map(
     lambda r: (None, r)
@@ -72,6 +74,8 @@ def events(draw: st.DrawFn) -> EmotionEvent:
         model=Model(draw(st.text()), draw(st.text()), draw(st.text())),
         run=draw(st.integers(0, 2**53 - 1)),
         source=draw(st.sampled_from(["live", "file"])),
+        quality=draw(st.none() | st.builds(Quality, sizes, sizes, shares)),
+        picture=draw(st.none() | st.builds(PictureSize, sides, sides, sides)),
     )
 
 
@@ -224,6 +228,8 @@ def test_json_is_as_the_contract_shows_it(make_event: Make) -> None:
         "run": 0,
         "source": "live",
         "still": False,
+        "quality": {"inter_ocular_px": 64.0, "sharpness": 0.05, "presence": 0.98, "visible": 1.0},
+        "picture": {"width_px": 1280, "height_px": 720, "full_width_px": 1920},
     }
 
 

@@ -29,6 +29,7 @@ FRAME = Frame(
     TRACEPARENT,
     b"\xff\xd8\xff",
     1_764_000_000_000_000,
+    1920,
 )
 
 letters = string.ascii_letters + string.digits
@@ -44,8 +45,11 @@ good_frames = st.builds(
     traceparent=st.builds(TraceContext.new, sampled=st.booleans()).map(str),
     jpeg=st.binary(min_size=1, max_size=64),
     run=st.integers(0, 2**53 - 1),
+    full_width_px=st.just(0) | sizes,
 )
-names = st.sampled_from(["seq", "run", "captured-at", "size", "source", "traceparent"]) | st.text(max_size=5)
+names = st.text(max_size=5) | st.sampled_from(
+    ["seq", "run", "captured-at", "size", "source", "traceparent", "full-width"]
+)
 values = st.none() | st.binary(max_size=20) | st.sampled_from([b"1", b"640x480", b"live", b"file"])
 
 
@@ -82,7 +86,15 @@ def test_the_value_is_the_jpeg_alone_and_the_key_the_camera() -> None:
         ("size", b"640x480"),
         ("source", b"live"),
         ("traceparent", TRACEPARENT.encode()),
+        ("full-width", b"1920"),
     ]
+
+
+def test_a_picture_that_was_not_scaled_has_no_full_width() -> None:
+    names = [name for name, _ in encode(FRAME._replace(full_width_px=0))[2]]
+
+    assert "full-width" not in names
+    assert decode(*encode(FRAME._replace(full_width_px=0))).full_width_px == 0
 
 
 @pytest.mark.parametrize("name", ["seq", "captured_at", "size"])
@@ -101,6 +113,8 @@ def test_a_missing_header_is_named(name: str) -> None:
         ("seq", "١".encode()),
         ("run", b""),
         ("run", b"last"),
+        ("full_width", b"wide"),
+        ("full_width", b"1000000"),
         ("run", b"%d" % 2**53),
         ("captured_at", b"now"),
         ("captured_at", b"%d" % (MAX_TIME_US + 1)),
