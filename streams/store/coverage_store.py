@@ -4,7 +4,7 @@ Key, in the camera's hash slot, one a day (UTC) that expires ``coverage_days`` a
     mien:{camera}:coverage:2026-11-29   hash: "COLUMN,ROW,OUTCOME,DETAIL" → how many faces, and "picture"
 
 The picture is divided into `COLUMNS` by `ROWS` cells; a face counts in the cell of its centre. ``OUTCOME`` is
-``named``, or why the event abstained. ``DETAIL`` says what is wrong: of a small face the px between its
+``named``, or why the event abstained. ``DETAIL`` says what is wrong: of a small face the px across its
 eyes, of a turned one the way it looks; else it is empty. "picture" has the size of the last one.
 
 It holds counts, and nothing of anybody. Several workers add to one camera's: all is added, nothing replaced.
@@ -47,7 +47,8 @@ class Seen(NamedTuple):
     outcome: str
     """``named``, or why no emotion was named: one of ``emotion_event.Abstention``."""
     detail: str = ""
-    """``small-face``: px between the eyes, rounded down. ``extreme-pose``: left, right, up or down."""
+    """``small-face``: px between the outer corners of the eyes, rounded down. ``extreme-pose``: left, right,
+    up or down."""
 
     @property
     def field(self) -> str:

@@ -247,6 +247,9 @@ def test_every_stage_works_with_its_own_user_and_its_rights_alone(
         assert stage.end() == 0, stage.err
         assert "right-1" not in stage.err
         assert "NOPERM" not in stage.err
+    status, out, err = chain.run("coverage", "lobby", "--json", **user_of("coverage", guarded_redis))
+    assert status == 0, err
+    assert '"faces":40' in out
     with redis.Redis.from_url(f"rediss://admin:admin-1@{guarded_redis}") as admin:
         assert [entry["object"] for entry in admin.acl_log()] == []  # nothing was refused in silence
 
@@ -285,12 +288,14 @@ async def test_a_user_reads_and_writes_nothing_else(guarded_kafka: KafkaServer, 
     assert could_write == WRITES.get(name, set())
 
 
-@pytest.mark.parametrize("name", ["landmarks", "classify", "state", "alerts", "probe", "subjects"])
+@pytest.mark.parametrize(
+    "name", ["landmarks", "classify", "state", "alerts", "probe", "subjects", "coverage"]
+)
 def test_a_redis_user_reaches_no_key_of_another(guarded_redis: str, name: str) -> None:
     keys = {
         "landmarks": {"tracks"},
         "classify": {"neutral"},
-        "state": {"state", "window"},
+        "state": {"state", "window", "coverage:2026-11-29"},
         "alerts": {"alerts", "alert-votes"},
     }
     url = f"rediss://{PREFIX}-{name}:right-1@{guarded_redis}"
@@ -299,7 +304,8 @@ def test_a_redis_user_reaches_no_key_of_another(guarded_redis: str, name: str) -
         for command_ in (["FLUSHALL"], ["KEYS", "*"], ["CONFIG", "GET", "*"], ["DEL", "mien:{a}:neutral"]):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 client.execute_command(*command_)
-        for kind in ("tracks", "neutral", "state", "window", "alerts", "alert-votes"):
+        kinds = "tracks", "neutral", "state", "window", "alerts", "alert-votes", "coverage:2026-11-29"
+        for kind in kinds:
             for write in (["SET", f"mien:{{a}}:{kind}", "x"], ["HSET", f"mien:{{a}}:{kind}", "x", "y"]):
                 if kind in keys.get(name, set()):
                     continue

@@ -1,6 +1,7 @@
 """Who was forgotten is gone from a real Redis, and stays so."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
 from streams.store import forgetting, neutral_face_store, subject_state
 from streams.store.camera_track_store import tracks_key
+from streams.store.coverage_store import coverage_key, today
 from streams.store.forgetting import MAX_TTL_S, Forgetting
 from streams.store.neutral_face_store import NeutralFaceStore
 from streams.store.shadow_state import ShadowState
@@ -101,3 +103,14 @@ async def test_tracks_are_erased_once(store: Forgetting, client: redis.Redis) ->
     client.set(tracks_key("lobby"), b"x")
 
     assert [await store.forget_tracks("lobby"), await store.forget_tracks("lobby")] == [True, False]
+
+
+async def test_the_coverage_of_a_camera_is_erased_of_all_days_and_no_other_camera_s(
+    store: Forgetting, client: redis.Redis
+) -> None:
+    mine = [coverage_key("lobby", today() - timedelta(days=ago)) for ago in (0, 1, 300)]
+    for key in (*mine, coverage_key("lobby-2", today())):
+        client.hset(key, "0,0,named,", 1)
+
+    assert [await store.forget_coverage("lobby"), await store.forget_coverage("lobby")] == [True, False]
+    assert client.keys("*:coverage:*") == [coverage_key("lobby-2", today()).encode()]

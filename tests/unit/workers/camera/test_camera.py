@@ -118,6 +118,15 @@ async def test_a_picture_becomes_a_frame(health: Health, lossless: bool, source:
     assert frame.size_px == jpeg_size_px(frame.jpeg) == (32, 24)
 
 
+@pytest.mark.parametrize(("width_px", "full_width_px"), [(32, 64), (64, 0), (1280, 0)])
+async def test_a_frame_that_was_scaled_down_says_how_wide_the_camera_s_own_is(
+    health: Health, width_px: int, full_width_px: int
+) -> None:
+    (frame,) = await loop_side(health, width_px=width_px)._frames([captured(9)])
+
+    assert frame.full_width_px == full_width_px
+
+
 async def test_all_frames_of_a_process_are_of_one_run_and_those_of_the_next_process_of_another(
     health: Health,
 ) -> None:

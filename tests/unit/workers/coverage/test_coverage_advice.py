@@ -34,7 +34,7 @@ def region(reason: str, details: dict[str, int], faces: int = 200) -> Region:
             "small-face",
             {"8": 10, "11": 90},
             View(16, ALL_SENT),
-            "Faces on the left are 11 px between the eyes and need 16 px (100 of 200). 90% of them would be "
+            "Faces on the left are 11 px across the eyes and need 16 px (100 of 200). 90% of them would be "
             "read at 2.0 times the size: bring the camera to 50% of its distance, or give it a lens of 2.0 "
             "times the focal length.",
             id="nearer",
@@ -43,16 +43,16 @@ def region(reason: str, details: dict[str, int], faces: int = 200) -> Region:
             "small-face",
             {"8": 100},
             View(16, ALL_SENT, fov_deg=90),
-            "Faces on the left are 8 px between the eyes and need 16 px (100 of 200). 90% of them would be "
-            "read at 2.0 times the size: bring the camera from about 5.0 m to 2.5 m, or give it a lens of 2.0 "
-            "times the focal length.",
+            "Faces on the left are 8 px across the eyes and need 16 px (100 of 200). 90% of them would be "
+            "read at 2.0 times the size: bring the camera from about 7.2 m to 3.6 m, or give it a lens of "
+            "2.0 times the focal length.",
             id="in-metres",
         ),
         pytest.param(
             "small-face",
             {"8": 100},
             View(16, SCALED_DOWN),
-            "Faces on the left are 8 px between the eyes and need 16 px (100 of 200). 90% of them would be "
+            "Faces on the left are 8 px across the eyes and need 16 px (100 of 200). 90% of them would be "
             "read at 2.0 times the size: set --width 1280, the camera's own picture is 1920 px wide.",
             id="wider",
         ),
@@ -60,7 +60,7 @@ def region(reason: str, details: dict[str, int], faces: int = 200) -> Region:
             "small-face",
             {"4": 100},
             View(16, SCALED_DOWN),
-            "Faces on the left are 4 px between the eyes and need 16 px (100 of 200). 90% of them would be "
+            "Faces on the left are 4 px across the eyes and need 16 px (100 of 200). 90% of them would be "
             "read at 4.0 times the size: set --width 1920, all that the camera has, and bring the camera to "
             "75% of its distance, or give it a lens of 1.3 times the focal length.",
             id="wider-and-nearer",
@@ -69,9 +69,9 @@ def region(reason: str, details: dict[str, int], faces: int = 200) -> Region:
             "small-face",
             {"4": 100},
             View(16, SCALED_DOWN, fov_deg=90),
-            "Faces on the left are 4 px between the eyes and need 16 px (100 of 200). 90% of them would be "
-            "read at 4.0 times the size: set --width 1920, all that the camera has, and bring the camera from "
-            "about 5.0 m to 3.8 m, or give it a lens of 1.3 times the focal length.",
+            "Faces on the left are 4 px across the eyes and need 16 px (100 of 200). 90% of them would be "
+            "read at 4.0 times the size: set --width 1920, all that the camera has, and bring the camera "
+            "from about 7.2 m to 5.4 m, or give it a lens of 1.3 times the focal length.",
             id="wider-and-nearer-in-metres",
         ),
         pytest.param(
@@ -85,7 +85,7 @@ def region(reason: str, details: dict[str, int], faces: int = 200) -> Region:
             "small-face",
             {"14": 100},
             View(12, ALL_SENT),
-            "Faces on the left are 14 px between the eyes and need 12 px (100 of 200). With "
+            "Faces on the left are 14 px across the eyes and need 12 px (100 of 200). With "
             "MIEN_MIN_INTER_OCULAR_PX as it is set here they are large enough.",
             id="another-limit-then",
         ),

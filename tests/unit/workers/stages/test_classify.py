@@ -25,7 +25,7 @@ from streams import metrics
 from streams.errors import RedisUnavailable, SettingsInvalid
 from streams.messages import emotion_event, landmarks_message, schemas
 from streams.messages.emotion_event import EMOTIONS, EmotionEvent
-from streams.messages.landmarks_message import Landmarks, Pose, Quality
+from streams.messages.landmarks_message import Landmarks, PictureSize, Pose, Quality
 from streams.settings import Settings
 from streams.store import neutral_face_store
 from streams.store.neutral_face_store import NeutralFace
@@ -85,6 +85,7 @@ async def test_an_event_carries_what_its_landmarks_said(
     worker: ClassifyWorker, outlet: Any, face: Make
 ) -> None:
     sent = face(camera_id="yard", run=17, source="file", frame_seq=42, subject_id="yard:abcd")
+    sent = msgspec.structs.replace(sent, picture=PictureSize(1280, 720, 1920))
     await worker.handle([message(sent)])
 
     (event,) = published(outlet)
@@ -93,6 +94,7 @@ async def test_an_event_carries_what_its_landmarks_said(
     assert event.event_id == emotion_event.event_id("yard", 17, 42, "yard:abcd")
     assert emotion_event.captured_at_us(event) == sent.captured_at_us
     assert (event.face, event.pose) == (sent.face, sent.pose)
+    assert (event.quality, event.picture) == (sent.quality, PictureSize(1280, 720, 1920))
     assert event.model.name == CLASSIFIER.name
     assert event.model.version == CLASSIFIER.version
     assert event.model.landmark_set == CLASSIFIER.landmark_set.id

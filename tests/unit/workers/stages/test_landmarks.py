@@ -22,7 +22,7 @@ from models.faces.tracking import Track, shrink_of_next
 from streams import metrics
 from streams.messages import emotion_event, frame_message, landmarks_message
 from streams.messages.frame_message import Frame
-from streams.messages.landmarks_message import Landmarks
+from streams.messages.landmarks_message import Landmarks, PictureSize
 from streams.settings import Settings
 from streams.telemetry.trace_context import TraceContext
 from workers.stages import landmarks as worker_
@@ -143,6 +143,15 @@ async def test_a_face_becomes_a_message_that_leads_back_to_the_picture(
     assert one.quality.sharpness == 0.05
     assert one.quality.visible == 1
     assert not one.still
+
+
+@pytest.mark.parametrize(("full_width_px", "told_px"), [(0, 320), (1920, 1920), (100, 320)])
+async def test_a_face_says_how_large_its_picture_is_and_how_wide_the_camera_s_own(
+    worker: LandmarksWorker, outlet: Any, full_width_px: int, told_px: int
+) -> None:
+    await worker.handle([message(full_width_px=full_width_px)])
+
+    assert sent(outlet)[0].picture == PictureSize(320, 240, told_px)
 
 
 async def test_the_points_are_aligned_and_the_sets_own(

@@ -14,8 +14,10 @@ from streams.local.child_process import free_ports
 from streams.messages import emotion_event
 from streams.messages.emotion_event import EmotionEvent
 from streams.settings import Settings
-from streams.store import subject_state
+from streams.store import coverage_store, subject_state
+from streams.store.coverage_store import Seen
 from streams.store.subject_state import SubjectStore, state_key
+from workers.coverage.coverage_tally import CoverageTally
 from workers.stages import state
 from workers.stages.handler import Message
 from workers.stages.state import StateWorker
@@ -53,6 +55,23 @@ async def test_events_reach_redis_and_a_replay_is_fenced(
     (subject,) = await store.subjects()
     assert (subject.frame_seq, subject.events, subject.last_emotion) == (3, 3, "happiness")
     assert outcomes("replayed") == (3, 2)
+
+
+async def test_a_face_counts_once_in_the_coverage_however_often_its_event_comes(
+    store: SubjectStore, outlet: Any, make_event: Make, redis_url: str
+) -> None:
+    async with coverage_store.connect(Settings(redis_url=redis_url)) as coverage:
+        tally = CoverageTally(coverage)
+        worker = StateWorker(store, outlet, tally)
+        batch = [message(make_event(camera_id="seen", frame_seq=seq)) for seq in (1, 2, 3)]
+        small = make_event(camera_id="seen", frame_seq=4, emotion=None, abstained="small-face")
+        for again in range(3):
+            async with tally.writing():
+                await worker.handle([*batch[again:], message(small), message(b"junk")])
+
+        counts = await coverage.read("seen", 1)
+
+    assert counts.faces == {Seen(7, 2, "named"): 3, Seen(7, 2, "small-face", "64"): 1}
 
 
 async def test_what_is_lost_under_a_running_worker_is_noticed(
