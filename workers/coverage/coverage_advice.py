@@ -8,9 +8,10 @@ from streams.messages.landmarks_message import PictureSize
 from workers.coverage.problem_regions import Region
 
 INTER_OCULAR_M: Final = 0.09
-"""Between the outer corners of the eyes, as ``models.faces.quality`` measures: of men 93 mm (standard deviation
-6), of women 88 (4), in Normative Findings for Periocular Anthropometric Measurements, BioMed Research
-International 2013, 821428. So distances are right to about a tenth. (63 mm lie between the pupils.)"""
+"""Between the outer corners of the eyes, as ``models.faces.quality`` measures: of men 93 mm (standard
+deviation 6), of women 88 (4), in Normative Findings for Periocular Anthropometric Measurements, BioMed
+Research International 2013, 821428. So distances are right to about a tenth. (63 mm lie between the pupils.)
+"""
 READABLE_SHARE: Final = 0.9
 """Advice is such that so many of the region's small faces become large enough."""
 _WIDTH_STEP_PX: Final = 16

@@ -34,8 +34,8 @@ def coverage_map(found: Coverage) -> bytes:
     map_px = round(inner_px * min(max(aspect, 0.25), 2.0))
     lines = [
         line
-        for problem in found.problems
-        for line in textwrap.wrap(f"• {problem.advice}", _SIGNS_A_LINE, subsequent_indent="  ")
+        for number, problem in enumerate(found.problems, start=1)
+        for line in textwrap.wrap(f"{number}. {problem.advice}", _SIGNS_A_LINE, subsequent_indent="    ")
     ]
     top_px = _MARGIN_PX + _LINE_PX
     height_px = top_px + map_px + (len(lines) + 2) * _LINE_PX + _MARGIN_PX

@@ -135,8 +135,8 @@ def show(found: Coverage, terminal: Terminal) -> None:
     """Prints a map of what share of faces could be read in per cent, and the sentences."""
     terminal.print(headline(found), highlight=False)
     terminal.print(heat_map(found))
-    for problem in found.problems:
-        terminal.print(f"• {problem.advice}", highlight=False)
+    for number, problem in enumerate(found.problems, start=1):
+        terminal.print(f"{number}. {problem.advice}", highlight=False)
     if not found.problems:
         terminal.print("Nowhere are many faces lost.", highlight=False)
 

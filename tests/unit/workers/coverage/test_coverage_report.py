@@ -19,6 +19,7 @@ from workers import cli
 from workers.coverage import coverage_map, coverage_report
 from workers.coverage.coverage_advice import View
 from workers.coverage.coverage_report import Cell, Coverage
+from workers.verbs import look_verbs
 
 FACES = {
     Seen(0, 4, "small-face", "11"): 90,
@@ -37,7 +38,8 @@ ADVICE = (
 
 @pytest.fixture
 def client(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
-    monkeypatch.setenv("MIEN_REDIS_URL", redis_url)
+    # Not by the environment: a verb that starts sets up the logs of this whole process.
+    monkeypatch.setattr(look_verbs, "start", lambda: Settings(redis_url=redis_url))
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
         yield client
