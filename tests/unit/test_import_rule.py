@@ -60,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *LAB,
         "workers",
         "workers.alerts",
+        "workers.coverage",
         "workers.stages",
         "workers.camera",
         "workers.local",

@@ -20,7 +20,7 @@ from streams.messages.emotion_event import (
     Probabilities,
     time_of,
 )
-from streams.messages.landmarks_message import FaceBox, Pose
+from streams.messages.landmarks_message import FaceBox, PictureSize, Pose, Quality
 from streams.settings import Settings
 from workers.alerts import alert_engine, rule_file
 from workers.alerts.alert_engine import Sighting, SubjectState
@@ -101,13 +101,14 @@ def _frames(every_afraid: int) -> Iterator[list[bytes]]:
     while True:
         afraid = number // (10 * FPS) % 2 == 0
         yield [
-            _event(camera, number, afraid and bool(every_afraid) and camera % every_afraid == 0)
+            example_event(camera, number, afraid=afraid and bool(every_afraid) and camera % every_afraid == 0)
             for camera in range(CAMERAS)
         ]
         number += 1
 
 
-def _event(camera: int, number: int, afraid: bool) -> bytes:
+def example_event(camera: int, number: int, *, afraid: bool) -> bytes:
+    """The value of an event of a camera's only face, as large as a real one."""
     shown = dict.fromkeys(EMOTIONS, 0.0) | (AFRAID if afraid else CALM)
     camera_id, subject_id = f"camera-{camera}", f"camera-{camera}:7k3f"
     event = EmotionEvent(
@@ -135,5 +136,7 @@ def _event(camera: int, number: int, afraid: bool) -> bytes:
             actions=[FacialAction("inner brow raised", 1, 0.8, 0.3)] * 3,
         ),
         model=Model("mien-128", "0123456789ab", "mien-128"),
+        quality=Quality(64.123456, 0.0512345, 0.9812345),
+        picture=PictureSize(1280, 720, 1920),
     )
     return emotion_event.encode(event)[1]

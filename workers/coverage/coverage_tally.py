@@ -6,13 +6,13 @@ span of faces is missing after a failure, or when the process is killed.
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from streams import logs, metrics
-from streams.errors import ServiceUnavailable
+from streams.errors import MienError
 from streams.messages.emotion_event import EmotionEvent
 from streams.messages.frame_message import PROBE_CAMERA
 from streams.messages.landmarks_message import PictureSize
@@ -20,6 +20,8 @@ from streams.store import coverage_store
 from streams.store.coverage_store import Counts, CoverageStore, Seen
 
 WRITE_EVERY_S: Final = 5.0
+LAST_WRITE_S: Final = 2.0
+"""The stage's end waits no longer for it."""
 
 log = logs.get("mien.state")
 
@@ -29,15 +31,17 @@ class CoverageTally:
 
     def __init__(self, store: CoverageStore) -> None:
         self._store = store
-        self._faces: dict[str, Counter[Seen]] = {}
+        self._faces: defaultdict[str, Counter[Seen]] = defaultdict(Counter)
         self._pictures: dict[str, PictureSize | None] = {}
+        self._missing = 0
+        """Faces that Redis did not take since it last took some."""
 
     def count(self, event: EmotionEvent) -> None:
         """Counts a face once; the probe's never, nor those of cameras beyond the most that have metrics."""
         camera_id = event.camera_id
         if camera_id == PROBE_CAMERA or metrics.camera_label(camera_id) != camera_id:
             return
-        self._faces.setdefault(camera_id, Counter())[coverage_store.seen(event)] += 1
+        self._faces[camera_id][coverage_store.seen(event)] += 1
         self._pictures[camera_id] = event.picture
 
     async def write(self) -> None:
@@ -45,13 +49,18 @@ class CoverageTally:
         counted = {
             camera_id: Counts(faces, self._pictures[camera_id]) for camera_id, faces in self._faces.items()
         }
-        self._faces, self._pictures = {}, {}
+        self._faces.clear()
+        self._pictures.clear()
         try:
             refusals = await self._store.add(counted)
-        except ServiceUnavailable as exc:
-            lost = sum(sum(counts.faces.values()) for counts in counted.values())
-            log.warning("faces are missing in the coverage", n_faces=lost, error=str(exc))
+        except MienError as exc:
+            if not self._missing:  # once, however long it takes
+                log.warning("faces will be missing in the coverage", error=str(exc))
+            self._missing += sum(sum(counts.faces.values()) for counts in counted.values())
             return
+        if self._missing:
+            log.info("faces are counted in the coverage again", n_missing=self._missing)
+            self._missing = 0
         if refusals:
             log.warning("coverage not counted", error=str(refusals[0]))
 
@@ -65,7 +74,9 @@ class CoverageTally:
             keeping.cancel()
             with suppress(asyncio.CancelledError):
                 await keeping
-            await self.write()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WRITE_S):
+                    await self.write()
 
     async def _keep_writing(self) -> None:
         while True:
