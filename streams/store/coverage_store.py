@@ -5,7 +5,8 @@ Key, in the camera's hash slot, one a day (UTC) that expires ``coverage_days`` a
 
 The picture is divided into `COLUMNS` by `ROWS` cells; a face counts in the cell of its centre. ``OUTCOME`` is
 ``named``, or why the event abstained. ``DETAIL`` says what is wrong: of a small face the px across its
-eyes, of a turned one the way it looks; else it is empty. "picture" has the size of the last one.
+eyes, of a turned one the way it looks, of a cut off one the edge; else it is empty. "picture" has the size of
+the last one.
 
 It holds counts, and nothing of anybody. Several workers add to one camera's: all is added, nothing replaced.
 """
@@ -30,6 +31,7 @@ COLUMNS: Final = 16
 ROWS: Final = 9
 NAMED: Final = "named"
 MAX_DETAIL_PX: Final = 99
+_AT_EDGE: Final = 1e-3
 _DAY_S: Final = 24 * 3600
 _PICTURE: Final = "picture"
 _FIELD: Final = re.compile(
@@ -48,7 +50,7 @@ class Seen(NamedTuple):
     """``named``, or why no emotion was named: one of ``emotion_event.Abstention``."""
     detail: str = ""
     """``small-face``: px between the outer corners of the eyes, rounded down. ``extreme-pose``: left, right,
-    up or down."""
+    up or down, as it looks. ``partial-face``: left, right, top or bottom, where the picture ends."""
 
     @property
     def field(self) -> str:
@@ -86,7 +88,20 @@ def _detail(event: EmotionEvent) -> str:
         if abs(yaw) >= abs(pitch):
             return "right" if yaw > 0 else "left"
         return "up" if pitch > 0 else "down"
+    if event.abstained == "partial-face":
+        return _edge(event.face)
     return ""
+
+
+def _edge(face: FaceBox) -> str:
+    """Which edge of the picture a face reaches, as its box ends there; of several the first."""
+    reached = {
+        "left": face.x <= _AT_EDGE,
+        "right": face.x + face.w >= 1 - _AT_EDGE,
+        "top": face.y <= _AT_EDGE,
+        "bottom": face.y + face.h >= 1 - _AT_EDGE,
+    }
+    return next((edge for edge, is_reached in reached.items() if is_reached), "")
 
 
 def coverage_key(camera_id: str, day: date) -> str:

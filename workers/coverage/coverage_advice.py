@@ -104,6 +104,18 @@ def _blurred(region: Region, _view: View) -> Advice:
     )
 
 
+def _cut_off(region: Region, _view: View) -> Advice:
+    edges = {edge: count for edge, count in region.details.items() if edge in _TURN}
+    if not edges:
+        return Advice(f"{_faces(region, 'are cut off')}. Turn the camera so that they are whole.")
+    edge = max(sorted(edges), key=edges.__getitem__)
+    what = _faces(region, f"are cut off by the {edge} edge of the picture")
+    return Advice(f"{what}. Turn the camera {_TURN[edge]}, or give it a wider lens.")
+
+
+_TURN: Final = {"left": "to the left", "right": "to the right", "top": "up", "bottom": "down"}
+
+
 def _unknown(region: Region, _view: View) -> Advice:
     return Advice(f"{_faces(region, f'could not be read: {region.reason}')}.")
 
@@ -112,6 +124,7 @@ _ADVICE: Final[Mapping[str, Callable[[Region, View], Advice]]] = {
     "small-face": _small,
     "extreme-pose": _turned,
     "blurred": _blurred,
+    "partial-face": _cut_off,
 }
 KNOWN_REASONS: Final = frozenset(_ADVICE)
 

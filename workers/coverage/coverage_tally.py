@@ -37,9 +37,11 @@ class CoverageTally:
         """Faces that Redis did not take since it last took some."""
 
     def count(self, event: EmotionEvent) -> None:
-        """Counts a face once; the probe's never, nor those of cameras beyond the most that have metrics."""
+        """Counts a face once; never the probe's, a still one, which is a picture of one and would be all that
+        its cell shows, nor those of cameras beyond the most that have metrics.
+        """
         camera_id = event.camera_id
-        if camera_id == PROBE_CAMERA or metrics.camera_label(camera_id) != camera_id:
+        if event.still or camera_id == PROBE_CAMERA or metrics.camera_label(camera_id) != camera_id:
             return
         self._faces[camera_id][coverage_store.seen(event)] += 1
         self._pictures[camera_id] = event.picture

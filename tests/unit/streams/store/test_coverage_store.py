@@ -97,6 +97,25 @@ def test_as_what_a_face_counts(make_event: Make, changes: dict[str, Any], outcom
     assert coverage_store.seen(make_event(**changes)) == Seen(7, 2, outcome, detail)
 
 
+@pytest.mark.parametrize(
+    ("face", "edge"),
+    [
+        (FaceBox(0.0, 0.4, 0.1, 0.2), "left"),
+        (FaceBox(0.9, 0.4, 0.1, 0.2), "right"),
+        (FaceBox(0.4, 0.0, 0.1, 0.2), "top"),
+        (FaceBox(0.4, 0.8, 0.1, 0.2), "bottom"),
+        (FaceBox(0.0, 0.0, 0.1, 0.2), "left"),
+        (FaceBox(0.4, 0.4, 0.1, 0.2), ""),
+    ],
+)
+def test_a_face_is_cut_off_by_the_edge_that_its_box_reaches(
+    make_event: Make, face: FaceBox, edge: str
+) -> None:
+    event = make_event(face=face, emotion=None, abstained="partial-face")
+
+    assert coverage_store.seen(event).detail == edge
+
+
 async def test_counts_add_up_over_workers_and_days(store: CoverageStore, client: redis.Redis) -> None:
     left, right = Seen(0, 4, "small-face", "11"), Seen(15, 8, "named")
     client.hset(coverage_key("door", today() - timedelta(days=1)), mapping={left.field: 5, right.field: 1})

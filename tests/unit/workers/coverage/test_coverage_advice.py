@@ -114,6 +114,21 @@ def region(reason: str, details: dict[str, int], faces: int = 200) -> Region:
             id="blurred",
         ),
         pytest.param(
+            "partial-face",
+            {"left": 90, "bottom": 10},
+            View(16, None),
+            "Faces on the left are cut off by the left edge of the picture (100 of 200). Turn the camera to "
+            "the left, or give it a wider lens.",
+            id="cut-off",
+        ),
+        pytest.param(
+            "partial-face",
+            {"": 100},
+            View(16, None),
+            "Faces on the left are cut off (100 of 200). Turn the camera so that they are whole.",
+            id="cut-off-somewhere",
+        ),
+        pytest.param(
             "of-a-later-release",
             {"": 100},
             View(16, None),

@@ -121,13 +121,14 @@ async def test_a_user_without_the_right_to_it_counts_nothing_and_stops_nothing(
             admin.acl_deluser("older")
 
 
-async def test_the_probe_and_cameras_beyond_the_most_are_not_counted(
+async def test_the_probe_still_faces_and_cameras_beyond_the_most_are_not_counted(
     tally: CoverageTally, store: FakeStore, make_event: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics, "CAMERAS_MAX", 0)
     tally.count(make_event(camera_id="one-too-many"))
     monkeypatch.undo()
     tally.count(make_event(camera_id=PROBE_CAMERA))
+    tally.count(make_event(camera_id="poster", still=True))
     await tally.write()
 
     assert store.added == [{}]
