@@ -24,7 +24,7 @@ from models.faces import jpeg_passthrough, pictures
 from models.faces.jpeg_passthrough import JpegLimits
 from models.faces.pictures import PictureRefused
 from streams import settings as settings_
-from streams.errors import BadMessage, InputRefused, RulesInvalid, SettingsInvalid
+from streams.errors import BadMessage, FileInvalid, InputRefused, SettingsInvalid
 from streams.messages import alert as alert_message
 from streams.messages import camera_truth, dead_letter, emotion_event, frame_message, landmarks_message
 from streams.messages.alert import Alert, AlertEvidence
@@ -285,7 +285,7 @@ FAMILIES = {
     ),
     "alert-rules": Family(
         _alert_rules,
-        (RulesInvalid,),
+        (FileInvalid,),
         [
             (Path(__file__).parents[2] / "docs" / "alerts" / "alerts.yaml").read_bytes(),
             b"rules:\n  - {name: fear, emotions: [fear], probability: 0.6, for: 3s, subjects_at_least: 2}\n",
