@@ -38,6 +38,7 @@ class CameraSource:
         self._name = name
         self._whole_at_s = time.monotonic()
         self.fps = stream.fps
+        self.codec: str | None = stream.codec
 
     def read(self) -> Shot | None:
         picture = self._next()
@@ -87,6 +88,7 @@ class HttpSource(CameraSource):
                 raise SourceLost(f"{self._name} stopped giving pictures")
             self._stream.close()
             self._polled = True
+            self.codec = "single JPEGs"
             self.fps = self._snapshots.fps
         return self._snapshots.read()
 

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from workers.verbs.command_line import start
+from workers.json_output import print_json
+from workers.terminal import Terminal
+from workers.verbs.command_line import JsonOption, start
 
 PANEL = "Stream"
 
@@ -56,3 +58,32 @@ def run(
     loaded = start()
     chosen = shard or loaded.cameras_shard
     raise typer.Exit(fleet.run(loaded, file, Shard.parse(chosen) if chosen else WHOLE))
+
+
+@cameras.command(epilog="Example: mien cameras check cameras.yaml --only 'counter-*'")
+def check(
+    file: FileArgument,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A camera's id or its group, or a pattern with stars; again for more. Without it all that "
+            "are enabled."
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.5, max=600, help="How long each is looked at.")] = 5.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at each camera for some seconds, without any server, and say what it is: size, codec, faces.
+
+    Ends with 69 if one cannot be read.
+    """
+    from workers.camera_fleet import camera_check, camera_list
+
+    loaded = start(log_level="warning")
+    chosen = camera_check.chosen(camera_list.read(file), only or [])
+    looks = camera_check.run(loaded, chosen, seconds)
+    if as_json:
+        print_json(looks)
+    else:
+        camera_check.show(looks, Terminal())
+    camera_check.refuse_unread(looks)
