@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from harness import Chain, Process, children, eventually, living
 
 from workers.local import metrics_scrape
@@ -37,15 +38,12 @@ def pid_of(fleet: Process, camera: str) -> int:
 
 
 def test_cameras_live_beside_those_that_fail_and_end_together(
-    chain: Chain, tmp_path: Path, monkeypatch: object
+    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "cameras.yaml"
     write(path, GOOD, LOST, MISSING)
-    os.environ["LOST_CAMERA"] = f"rtsp://ann:{SECRET}@127.0.0.1:9/stream"
-    try:
-        fleet = chain.start("cameras", str(path)).wait_ready()
-    finally:
-        del os.environ["LOST_CAMERA"]
+    monkeypatch.setenv("LOST_CAMERA", f"rtsp://ann:{SECRET}@127.0.0.1:9/stream")
+    fleet = chain.start("cameras", str(path)).wait_ready()
     eventually(
         lambda: told(fleet)["good"] == "up" and told(fleet)["lost"].startswith("down (waiting for: "),
         lambda: f"one up and one down: {told(fleet)}\n{fleet.err}",
@@ -93,13 +91,13 @@ def test_cameras_live_beside_those_that_fail_and_end_together(
 
 def test_two_shards_run_all_cameras_once(chain: Chain, tmp_path: Path) -> None:
     path = tmp_path / "cameras.yaml"
-    ids = [f"camera-{number}" for number in range(3)]
+    ids = ["door", "hall", "lobby", "yard"]
     write(path, *(GOOD | {"id": camera_id} for camera_id in ids))
     fleets = [chain.start("cameras", str(path), cameras_shard=f"pod-{number}/2") for number in (0, 1)]
     for fleet in fleets:
         fleet.wait_ready()
 
     assert sorted(camera for fleet in fleets for camera in told(fleet)) == ids
-    assert all(0 < len(told(fleet)) < 3 for fleet in fleets)
+    assert all(told(fleet) for fleet in fleets)
     for fleet in fleets:
         assert fleet.end() == 0, fleet.err
