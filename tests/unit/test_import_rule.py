@@ -74,7 +74,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.local",
         "workers.video_readers",
         "workers.truth",
+        "workers.faulty_cameras",
     },
+    "workers.faulty_cameras": {"models", "models.faces", "models.staged"},
     "workers.video_readers": {*STREAMS, *RUNTIME, "workers", "workers.camera", "workers.local"},
     "workers.capacity": {
         *STREAMS,

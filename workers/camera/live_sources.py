@@ -80,7 +80,13 @@ class HttpSource(CameraSource):
 
     def read(self) -> Shot | None:
         if not self._polled:
-            picture = self._next()
+            try:
+                picture = self._next()
+            except SourceLost:
+                # To FFmpeg the end of an answer that did not say its length is a connection that broke.
+                if self._read != 1 or not self._stream.may_be_one:
+                    raise
+                picture = None
             if picture is not None:
                 self._read += 1
                 return picture
