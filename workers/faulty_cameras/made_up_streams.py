@@ -25,12 +25,10 @@ BOUNDARY: Final = "frame"
 def pictures(size_px: tuple[int, int], number: int, count: int = PICTURES) -> list[Picture]:
     """A made-up place with the noise of a sensor: no two pictures are the same."""
     rng = np.random.default_rng(number)
-    place = camera_scenes.place(number)
-    shown = []
-    for _ in range(count):
-        grey = cv2.resize(camera_scenes.as_seen(place, rng), size_px, interpolation=cv2.INTER_AREA)
-        shown.append(np.repeat(np.asarray(grey, np.uint8)[:, :, None], 3, axis=2))
-    return shown
+    place = np.asarray(
+        cv2.resize(camera_scenes.place(number), size_px, interpolation=cv2.INTER_AREA), np.float32
+    )
+    return [np.repeat(camera_scenes.as_seen(place, rng)[:, :, None], 3, axis=2) for _ in range(count)]
 
 
 def jpegs(shown: Sequence[Picture]) -> list[bytes]:
