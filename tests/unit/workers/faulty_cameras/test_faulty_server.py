@@ -10,6 +10,7 @@ import pytest
 
 from models.faces.jpeg_passthrough import Jpeg
 from streams.errors import BadPicture, SourceLost, SourceNotFound
+from workers.camera.picture_changes import fingerprint
 from workers.camera.sources import Source, open_source
 from workers.camera.video_picture import Shot, VideoPicture
 from workers.faulty_cameras import faulty_server, made_up_streams
@@ -70,6 +71,7 @@ def test_while_it_is_well_it_can_be_read(sent: dict[str, Sent], kind: str) -> No
         shots = [source.read() for _ in range(60)]  # more than there are: it begins again
 
     assert {size_of(shot) for shot in shots} == {SIZES[0]}
+    assert len({fingerprint(shot) for shot in shots if shot is not None}) > 30  # or it were taken for frozen
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "sends rubbish"])
