@@ -44,8 +44,7 @@ class FaultyServer:
         self.fault: Fault | None = None
         self.faults: Counter[str] = Counter()
         self._sent = sent
-        self._sent_pieces = 0
-        """To all who look: whoever asks for single pictures gets another one each time."""
+        self._asked = 0
         self._fps = fps
         self._rng = random.Random(seed)  # noqa: S311  no secret  # nosec B311
         self._well = threading.Event()
@@ -97,10 +96,13 @@ class FaultyServer:
         request.send_header("Content-Type", CONTENT_TYPES[self._sent.kind])
         request.end_headers()
         out = request.wfile
+        number = 0  # a video begins with a key picture
+        if self._sent.kind == "snapshots":  # another one each time
+            number = self._asked = self._asked + 1
         while not self._closed.is_set():
             pieces = self._sent.other if self.fault == "changes size" else self._sent.usual
-            piece = pieces[self._sent_pieces % len(pieces)]
-            self._sent_pieces += 1
+            piece = pieces[number % len(pieces)]
+            number += 1
             match self.fault:
                 case "refuses":
                     return
