@@ -2,7 +2,7 @@
 
     MienError
     ├── SettingsInvalid       78   a setting or command-line value cannot be used
-    │   └── RulesInvalid           a file of alert rules, or of their tests, cannot be used
+    │   └── FileInvalid            a file of rules or cameras cannot be used
     ├── TopicsDiffer          78   Kafka's topics are not as the settings want them
     ├── FramesLost            65   a lossless camera could not publish all of its frames
     ├── ProbeFailed            1   the chain did not answer the probe as it should
@@ -45,8 +45,8 @@ class SettingsInvalid(MienError):
     exit_code = 78
 
 
-class RulesInvalid(SettingsInvalid):
-    """A file of alert rules, or of their tests, cannot be used; says line and column of each problem."""
+class FileInvalid(SettingsInvalid):
+    """A file of rules, of their tests, or of cameras cannot be used; says where each problem stands."""
 
 
 class TopicsDiffer(MienError):

@@ -6,6 +6,7 @@ stage named holds (model loaded, partitions assigned …). Both say in plain tex
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Self
 
 from prometheus_client import REGISTRY
@@ -63,14 +64,23 @@ class Health:
         return 404, "there are /metrics, /healthz and /readyz\n"
 
 
+def own_metrics(accept: str) -> Page:
+    """This process's metrics, in the form that the Accept header asks for."""
+    encode, content_type = choose_encoder(accept)  # exemplars are in OpenMetrics alone
+    return Page(200, content_type, encode(REGISTRY))
+
+
 class MetricsServer:
     """Serves until the ``with`` block ends. ``port`` 0 takes a free one; ``address`` tells which."""
 
-    def __init__(self, health: Health, host: str, port: int) -> None:
+    def __init__(
+        self, health: Health, host: str, port: int, metrics_page: Callable[[str], Page] = own_metrics
+    ) -> None:
+        """``metrics_page`` answers an Accept header, in the server's threads."""
+
         def answer(path: str, accept: str) -> Page:
             if path == "/metrics":
-                encode, content_type = choose_encoder(accept)  # exemplars are in OpenMetrics alone
-                return Page(200, content_type, encode(REGISTRY))
+                return metrics_page(accept)
             status, text = health.answer(path)
             return Page(status, "text/plain; charset=utf-8", text.encode())
 

@@ -242,6 +242,18 @@ camera_clock_offset_seconds = _CameraGauge(
     "By how much a camera's clock is ahead of Kafka's, beyond what the way between them explains.",
     ["camera"],
 )
+camera_process = _CameraGauge(
+    "mien_camera_process",
+    "1 for how a camera's process is under `mien cameras`, 0 for all else.",
+    ["camera", "state"],
+)
+camera_restarts_total = _CameraCounter(
+    "mien_camera_restarts_total", "Times that a camera's process was started again.", ["camera"]
+)
+camera_list_current = Gauge(
+    "mien_camera_list_current",
+    "1 while the cameras in force are those of the file; 0: the file cannot be used, so older ones are.",
+)
 model_info = Gauge("mien_model_info", "1 for the model in use.", ["name", "version", "landmark_set"])
 worker_silent_seconds = Gauge(  # before the next one: reading it brings that up to date
     "mien_worker_silent_seconds",

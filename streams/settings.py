@@ -237,6 +237,14 @@ class Settings(BaseSettings):
         Path("alerts.yaml"), description="the rules of `mien alerts`; read again whenever the file changes"
     )
 
+    # Many cameras
+    cameras_shard: str | None = Field(
+        None,
+        pattern=r"^([A-Za-z0-9.-]*-)?[0-9]{1,4}/[0-9]{1,4}$",
+        description="2/5: `mien cameras` runs only the third fifth of its cameras (numbers begin at 0); a "
+        "StatefulSet's pod name may stand before the number: mien-cameras-2/5",
+    )
+
     # Running
     metrics_host: str = Field(
         "127.0.0.1",
@@ -454,6 +462,18 @@ def is_set(name: str) -> bool:
     """Whether the user chose the setting, rather than its default (the demo then starts no own server)."""
     variables = [environment_name(name)] + ([file_variable(name)] if name in secrets() else [])
     return any(os.environ.get(variable) for variable in variables)
+
+
+def secret_variable(name: str, named_by: str) -> str:
+    """What a variable holds that a file of ours names, where a secret must not stand in the file itself.
+
+    Raises:
+        SettingsInvalid: if it is not set. ``named_by`` is what names it.
+    """
+    value = os.environ.get(name)
+    if not value:
+        raise SettingsInvalid(f"{named_by} names the variable {name}, which is not set")
+    return value
 
 
 def child_environment(**changes: str | int | float) -> dict[str, str]:

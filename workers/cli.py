@@ -20,6 +20,7 @@ from workers import lab
 from workers.terminal import Terminal
 from workers.verbs import (
     alert_verbs,
+    cameras_verb,
     capacity_verb,
     check_verbs,
     dead_letter_verbs,
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 for panel in (
     stream_verbs,
+    cameras_verb,
     alert_verbs,
     probe_verb,
     dead_letter_verbs,

@@ -1,5 +1,6 @@
 """For processes that we start ourselves: ports for them, and no survivors."""
 
+import asyncio
 import ctypes
 import secrets
 import signal
@@ -29,6 +30,11 @@ def free_ports(count: int) -> list[int]:
             _given.add(port)
             ports.append(port)
     return ports
+
+
+def give_back(port: int) -> None:
+    """The port may be given again: who had it has ended."""
+    _given.discard(port)
 
 
 def can_listen(port: int) -> bool:
@@ -61,4 +67,17 @@ def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[Any]":
     """
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent(), **options
+    )
+
+
+async def start_heard(command: Sequence[str], **options: Any) -> asyncio.subprocess.Process:
+    """As `start`, from an event loop, which reads what the child writes to stderr and waits for its end."""
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=die_with_parent(),
+        **options,
     )

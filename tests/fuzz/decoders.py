@@ -24,7 +24,7 @@ from models.faces import jpeg_passthrough, pictures
 from models.faces.jpeg_passthrough import JpegLimits
 from models.faces.pictures import PictureRefused
 from streams import settings as settings_
-from streams.errors import BadMessage, InputRefused, RulesInvalid, SettingsInvalid
+from streams.errors import BadMessage, FileInvalid, InputRefused, SettingsInvalid
 from streams.messages import alert as alert_message
 from streams.messages import camera_truth, dead_letter, emotion_event, frame_message, landmarks_message
 from streams.messages.alert import Alert, AlertEvidence
@@ -35,6 +35,7 @@ from streams.settings import Settings
 from streams.store import camera_track_store, connection, neutral_face_store, subject_state, track_note
 from streams.store.camera_track_store import CameraTracks, TrackRecord
 from workers.alerts import rule_file
+from workers.camera_fleet import camera_list
 from workers.stages import track_hand_over
 from workers.truth import scene
 from workers.truth.scene import VALUES, UsualScenes
@@ -75,6 +76,10 @@ def _landmarks(data: bytes) -> None:
     # What classify makes of it must be JSON again.
     box, pose = message.face, message.pose
     emotion_event.encode(msgspec.structs.replace(emotion(), face=box, pose=pose), message.traceparent)
+
+
+def _camera_list(data: bytes) -> None:
+    camera_list.parse(data.decode(errors="replace"), "cameras.yaml")
 
 
 def _emotions(data: bytes) -> None:
@@ -283,9 +288,18 @@ FAMILIES = {
     "usual-scenes": Family(
         _usual_scenes, (), [scene.pack(UsualScenes({0: bytes(VALUES), 23: b"\x7f\x80" * (VALUES // 2)}))]
     ),
+    "camera-list": Family(
+        _camera_list,
+        (FileInvalid,),
+        [
+            (Path(__file__).parents[2] / "docs" / "cameras.yaml").read_bytes(),
+            b"defaults: {fps: 5, priority: 3}\ncameras:\n  - {id: lobby, source: 0, group: a}\n",
+        ],
+        [b"source_env: ", b"&a ", b"*a", b"- ", b"://", b"priority: ", b"null"],
+    ),
     "alert-rules": Family(
         _alert_rules,
-        (RulesInvalid,),
+        (FileInvalid,),
         [
             (Path(__file__).parents[2] / "docs" / "alerts" / "alerts.yaml").read_bytes(),
             b"rules:\n  - {name: fear, emotions: [fear], probability: 0.6, for: 3s, subjects_at_least: 2}\n",

@@ -28,9 +28,9 @@ from streams.settings import Settings
 from workers.alerts import alert_engine, crowd, rule_file
 from workers.alerts.alert_engine import Sighting, SubjectState, Vote
 from workers.alerts.crowd import CrowdState
-from workers.alerts.rule_file import Document
 from workers.alerts.rules import Duration, RuleSet
 from workers.alerts.smoothing import SmoothingRule
+from workers.marked_yaml import Document, read_text
 
 AT_TOLERANCE_US: Final = 500_000
 """How far from its time an expected alert may come: smoothing takes a fraction of a second."""
@@ -120,9 +120,9 @@ def run(settings: Settings, path: Path) -> list[Verdict]:
 
     Raises:
         SourceNotFound: if it, or the file of rules that it names, cannot be read.
-        RulesInvalid: if one of them cannot be used.
+        FileInvalid: if one of them cannot be used.
     """
-    document = Document(rule_file.read_text(path), str(path))
+    document = Document(read_text(path), str(path))
     try:
         file = _File.model_validate(document.value)
     except ValidationError as exc:

@@ -22,7 +22,7 @@ def run(settings: Settings) -> None:
 
     Raises:
         SourceNotFound: if there is no file of rules.
-        RulesInvalid: if it cannot be used.
+        FileInvalid: if it cannot be used.
     """
     its = AlertStage(settings)
     stage.run(

@@ -22,6 +22,7 @@ from workers import output_files
 from workers.bench import (
     alerts_row,
     camera_rows,
+    cameras_soak,
     chain_soak,
     coverage_row,
     landmarks_rows,
@@ -44,9 +45,10 @@ ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
     "pipeline": pipeline_row.pipeline,
     "memory": memory_row.memory,
     "chain-soak": chain_soak.chain_soak,
+    "cameras-soak": cameras_soak.cameras_soak,
     "truth": truth_row.truth,
 }
-ONLY_NAMED = {"chain-soak", "truth"}
+ONLY_NAMED = {"chain-soak", "cameras-soak", "truth"}
 """Rows that are not measured unless they are asked for: they are for minutes or hours."""
 LIBRARIES = (
     "mien",
@@ -64,6 +66,8 @@ LIBRARIES = (
 )
 SOAK_FRAMES = 250
 """Frames of each camera; enough to see that it runs. docs/landmarks.md has the figures of 10,000."""
+CAMERAS = 20
+"""How many cameras `cameras-soak` runs."""
 COLUMNS = ("ms", "CPU ms", "Mien × as fast", "in CPU time")
 
 
@@ -74,12 +78,14 @@ def run(
     console: Console,
     *,
     soak_frames: int = SOAK_FRAMES,
+    cameras: int = CAMERAS,
     plot: Path | None = None,
 ) -> dict[str, Any]:
     """Measures the rows (all without any), each side of each comparison for so many seconds.
 
     Returns ``{"machine": {...}, "seconds": …, "rows": [comparison, ...], "findings": [finding, ...]}``,
     ready for JSON. ``soak_frames``: how many frames of each camera the soak of ``landmarks`` takes;
+    ``cameras``: how many `cameras-soak` runs;
     ``plot``: where the PNG of its small faces goes.
 
     Raises:
@@ -92,11 +98,12 @@ def run(
         raise SettingsInvalid(f"There is no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
     if plot:
         output_files.check_file(plot)
+    more = {"landmarks": [soak_frames], "cameras-soak": [cameras]}
     before = machine()
     measured: list[Comparison | Finding] = []
     for row in [row for row in ROWS if (row in rows if rows else row not in ONLY_NAMED)]:
         with console.status(f"Measures {row} …"):
-            measured += ROWS[row](settings, seconds, *([soak_frames] if row == "landmarks" else []))
+            measured += ROWS[row](settings, seconds, *more.get(row, []))
     findings = msgspec.to_builtins([one for one in measured if isinstance(one, Finding)])
     if plot:
         output_files.write_bytes(plot, scene_runs.plot(findings))

@@ -20,6 +20,7 @@ class DemoSource:
 
     live = True
     at_s = None
+    codec = None
 
     def __init__(self, script: str, *, fps: float, seed: int) -> None:
         try:

@@ -27,6 +27,7 @@ class PicturesSource:
     live = False
     fps = None
     at_s = None
+    codec = None
 
     def __init__(
         self, paths: Sequence[Path], *, loop: bool, max_pixels: int, ready: JpegLimits | None = None
@@ -82,6 +83,7 @@ class VideoSource:
         self._ahead: VideoPicture | Jpeg | None
         self._stream, self._ahead = self._open()
         self.fps = self._stream.fps
+        self.codec: str | None = self._stream.codec
         self.at_s: float | None = None
         self._read = 0
         self._shift_s = 0.0  # from the file's times to ours

@@ -38,6 +38,7 @@ class CameraSource:
         self._name = name
         self._whole_at_s = time.monotonic()
         self.fps = stream.fps
+        self.codec: str | None = stream.codec
 
     def read(self) -> Shot | None:
         picture = self._next()
@@ -79,7 +80,13 @@ class HttpSource(CameraSource):
 
     def read(self) -> Shot | None:
         if not self._polled:
-            picture = self._next()
+            try:
+                picture = self._next()
+            except SourceLost:
+                # To FFmpeg the end of an answer that did not say its length is a connection that broke.
+                if self._read != 1 or not self._stream.may_be_one:
+                    raise
+                picture = None
             if picture is not None:
                 self._read += 1
                 return picture
@@ -87,6 +94,7 @@ class HttpSource(CameraSource):
                 raise SourceLost(f"{self._name} stopped giving pictures")
             self._stream.close()
             self._polled = True
+            self.codec = "single JPEGs"
             self.fps = self._snapshots.fps
         return self._snapshots.read()
 

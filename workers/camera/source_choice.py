@@ -23,7 +23,12 @@ def chosen_source(settings: Settings, source: str | None, source_file: Path | No
         source = read_secret(str(source_file), "--source-file")
     elif source is None and settings.camera_source:
         source = settings.camera_source.get_secret_value()
-    if source and "://" in source and not parse_url(source):
+    return refuse_ambiguous(source) if source else source
+
+
+def refuse_ambiguous(source: str) -> str:
+    """The source. Raises SettingsInvalid if it is an address that can be read in two ways."""
+    if "://" in source and not parse_url(source):
         raise SettingsInvalid(
             "The address of the camera can be read in two ways, so that a piece of its password may be taken "
             "for the host. Percent-encode special signs in user, password and path: @ as %40, / as %2F, "

@@ -24,6 +24,7 @@ class Source(Protocol):
         otherwise every picture matters and there is a last one (files).
     fps: the source's own frames a second; None if it has none or does not say. A live source delivers at
         this rate by itself: ``read`` waits for the next picture.
+    codec: how a video's pictures are encoded, as FFmpeg names it; None of pictures that are no video.
     at_s: of a file, when its last picture is to be shown, since the first one; None where it has no times.
     """
 
@@ -32,6 +33,9 @@ class Source(Protocol):
 
     @property
     def fps(self) -> float | None: ...
+
+    @property
+    def codec(self) -> str | None: ...
 
     @property
     def at_s(self) -> float | None: ...

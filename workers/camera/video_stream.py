@@ -49,7 +49,8 @@ class VideoStream:
     """The pictures of one address, device or file, one after the other.
 
     at_s: when the last picture is to be shown, by the stream's own clock; None where it has none.
-    is_jpeg: whether its pictures are JPEGs.
+    codec: how its pictures are encoded, as FFmpeg names it; ``is_jpeg`` whether they are JPEGs.
+    may_be_one: whether it began as a single JPEG does, rather than as a stream of them.
     fps: how many a second it says to have; None where it does not say.
     promised: how many pictures a file says to have; 0 where it does not say.
     duration_s: how long a file says to last; None where it does not say.
@@ -112,7 +113,9 @@ class VideoStream:
         duration_us = self._container.duration
         self.duration_s = duration_us / 1e6 if duration_us else None
         self._start_s = float((stream.start_time or 0) * (stream.time_base or 0))
-        self.is_jpeg = stream.codec_context.name == "mjpeg"
+        self.codec = stream.codec_context.name
+        self.is_jpeg = self.codec == "mjpeg"
+        self.may_be_one = self._container.format.name == "jpeg_pipe"
         self._packets: Iterator[_Packet] = self._container.demux(stream)
 
     def _video(self) -> FFmpegStream:

@@ -1,5 +1,6 @@
 """Reads the metrics of other processes of ours: for the demo's table and `mien bench`."""
 
+import asyncio
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -25,6 +26,21 @@ def get(port: int, path: str, timeout_s: float = 2.0) -> tuple[int, str]:
         return exc.code, exc.read().decode()
     except OSError:
         return 0, ""
+
+
+async def get_async(port: int, path: str, *, accept: str = "", timeout_s: float = 2.0) -> tuple[int, str]:
+    """As `get`, for an event loop that asks many."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(f"GET {path} HTTP/1.0\r\nAccept: {accept}\r\n\r\n".encode())
+                head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+            finally:
+                writer.close()
+    except OSError:  # also where it takes too long
+        return 0, ""
+    return (int(head.split()[1]), body.decode()) if head else (0, "")
 
 
 def samples(port: int) -> Iterator[Sample]:

@@ -25,6 +25,8 @@ Values = tuple[str, ...] | str
 CAMERA, LANDMARKS, CLASSIFY, STATE, ALERTS = STAGES = ("camera", "landmarks", "classify", "state", "alerts")
 PROBE: Final = "probe"
 """`mien probe`: it exports what it sees, and of itself nothing that stages do."""
+FLEET: Final = "cameras"
+"""`mien cameras`: beside its own metrics it passes on those of its cameras' processes."""
 READERS: Final = STAGES[1:]
 """Stages that read from Kafka."""
 
@@ -40,6 +42,7 @@ _BASELINES: Final = ("subject", "population")
 _PICTURE_REASONS: Final[tuple[str, ...]] = get_args(RefusedReason)
 _ABSTENTIONS: Final[tuple[str, ...]] = get_args(Abstention)
 _OPERATIONS: Final = ("read", "write")
+CAMERA_PROCESS_STATES: Final = ("starting", "up", "down", "restarting", "ended")
 MEASURES: Final = (
     *("brightness", "contrast", "structure", "sharpness"),
     *("likeness", "unchanged_s", "clock_offset_s"),
@@ -146,6 +149,9 @@ EXPORTED: Final[Mapping[str, Exported]] = {
     "camera_state": Exported((CAMERA,), {"camera": CAMERAS, "state": CAMERA_STATES}),
     "camera_measure": Exported((CAMERA,), {"camera": CAMERAS, "measure": MEASURES}),
     "camera_clock_offset_seconds": Exported((CAMERA,), {"camera": CAMERAS}),
+    "camera_process": Exported((FLEET,), {"camera": CAMERAS, "state": CAMERA_PROCESS_STATES}),
+    "camera_restarts_total": Exported((FLEET,), {"camera": CAMERAS}),
+    "camera_list_current": Exported((FLEET,)),
     "model_info": Exported((CLASSIFY,), dict.fromkeys(("name", "version", "landmark_set"), MODEL)),
     "probe_frames_total": Exported((PROBE,)),
     "probe_events_total": Exported((PROBE,), {"outcome": ("right", "wrong", "abstained", "late", "missing")}),
@@ -174,6 +180,8 @@ _QUESTIONS: Final = """\
 | --- | --- |
 | is each camera alive and true, and does it show something new? | `mien_camera_up`, `mien_camera_state`, \
 `mien_camera_unchanged_seconds`, `mien_camera_reconnects_total` |
+| does `mien cameras` keep its processes alive? | `mien_camera_process`, `mien_camera_restarts_total`, \
+`mien_camera_list_current` |
 | how fresh is what we see? | `mien_frame_age_seconds` by stage: of `state`, from capture to Redis |
 | where does time go? | `mien_stage_duration_seconds`: its steps are below |
 | what is dropped, and why? | `mien_frames_total` by outcome: all but `published`, `faces` and `no-face`; \
@@ -189,6 +197,9 @@ cannot be relieved |
 `mien_region_share_total`, `mien_baselines_total`, each against `mien_reference_ratio`; \
 `mien_completeness_error` |
 | what do alerts say? | `mien_alerts_active`, `mien_alerts_total` by rule, `mien_alert_rules_current` |
+
+`mien cameras` serves the metrics of all its cameras' processes as its own; where one of theirs has no label
+`camera`, it gets one (`process_resident_memory_bytes{camera="lobby"}`).
 
 With `MIEN_FRAMES=none` a camera exports what landmarks does, under that name of a stage.
 """

@@ -45,6 +45,15 @@ ACCEPTED_AFTER_S: Final = 8 * 3600.0
 """A scene that stays for so long, told as moved all the while, is the usual one from then on."""
 
 
+def seems(shown: PictureMeasures) -> CameraState:
+    """What one picture alone makes think of its camera: dark, covered, blurred, or ok."""
+    if shown.brightness < DARK_BRIGHTNESS and shown.contrast < DARK_CONTRAST:
+        return "dark"
+    if shown.structure < COVERED_STRUCTURE:
+        return "covered"
+    return "blurred" if shown.sharpness < BLURRED_SHARPNESS else "ok"
+
+
 class Finding(NamedTuple):
     """What is true of a camera."""
 
@@ -95,14 +104,12 @@ class TruthJudge:
         """Looks at a picture of `small_grey`, at this hour of the day (UTC)."""
         step_s = min(now_s - self._looked_at_s, 60.0)
         self._looked_at_s = now_s
-        self._measures = shown = picture_measures.measure(grey)
-        dark = shown.brightness < DARK_BRIGHTNESS and shown.contrast < DARK_CONTRAST
-        covered = not dark and shown.structure < COVERED_STRUCTURE
-        blurred = not (dark or covered) and shown.sharpness < BLURRED_SHARPNESS
-        self._note("dark", dark, now_s)
-        self._note("covered", covered, now_s)
-        self._note("blurred", blurred, now_s)
-        if not (dark or covered or blurred):  # else what it sees cannot be told
+        self._measures = picture_measures.measure(grey)
+        shown = seems(self._measures)
+        self._note("dark", shown == "dark", now_s)
+        self._note("covered", shown == "covered", now_s)
+        self._note("blurred", shown == "blurred", now_s)
+        if shown == "ok":  # else what it sees cannot be told
             self._compare(grey, step_s, now_s, hour)
 
     def clock(self, offset_s: float, now_s: float) -> None:

@@ -219,13 +219,16 @@ def bench(
         list[str] | None,
         typer.Argument(
             help="camera, decode, mesh, landmarks, classify, alerts, pipeline, memory: all of these without "
-            "it; chain-soak."
+            "it; chain-soak, cameras-soak, truth."
         ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.5, help="How long each measurement runs.")] = 3.0,
     soak_frames: Annotated[
         int, typer.Option(min=1, help="landmarks: frames of each of the 20 cameras of the soak.")
     ] = 250,
+    cameras: Annotated[
+        int, typer.Option(min=1, max=200, help="cameras-soak: how many cameras fail and come back.")
+    ] = 20,
     plot: Annotated[
         Path | None, typer.Option(help="landmarks: also draw the recall of small faces, a PNG.")
     ] = None,
@@ -236,7 +239,13 @@ def bench(
 
     loaded = start(log_level="warning")
     results = bench_.run(
-        loaded, rows or [], seconds, Terminal(stderr=True), soak_frames=soak_frames, plot=plot
+        loaded,
+        rows or [],
+        seconds,
+        Terminal(stderr=True),
+        soak_frames=soak_frames,
+        cameras=cameras,
+        plot=plot,
     )
     if as_json:
         print_json(results)

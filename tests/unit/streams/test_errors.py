@@ -16,7 +16,7 @@ CLASSES = {
 TABLE = {  # sysexits.h, and whether the same call may succeed later by itself
     "MienError": (1, False),
     "SettingsInvalid": (78, False),
-    "RulesInvalid": (78, False),
+    "FileInvalid": (78, False),
     "TopicsDiffer": (78, False),
     "FramesLost": (65, False),
     "ProbeFailed": (1, False),

@@ -60,6 +60,14 @@ path = Path(sys.argv[1], "alerts.yaml")
 path.write_text("rules: [{name: a, emotions: [fear], probability: 0.5}]")
 alert_stage.AlertStage(Settings(alerts_path=path))
 """
+STARTS["cameras"] = """
+import sys
+from pathlib import Path
+from workers.camera_fleet import camera_list, fleet
+path = Path(sys.argv[1], "cameras.yaml")
+path.write_text("cameras: [{id: one, source: demo:calm}]")
+camera_list.read(path)
+"""
 NOT_LOADED = {
     "camera": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "ai_edge_litert", "faust", "models.emotion", "onnxruntime"},
     "landmarks": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "av", "faust", "models.emotion", "onnxruntime"},
@@ -82,6 +90,7 @@ NOT_LOADED = {
     },
 }
 NOT_LOADED["alerts"] = NOT_LOADED["state"]
+NOT_LOADED["cameras"] = {*NOT_LOADED["state"], "aiokafka", "faust", "models", "redis", "workers.truth"}
 NEEDED = {
     "camera": {"aiokafka", "av", "cv2"},
     "landmarks": {"ai_edge_litert", "aiokafka", "cv2"},
@@ -89,6 +98,7 @@ NEEDED = {
     "classify": {"aiokafka", "models.emotion", "onnxruntime"},
     "state": {"faust", "redis"},
     "alerts": {"faust", "redis", "yaml"},
+    "cameras": {"prometheus_client", "yaml"},
 }
 """So that a start that does nothing does not pass."""
 

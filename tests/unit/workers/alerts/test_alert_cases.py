@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.errors import RulesInvalid
+from streams.errors import FileInvalid
 from streams.settings import Settings
 from workers.alerts import alert_cases
 
@@ -67,5 +67,5 @@ def test_what_is_missing_and_what_is_too_much(
     ],
 )
 def test_a_file_that_cannot_be_used_says_where(tmp_path: Path, old: str, new: str, said: str) -> None:
-    with pytest.raises(RulesInvalid, match=said):
+    with pytest.raises(FileInvalid, match=said):
         run(tmp_path, CASE.replace(old, new))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streams import metrics
-from streams.errors import RulesInvalid, SourceNotFound
+from streams.errors import FileInvalid, SourceNotFound
 from workers.alerts.rule_book import RuleBook
 
 RULES = "rules:\n  - {name: %s, emotions: [fear], probability: 0.6}\n"
@@ -43,7 +43,7 @@ def test_a_stage_does_not_start_with_wrong_rules(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFound):
         RuleBook(tmp_path / "alerts.yaml")
     (tmp_path / "alerts.yaml").write_text(RULES % "Wrong")
-    with pytest.raises(RulesInvalid):
+    with pytest.raises(FileInvalid):
         RuleBook(tmp_path / "alerts.yaml")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.errors import RulesInvalid, SourceNotFound
+from streams.errors import FileInvalid, SourceNotFound
 from workers.alerts import rule_file
 from workers.alerts.rules import Rule
 
@@ -81,7 +81,7 @@ def test_without_cameras_it_is_for_all() -> None:
 )
 def test_what_is_wrong_is_said_with_its_place(old: str, new: str, said: str) -> None:
     assert old in GOOD
-    with pytest.raises(RulesInvalid) as caught:
+    with pytest.raises(FileInvalid) as caught:
         rule_file.parse(GOOD.replace(old, new, 1), "a.yaml")
 
     assert said in str(caught.value)
@@ -102,7 +102,7 @@ def test_what_is_wrong_is_said_with_its_place(old: str, new: str, said: str) -> 
     ],
 )  # fmt: skip
 def test_what_is_no_file_of_rules(text: str, said: str) -> None:
-    with pytest.raises(RulesInvalid) as caught:
+    with pytest.raises(FileInvalid) as caught:
         rule_file.parse(text, "a.yaml")
 
     assert said in str(caught.value)
@@ -110,14 +110,14 @@ def test_what_is_no_file_of_rules(text: str, said: str) -> None:
 
 def test_all_problems_are_told_at_once() -> None:
     bad = GOOD.replace("0.6", "6").replace("1.5m", "soon") + GOOD[GOOD.index("  - name") :]
-    with pytest.raises(RulesInvalid) as caught:
+    with pytest.raises(FileInvalid) as caught:
         rule_file.parse(bad, "a.yaml")
 
     assert len(str(caught.value).splitlines()) == 2
 
 
 def test_two_rules_of_one_name() -> None:
-    with pytest.raises(RulesInvalid, match=r"a.yaml:11:5: .*a second rule is called distress"):
+    with pytest.raises(FileInvalid, match=r"a.yaml:11:5: .*a second rule is called distress"):
         rule_file.parse(GOOD + GOOD[GOOD.index("  - name") :], "a.yaml")
 
 
@@ -125,8 +125,8 @@ def test_two_rules_of_one_name() -> None:
     ("content", "error", "said"),
     [
         (None, SourceNotFound, "cannot be read: No such file"),
-        (b"\xff", RulesInvalid, "no UTF-8"),
-        (b"#" * 2_000_000, RulesInvalid, "larger than"),
+        (b"\xff", FileInvalid, "no UTF-8"),
+        (b"#" * 2_000_000, FileInvalid, "larger than"),
     ],
 )
 def test_files_that_cannot_be_read(

@@ -28,7 +28,7 @@ def test_an_unknown_row_is_refused_before_anything_is_measured(monkeypatch: pyte
     monkeypatch.setitem(bench.ROWS, "decode", lambda *_: pytest.fail("measured"))
     with pytest.raises(
         SettingsInvalid,
-        match=r"the rows are camera, .*, memory, chain-soak, truth",
+        match=r"the rows are camera, .*, memory, chain-soak, cameras-soak, truth",
     ):
         bench.run(Settings(), ["decode", "speed"], 1, Console(quiet=True))
 

@@ -29,6 +29,7 @@ class Camera:
         self.auth = auth
         self.body = encode_jpeg(plain(GREEN)) if body is None else body
         self.kind = "image/jpeg"
+        self.tells_length = True
         self.asked_at_s: list[float] = []
 
     def lets_in(self, given: str) -> bool:
@@ -63,7 +64,8 @@ def on(camera: Camera) -> Iterator[str]:
             camera.asked_at_s.append(time.monotonic())
             self.send_response(200)
             self.send_header("Content-Type", camera.kind)
-            self.send_header("Content-Length", str(len(camera.body)))
+            if camera.tells_length:
+                self.send_header("Content-Length", str(len(camera.body)))
             self.end_headers()
             self.wfile.write(camera.body)
 
@@ -95,6 +97,16 @@ def test_an_address_of_one_picture_is_asked_again_and_again(auth: str) -> None:
     polled = camera.asked_at_s[1:]
     assert polled[-1] - polled[0] >= 0.8 * 4 / 20
     assert source.fps == 20
+
+
+def test_a_camera_that_does_not_say_how_long_its_picture_is() -> None:
+    """It was lost after each picture."""
+    camera = Camera()
+    camera.tells_length = False
+    with on(camera) as address:
+        source = open_source(f"http://{address}", fps=50, max_pixels=MAX_PIXELS)
+
+        assert all(shows(source.read(), GREEN) for _ in range(4))
 
 
 def test_a_snapshot_goes_as_it_is() -> None:

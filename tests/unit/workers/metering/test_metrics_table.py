@@ -29,6 +29,7 @@ ENTRANCE = {
     "state": "workers.stages.state",
     "alerts": "workers.alerts.alert_stage",
     "probe": "workers.probe.probe",
+    "cameras": "workers.camera_fleet.fleet",
 }
 UNITS = ("_seconds", "_ratio", "_info", "_bytes")
 WITHOUT_UNIT = {
@@ -43,6 +44,8 @@ WITHOUT_UNIT = {
     "consumer_lag": "messages",
     "camera_up": "0 or 1, as Prometheus' own `up`",
     "camera_state": "0 or 1",
+    "camera_process": "0 or 1",
+    "camera_list_current": "0 or 1",
     "camera_measure": "each of its own",
     "assigned_partitions": "what is counted",
     "topic_partitions": "what is counted",

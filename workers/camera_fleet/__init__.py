@@ -1,0 +1,1 @@
+"""Many cameras, each a process of its own, from one file."""

@@ -1,0 +1,1 @@
+"""Made-up cameras that misbehave on purpose, for measuring how the real ones are borne."""
