@@ -348,8 +348,8 @@ class Settings(BaseSettings):
     def _whoever_looks_is_known(self) -> Self:
         if self.live_access_file is None and not is_loopback(self.live_host):
             raise ValueError(
-                "MIEN_LIVE_HOST leads beyond this machine, and without MIEN_LIVE_ACCESS_FILE anybody could see "
-                "the faces: docs/live.md says what stands in it"
+                "MIEN_LIVE_HOST leads beyond this machine, and without MIEN_LIVE_ACCESS_FILE anybody could "
+                "see the faces: docs/live.md says what stands in it"
             )
         if (self.live_proxy_header is None) != (self.live_proxy_peers is None):
             raise ValueError("MIEN_LIVE_PROXY_HEADER and MIEN_LIVE_PROXY_PEERS go together")

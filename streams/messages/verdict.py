@@ -1,7 +1,7 @@
-"""What a person says of an alert, on ``mien.verdicts``: key = alert id, CloudEvents 1.0 in Kafka's binary mode.
+"""A person's word on an alert, on ``mien.verdicts``: key = alert id, CloudEvents 1.0 in Kafka's binary mode.
 
 The event's data is the JSON of :class:`Verdict`. Who changes their mind says so in another one: of an alert
-the newest verdict counts. Rule, camera and emotion stand in it too, since verdicts are kept longer than alerts.
+the newest verdict counts. Rule, camera and emotion stand in it too: verdicts are kept longer than alerts.
 """
 
 import uuid

@@ -1,7 +1,7 @@
 """What came of late, of each camera, in memory: what streams are fed from. Without Kafka, clocks or clients.
 
 Each camera has a ring of its own, so that a busy one pushes nothing of a quiet one out. Records have numbers
-in the order in which they came, over all cameras; whoever has seen up to one of them asks for what came since.
+in the order in which they came, over all cameras; whoever has seen some of them asks for what came since.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ class Record(NamedTuple):
     offset: int
     camera_id: str
     came_s: float
-    """By the clock of whoever feeds."""
+    """When Kafka got it, in seconds since the epoch."""
     sse: bytes
     """As a server-sent event."""
     emotion: str | None = None
@@ -38,6 +38,7 @@ class _Ring:
         self.bytes = 0
         self.count = 0
         """How many there were until now, also those that are gone."""
+        self.last_event_s: float | None = None
 
 
 class Seen:
@@ -65,9 +66,11 @@ class LiveFeed:
         self.positions[kind, partition] = offset
         self._kept_from[kind, partition] = offset
 
-    def pass_over(self, kind: Kind, partition: int, offset: int) -> None:
-        """A message that is nothing to be shown."""
+    def pass_over(self, kind: Kind, partition: int, offset: int, *, too_old: bool = False) -> None:
+        """A message that is nothing to be shown, or that is too old to be kept."""
         self.positions[kind, partition] = offset + 1
+        if too_old:
+            self._kept_from[kind, partition] = offset + 1
 
     def add(
         self,
@@ -76,31 +79,35 @@ class LiveFeed:
         offset: int,
         camera_id: str,
         sse: bytes,
-        now_s: float,
+        came_s: float,
         *,
         emotion: str | None = None,
         confidence: float = 0.0,
     ) -> None:
         """Takes one message, the next one of its partition."""
         self._number += 1
-        record = Record(self._number, kind, partition, offset, camera_id, now_s, sse, emotion, confidence)
+        record = Record(self._number, kind, partition, offset, camera_id, came_s, sse, emotion, confidence)
         self.positions[kind, partition] = offset + 1
-        ring = self._rings.get(camera_id)
-        if ring is None:
-            if len(self._rings) >= CAMERAS_MAX:
-                quietest = min(self._rings, key=lambda name: self._rings[name].records[-1].number)
-                self._forget(self._rings.pop(quietest).records)
-            ring = self._rings[camera_id] = _Ring()
+        ring = self._rings.get(camera_id) or self._new_ring(camera_id)
         ring.records.append(record)
         ring.count += 1
         ring.bytes += len(sse) + OVERHEAD_BYTES
+        if kind == "emotions":
+            ring.last_event_s = came_s
         gone = []
         while len(ring.records) > 1 and (
-            ring.bytes > self._ring_bytes or ring.records[0].came_s < now_s - self._keep_s
+            ring.bytes > self._ring_bytes or ring.records[0].came_s < came_s - self._keep_s
         ):
             gone.append(ring.records.popleft())
             ring.bytes -= len(gone[-1].sse) + OVERHEAD_BYTES
         self._forget(gone)
+
+    def _new_ring(self, camera_id: str) -> _Ring:
+        if len(self._rings) >= CAMERAS_MAX:
+            quietest = min(self._rings, key=lambda name: self._rings[name].records[-1].number)
+            self._forget(self._rings.pop(quietest).records)
+        ring = self._rings[camera_id] = _Ring()
+        return ring
 
     def _forget(self, records: Iterable[Record]) -> None:
         for record in records:
@@ -145,10 +152,7 @@ class LiveFeed:
                 found += [ring.records[place] for place in range(len(ring.records) - here, len(ring.records))]
         return sorted(found), lost
 
-    def last_came_s(self) -> dict[str, float]:
-        """Camera → when its last emotion event came, of those that are here."""
-        return {
-            camera: last
-            for camera, ring in self._rings.items()
-            if (last := next((r.came_s for r in reversed(ring.records) if r.kind == "emotions"), None))
-        }
+    def last_event_s(self) -> dict[str, float]:
+        """Camera → when its last emotion event came, of those that came of late."""
+        found = {camera: ring.last_event_s for camera, ring in self._rings.items()}
+        return {camera: last_s for camera, last_s in found.items() if last_s is not None}

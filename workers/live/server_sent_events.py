@@ -32,7 +32,7 @@ def position(positions: Positions) -> bytes:
 
 
 def write_cursor(positions: Positions) -> str:
-    """``emotions:12._.9-alerts:3``: of each kind the offsets of partitions 0, 1, 2 …; ``_`` where none is known."""
+    """``alerts:3-emotions:12._.9``: each kind's offsets of partitions 0, 1 …; ``_`` where none is known."""
     kinds: dict[str, dict[int, int]] = {}
     for (kind, partition), offset in positions.items():
         kinds.setdefault(kind, {})[partition] = offset

@@ -1,16 +1,17 @@
 """access.yaml → who may see what. What is wrong in it is said with file, line and column."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from streams import logs
-from streams.errors import RulesInvalid, SourceNotFound
+from streams.errors import RulesInvalid, SettingsInvalid, SourceNotFound
+from workers.access.viewers import LOCAL, Access, Role, Viewer, new_token, token_hash
 from workers.alerts.rule_file import Document, Place, read_text
 from workers.alerts.rules import Pattern
-from workers.live.viewers import LOCAL, Access, Role, Viewer
 
 LOOK_EVERY_S: Final = 1.0
 
@@ -25,7 +26,7 @@ class _Person(BaseModel):
 
     name: _Name
     role: Role
-    groups: list[str] = []
+    groups: list[_Group] = []
     cameras: list[Pattern] = []
     token_sha256: str = Field("", pattern="^([0-9a-f]{64})?$")
 
@@ -85,6 +86,35 @@ def parse(text: str, name: str) -> Access:
     return Access(viewers, file.groups)
 
 
+class NewEntry(NamedTuple):
+    """A token, and the lines for the access file that know it by its hash."""
+
+    token: str
+    entry: str
+
+
+def new_entry(name: str, role: str, groups: Sequence[str]) -> NewEntry:
+    """A new token for a person.
+
+    Raises:
+        SettingsInvalid: if name, role or groups are none.
+    """
+    token = new_token()
+    about = {"name": name, "role": role, "groups": list(groups), "token_sha256": token_hash(token)}
+    try:
+        person = _Person.model_validate(about)
+    except ValidationError as exc:
+        raise SettingsInvalid(
+            "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors(include_input=False))
+        ) from exc
+    lines = [f"  - name: {person.name}", f"    role: {person.role}"]
+    if groups:
+        lines.append(f"    groups: [{', '.join(person.groups)}]")
+    elif person.role != "admin":
+        lines.append("    cameras: ['*']")
+    return NewEntry(token, "\n".join([*lines, f"    token_sha256: {person.token_sha256}", ""]))
+
+
 class AccessBook:
     """The access in force: that of the file, which is looked at again when it changes."""
 
@@ -116,7 +146,7 @@ class AccessBook:
                     self._access = parse(read_text(self._path), str(self._path))
                     log.info("access file read again", people=len(self._access.viewers))
                 except (RulesInvalid, SourceNotFound) as exc:
-                    log.error("access file cannot be used: the one before stays in force", error=str(exc))
+                    log.warning("access file cannot be used: the one before stays in force", error=str(exc))
         return self._access
 
     def _stamp(self) -> tuple[int, int, int] | None:

@@ -11,7 +11,7 @@ import binascii
 import hmac
 from typing import Final, Literal
 
-from workers.live.viewers import Access, Viewer
+from workers.access.viewers import Access, Viewer
 
 Purpose = Literal["session", "stream"]
 

@@ -46,7 +46,7 @@ class Access(NamedTuple):
         return [name for name, patterns in self.groups.items() if matches(patterns, camera_id)]
 
     def by_token(self, token: str) -> Viewer | None:
-        """Whose token it is. Every viewer's is compared, in constant time: how long it takes tells nothing."""
+        """Whose token it is. Every viewer's is compared, in constant time, so that it tells nothing."""
         digest, found = token_hash(token), None
         for viewer in self.viewers.values():
             if hmac.compare_digest(digest, viewer.token_sha256):
