@@ -126,7 +126,7 @@ class LandmarkSetView(msgspec.Struct, frozen=True):
     landmark_set: str
     indices: Annotated[list[int], msgspec.Meta(description="MediaPipe's numbers")]
     regions: list[str]
-    edges: Annotated[list[tuple[int, int]], msgspec.Meta(description="places in the set")]
+    edges: Annotated[list[list[int]], msgspec.Meta(description="pairs of places in the set")]
     canonical: Annotated[Base64, msgspec.Meta(description="a face at rest")]
 
 

@@ -231,7 +231,7 @@ def _shipped_set() -> LandmarkSetView:
         chosen_points.id,
         chosen_points.indices.tolist(),
         list(regions),
-        wireframe.edges(face),
+        [list(edge) for edge in wireframe.edges(face)],
         _base64(face),
     )
 

@@ -10,9 +10,10 @@ from typing import Final
 import uvicorn
 from aiokafka.errors import KafkaError
 
-from streams import broker, logs
+from streams import broker, logs, metrics
 from streams.errors import SettingsInvalid
 from streams.health import Health, MetricsServer
+from streams.messages.verdict import VERDICTS
 from streams.settings import Settings
 from streams.store import subject_state
 from streams.store.neutral_face_store import NeutralFaceStore
@@ -59,6 +60,10 @@ async def _run(
         *(topics.emotions, topics.landmarks, topics.alerts, topics.cameras, topics.verdicts),
     )
     producer = broker.producer(settings, max_message_bytes=topics.verdicts.max_message_bytes)
+    for word in VERDICTS:
+        metrics.verdicts_total.labels(word)  # a counter begins at 0, or its first verdict is no increase
+    for outcome in ("sent", "skipped"):
+        metrics.live_events_total.labels(outcome)
     secret = settings.live_secret
     signer = Signer(secret.get_secret_value().encode() if secret else secrets.token_bytes(32))
     try:
