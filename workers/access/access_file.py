@@ -1,11 +1,12 @@
 """access.yaml → who may see what. What is wrong in it is said with file, line and column."""
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from streams import logs
 from streams.errors import RulesInvalid, SettingsInvalid, SourceNotFound
@@ -17,6 +18,7 @@ LOOK_EVERY_S: Final = 1.0
 
 log = logs.get("mien.access")
 
+_HASH: Final = re.compile("[0-9a-f]{64}")
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$")]
 _Group = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
@@ -28,7 +30,16 @@ class _Person(BaseModel):
     role: Role
     groups: list[_Group] = []
     cameras: list[Pattern] = []
-    token_sha256: str = Field("", pattern="^([0-9a-f]{64})?$")
+    token_sha256: str = ""
+
+    @field_validator("token_sha256")
+    @classmethod
+    def _is_a_hash(cls, text: str) -> str:
+        if text and not _HASH.fullmatch(text):  # not the text itself: it may be the token
+            raise ValueError(
+                "this is no SHA-256 in 64 hex digits; `mien live-token` makes a token with its hash"
+            )
+        return text
 
 
 class _File(BaseModel):

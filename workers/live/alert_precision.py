@@ -57,7 +57,8 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     share, z2 = successes / trials, Z_95**2
     centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     half = Z_95 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Not beyond the share itself, where rounding would put it: of 0 in 52, and of 52 in 52.
+    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
 
 
 def _differ(said: Sequence[Verdict]) -> bool:

@@ -2,12 +2,11 @@
 
 import ipaddress
 import time
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from streams.redact_url import is_loopback
+from streams.redact_url import is_loopback, parse_url
 from streams.settings import Settings
 from workers.access.signed_tokens import SESSION_S
 from workers.access.viewers import LOCAL, Viewer
@@ -81,8 +80,8 @@ def set_cookie(live: Live, request: Request, response: Response, value: str) -> 
 
 def refuse_foreign_names(request: Request) -> None:
     """Without sign-in only by this machine's names: a web site's may lead here too, by the DNS."""
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    if not is_loopback(host):
+    url = parse_url(f"http://{request.headers.get('host', '')}")
+    if url is None or not is_loopback(url.host):
         raise refused(403, "Ask this machine by its own name (localhost): nobody has to sign in here.")
 
 
@@ -93,7 +92,7 @@ def refuse_other_sites(request: Request) -> None:
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
     own = site in ("same-origin", "none") if site else True
-    if not own or (origin and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()):
+    if not own or (origin and origin.partition("://")[2].lower() != request.headers.get("host", "").lower()):
         raise refused(403, "Another site sent this.")
 
 
@@ -116,5 +115,5 @@ def _name_of_proxy(settings: Settings, request: Request) -> str | None:
 
 def _is_https(settings: Settings, request: Request) -> bool:
     if is_trusted_proxy(settings, request):
-        return request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
-    return request.url.scheme == "https"
+        return request.headers.get("x-forwarded-proto", str(request.scope["scheme"])) == "https"
+    return str(request.scope["scheme"]) == "https"

@@ -159,7 +159,7 @@ async def _problem(request: Request, exc: Exception) -> Response:
 
 async def _unavailable(request: Request, exc: Exception) -> Response:
     """Kafka or Redis is away; what exactly, and where, is for the log."""
-    log.warning("cannot answer", path=request.url.path, error=str(exc))
+    log.warning("cannot answer", path=request.scope["path"], error=str(exc))
     _log(request, 503)
     return _problem_response(
         503, "Kafka or Redis does not answer now. The log says more.", {"retry-after": "2"}
@@ -179,13 +179,13 @@ def _problem_response(status: int, detail: str, headers: dict[str, str]) -> Resp
 def _log(request: Request, status: int) -> None:
     """Who looked at what; never a query, which may hold a token."""
     who: Viewer | None = request.scope.get("viewer")
-    if request.url.path.startswith(openapi_document.PREFIX):
+    if request.scope["path"].startswith(openapi_document.PREFIX):
         log.info(
             "access",
             who=who.name if who else None,
             role=who.role if who else None,
             method=request.method,
-            path=request.url.path,
+            path=request.scope["path"],
             status=status,
         )
 
@@ -197,7 +197,7 @@ def _others(live: Live) -> list[Any]:
         return Response(described, media_type="application/json")
 
     async def health(request: Request) -> Response:
-        status, text = live.health.answer(request.url.path)
+        status, text = live.health.answer(request.scope["path"])
         return Response(text, status, media_type="text/plain")
 
     async def no_page(_request: Request) -> Response:
