@@ -31,6 +31,9 @@ from workers.live.review_book import ReviewBook
 KAFKA: Final = "kafka"
 """The condition of readiness: everything that Kafka had is known."""
 RETRY_BASE_S, RETRY_CAP_S = 0.5, 5.0
+WITHOUT_TIMES_MAX: Final = 500
+"""So many of the last messages are looked at where Kafka does not say which are new: the embedded broker
+knows no times."""
 RULES_MAX: Final = 200
 """Rules with a precision of their own among the metrics."""
 
@@ -114,8 +117,10 @@ class LiveReader:
             if known is not None and begins[place] <= known <= ends[place]:
                 offset = known
             else:  # new; or the topic was deleted and made again
-                at = found.get(place)
-                offset = begins[place] if place not in of_late else at.offset if at else ends[place]
+                offset = begins[place]
+                if place in of_late:  # without an answer nothing is new, or it is the embedded broker
+                    at = found[place]
+                    offset = at.offset if at else max(offset, ends[place] - WITHOUT_TIMES_MAX)
                 self._feed.begin(kind, place.partition, offset)
             consumer.seek(place, offset)
             if offset < ends[place]:

@@ -26,6 +26,8 @@ READERS_MAX: Final = 4
 """At once; others wait."""
 SCANNED_MAX: Final = 20_000
 """Messages, also those of other subjects; whoever wants more asks again from where it ended."""
+WITHOUT_TIMES_MAX: Final = 2_000
+"""So many of the last messages are looked at where Kafka does not say where a time is."""
 TIME_MAX_S: Final = 8.0
 POINTS_BEFORE_MS: Final = 2_000
 """So much earlier than its event a face may be in Kafka."""
@@ -132,12 +134,12 @@ class TopicHistory:
         partitions = sorted(await self._producer.partitions_for(topic.name))
         place = TopicPartition(topic.name, _partition_of(key.encode(), partitions, partitions))
         consumer.assign([place])
-        if offset is None:
-            found = (await consumer.offsets_for_times({place: since_ms}))[place]
-            if found is None:
-                return
-            offset = found.offset
         end = (await consumer.end_offsets([place]))[place]
+        if offset is None:
+            begin = (await consumer.beginning_offsets([place]))[place]
+            found = (await consumer.offsets_for_times({place: since_ms}))[place]
+            # Without an answer there is nothing, or it is the embedded broker, which knows no times.
+            offset = found.offset if found else max(begin, end - WITHOUT_TIMES_MAX)
         consumer.seek(place, offset)
         scanned = 0
         while await consumer.position(place) < end:
@@ -148,6 +150,8 @@ class TopicHistory:
                     if record.offset >= end or record.timestamp > until_ms:
                         return
                     scanned += 1
+                    if record.timestamp < since_ms:
+                        continue
                     yield _Record(record.offset, record.timestamp, record.key, record.value, scanned)
 
 

@@ -60,6 +60,7 @@ path = Path(sys.argv[1], "alerts.yaml")
 path.write_text("rules: [{name: a, emotions: [fear], probability: 0.5}]")
 alert_stage.AlertStage(Settings(alerts_path=path))
 """
+STARTS["live"] = "\nimport sys\nfrom workers.live import live_server\n"
 NOT_LOADED = {
     "camera": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "ai_edge_litert", "faust", "models.emotion", "onnxruntime"},
     "landmarks": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "av", "faust", "models.emotion", "onnxruntime"},
@@ -82,6 +83,10 @@ NOT_LOADED = {
     },
 }
 NOT_LOADED["alerts"] = NOT_LOADED["state"]
+NOT_LOADED["live"] = {
+    *{*LAB, *LAB_ROOMS, *DEMO_SERVERS, "httpx", "schemathesis"},
+    *{"PIL", "ai_edge_litert", "av", "cv2", "faust", "onnxruntime", "simplejpeg"},
+}
 NEEDED = {
     "camera": {"aiokafka", "av", "cv2"},
     "landmarks": {"ai_edge_litert", "aiokafka", "cv2"},
@@ -89,6 +94,7 @@ NEEDED = {
     "classify": {"aiokafka", "models.emotion", "onnxruntime"},
     "state": {"faust", "redis"},
     "alerts": {"faust", "redis", "yaml"},
+    "live": {"aiokafka", "redis", "starlette", "uvicorn"},
 }
 """So that a start that does nothing does not pass."""
 
