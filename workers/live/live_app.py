@@ -87,6 +87,8 @@ def _endpoints(live: Live) -> list[tuple[str, list[str], Any]]:
 def _endpoint(live: Live, routes: dict[str, Route]) -> Any:
     async def endpoint(request: Request) -> Response | EventStream:
         route = routes["GET" if request.method == "HEAD" else request.method]
+        if request.method == "HEAD" and route.reply is EventStream:
+            raise refused(405, "A stream without its events would stay open for nothing.", allow="GET")
         who = LOCAL
         if not route.public:
             who = front_door.who_asks(live, request, stream=route.reply is EventStream)

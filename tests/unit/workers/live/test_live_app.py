@@ -170,6 +170,12 @@ async def test_other_sites_may_ask_only_where_they_are_named(live: Live) -> None
     assert "access-control-allow-origin" not in other.headers
 
 
+async def test_the_head_of_a_stream_opens_none(live: Live) -> None:
+    async with client(live) as asking:
+        assert (await asking.head("/api/v1/events")).status_code == 405
+        assert (await asking.head("/api/v1/cameras")).status_code == 200
+
+
 async def test_no_more_streams_than_there_may_be(live: Live) -> None:
     live.streams.add(object())
     async with client(live) as asking:
