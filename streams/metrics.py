@@ -205,6 +205,18 @@ alert_rules_current = Gauge(
     "mien_alert_rules_current",
     "1 while the rules in force are those of the file; 0: the file cannot be used, so older ones are.",
 )
+live_clients = Gauge("mien_live_clients", "Open streams of events.")
+live_events_total = Counter(
+    "mien_live_events_total",
+    "Events for open streams, by what became of them: sent, or skipped since the client was slow.",
+    ["outcome"],
+)
+verdicts_total = Counter("mien_verdicts_total", "Verdicts on alerts that this process took.", ["verdict"])
+alert_precision = Gauge(
+    "mien_alert_precision",
+    "Share of a rule's reviewed alerts that people confirmed, of those confirmed or rejected.",
+    ["rule"],
+)
 consumer_lag = Gauge("mien_consumer_lag", "Messages that wait in a partition.", ["topic", "partition"])
 dead_letters_total = Counter("mien_dead_letters_total", "Messages that a stage refused.", ["stage", "reason"])
 probe_frames_total = Counter("mien_probe_frames_total", "Frames that the probe sent.")

@@ -4,6 +4,7 @@
 stand in a file instead: ``MIEN_REDIS_URL_FILE`` names the file that holds ``MIEN_REDIS_URL``.
 """
 
+import ipaddress
 import os
 import re
 from functools import cached_property
@@ -71,6 +72,9 @@ class Settings(BaseSettings):
         description="true: work even where the frames topic keeps pictures longer",
     )
     events_retention_ms: int = Field(24 * 3600 * 1000, ge=1_000, description="landmarks, emotions, alerts")
+    verdicts_retention_ms: int = Field(
+        90 * 24 * 3600 * 1000, ge=1_000, description="verdicts on alerts, from which precision is counted"
+    )
     dead_letters_retention_ms: int = Field(
         3600 * 1000, ge=1_000, description="these may hold refused pictures"
     )
@@ -245,6 +249,41 @@ class Settings(BaseSettings):
         "StatefulSet's pod name may stand before the number: mien-cameras-2/5",
     )
 
+    # Live: docs/live.md
+    live_host: str = Field(
+        "127.0.0.1",
+        description="address that `mien live` listens on; beyond loopback it needs MIEN_LIVE_ACCESS_FILE",
+    )
+    live_port: int = Field(8080, ge=0, le=65535, description="0 takes a free one")
+    live_access_file: Path | None = Field(
+        None, description="who may see which cameras: docs/live.md; read again whenever it changes"
+    )
+    live_secret: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="signs sessions and stream tokens: the same for all replicas; without it each process "
+        "makes its own, and sessions end with it",
+    )
+    live_proxy_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$",
+        description="header in which a proxy names who is signed in, such as X-Forwarded-User",
+    )
+    live_proxy_peers: str | None = Field(
+        None, description="addresses and networks of that proxy, with commas; from others it is no name"
+    )
+    live_cors_origins: str | None = Field(
+        None, description="origins of other sites whose pages may ask with a token, with commas; none without"
+    )
+    live_keep_s: float = Field(
+        120.0, ge=1, le=3600, description="seconds of events kept in memory, for clients that come back"
+    )
+    live_ring_bytes: int = Field(
+        4 * 1024 * 1024, ge=64 * 1024, description="the same in bytes, of one camera"
+    )
+    live_client_events_per_s: int = Field(2_000, ge=10, description="what one stream is sent, at most")
+    live_clients_max: int = Field(200, ge=1, description="open streams of one process")
+
     # Running
     metrics_host: str = Field(
         "127.0.0.1",
@@ -269,6 +308,16 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, _SecretFiles(settings_cls)
+
+    @field_validator("live_proxy_peers")
+    @classmethod
+    def _peers_are_networks(cls, peers: str | None) -> str | None:
+        for number, peer in enumerate(peers.split(",") if peers is not None else (), start=1):
+            try:
+                ipaddress.ip_network(peer.strip())
+            except ValueError as exc:
+                raise ValueError(f"peer {number} is no address or network, like 10.0.0.0/8: {exc}") from exc
+        return peers
 
     @field_validator("kafka_bootstrap_servers", "redis_sentinels")
     @classmethod
@@ -303,6 +352,21 @@ class Settings(BaseSettings):
             raise ValueError(
                 "TLS files are set (MIEN_KAFKA_SSL_…), but MIEN_KAFKA_SECURITY_PROTOCOL is "
                 f"{self.kafka_security_protocol}; set it to SSL or SASL_SSL"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _whoever_looks_is_known(self) -> Self:
+        if self.live_access_file is None and not is_loopback(self.live_host):
+            raise ValueError(
+                "MIEN_LIVE_HOST leads beyond this machine, and without MIEN_LIVE_ACCESS_FILE anybody could "
+                "see the faces: docs/live.md says what stands in it"
+            )
+        if (self.live_proxy_header is None) != (self.live_proxy_peers is None):
+            raise ValueError("MIEN_LIVE_PROXY_HEADER and MIEN_LIVE_PROXY_PEERS go together")
+        if self.live_proxy_header and self.live_access_file is None:
+            raise ValueError(
+                "MIEN_LIVE_PROXY_HEADER needs MIEN_LIVE_ACCESS_FILE, which says who may see what"
             )
         return self
 
@@ -349,6 +413,7 @@ class Settings(BaseSettings):
             partitions=self.topic_partitions,
             frames_retention_ms=self.frames_retention_ms,
             events_retention_ms=self.events_retention_ms,
+            verdicts_retention_ms=self.verdicts_retention_ms,
             dead_letters_retention_ms=self.dead_letters_retention_ms,
             max_frame_bytes=self.max_frame_bytes,
             replication=self.topic_replication,

@@ -62,6 +62,7 @@ class Topics(NamedTuple):
     emotions: Topic
     alerts: Topic
     cameras: Topic
+    verdicts: Topic
     dead_letters: Topic
 
     @classmethod
@@ -72,6 +73,7 @@ class Topics(NamedTuple):
         partitions: int,
         frames_retention_ms: int,
         events_retention_ms: int,
+        verdicts_retention_ms: int,
         dead_letters_retention_ms: int,
         max_frame_bytes: int,
         replication: int = 1,
@@ -94,5 +96,6 @@ class Topics(NamedTuple):
             topic("cameras", kept_ms, event_bytes, "what is true of each camera", n)._replace(
                 of_the_present=True
             ),
+            topic("verdicts", verdicts_retention_ms, event_bytes, "what people say of alerts", n),
             topic("dead-letters", dead_letters_retention_ms, refused_bytes, "refused messages", 1),
         )

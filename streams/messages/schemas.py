@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
-from streams.messages import alert, camera_truth, emotion_event
+from streams.messages import alert, camera_truth, emotion_event, verdict
 from streams.messages.alert import Alert
 from streams.messages.camera_truth import CameraTruth
 from streams.messages.emotion_event import EmotionEvent
 from streams.messages.frame_message import FrameHeaders
 from streams.messages.landmarks_message import SCHEMA, Landmarks
+from streams.messages.verdict import Verdict
 from streams.settings import Settings
 from streams.topics import Topic
 
@@ -27,6 +28,7 @@ def documents(settings: Settings) -> dict[str, dict[str, Any]]:
         "emotion.schema.json": _schema(EmotionEvent, f"Data of {emotion_event.CE_TYPE}"),
         "alert.schema.json": _schema(Alert, f"Data of {alert.CE_TYPE}"),
         "camera.schema.json": _schema(CameraTruth, f"Data of {camera_truth.CE_TYPE}"),
+        "verdict.schema.json": _schema(Verdict, f"Data of {verdict.CE_TYPE}"),
         "asyncapi.json": _asyncapi(settings),
     }
 
@@ -82,6 +84,14 @@ def _asyncapi(settings: Settings) -> dict[str, Any]:
                     "payload": {"$ref": "./camera.schema.json"},
                     "headers": _cloud_event(camera_truth.CE_TYPE),
                     "bindings": _key("camera id"),
+                },
+            ),
+            "verdicts": _channel(
+                topics.verdicts,
+                {
+                    "payload": {"$ref": "./verdict.schema.json"},
+                    "headers": _cloud_event(verdict.CE_TYPE),
+                    "bindings": _key("alert id"),
                 },
             ),
             "deadLetters": _channel(

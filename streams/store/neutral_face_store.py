@@ -78,6 +78,13 @@ class NeutralFaceStore(QuickStore):
         }
         return {subject_id: face for subject_id, face in faces.items() if face}
 
+    async def look(self, subject_id: str) -> NeutralFace | None:
+        """The face of a subject, if it has one, for who only looks: it expires as if nobody had asked."""
+        async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
+            pipe.get(neutral_key(subject_id))
+            (value,) = await self._values(pipe)
+        return _decoded(value) if value else None
+
     async def write(self, faces: Mapping[str, NeutralFace]) -> None:
         """Writes the face of each subject, but of those that were forgotten."""
         async with self._in_time(), self._client.pipeline(transaction=False) as pipe:

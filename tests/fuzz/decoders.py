@@ -27,10 +27,12 @@ from streams import settings as settings_
 from streams.errors import BadMessage, FileInvalid, InputRefused, SettingsInvalid
 from streams.messages import alert as alert_message
 from streams.messages import camera_truth, dead_letter, emotion_event, frame_message, landmarks_message
+from streams.messages import verdict as verdict_message
 from streams.messages.alert import Alert, AlertEvidence
 from streams.messages.emotion_event import time_of
 from streams.messages.frame_message import Headers
 from streams.messages.unreadable import UNREADABLE
+from streams.messages.verdict import Verdict
 from streams.settings import Settings
 from streams.store import camera_track_store, connection, neutral_face_store, subject_state, track_note
 from streams.store.camera_track_store import CameraTracks, TrackRecord
@@ -100,6 +102,11 @@ def _camera_truths(data: bytes) -> None:
     truth = camera_truth.decode(data)
     assert camera_truth.decode(camera_truth.encode(truth)[1]) == truth
     assert camera_truth.time_us(truth.at) >= 0
+
+
+def _verdicts(data: bytes) -> None:
+    verdict = verdict_message.decode(data)
+    assert verdict_message.decode(verdict_message.encode(verdict)[1]) == verdict
 
 
 def _usual_scenes(data: bytes) -> None:
@@ -284,6 +291,12 @@ FAMILIES = {
             ]
         ],
         [b'"measures"', b"null", b"NaN", b"1e999", b'"clock-off"', b"0001-01-01T00:00:00+23:59"],
+    ),
+    "verdicts": Family(
+        _verdicts,
+        (BadMessage,),
+        [verdict_message.encode(Verdict("a-1", "unsure", "anna", time_of(0), "?", "fear", "a", "fear"))[1]],
+        [b'"confirmed"', b"null", b"0001-01-01T00:00:00+23:59"],
     ),
     "usual-scenes": Family(
         _usual_scenes, (), [scene.pack(UsualScenes({0: bytes(VALUES), 23: b"\x7f\x80" * (VALUES // 2)}))]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import redis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -31,22 +32,24 @@ from workers.upkeep.acls import KafkaRight, redis_commands, rights
 
 PREFIX = unique_prefix()
 SETTINGS = Settings(topic_prefix=PREFIX)
-STAGES_AND_OTHERS = ("camera", "landmarks", "classify", "state", "alerts", "probe", "topics")
+STAGES_AND_OTHERS = ("camera", "landmarks", "classify", "state", "alerts", "live", "probe", "topics")
 USERS = {name: f"{PREFIX}-{name}" for name in STAGES_AND_OTHERS}
-TOPICS = ("frames", "landmarks", "emotions", "alerts", "dead-letters")
+TOPICS = ("frames", "landmarks", "emotions", "alerts", "cameras", "verdicts", "dead-letters")
 READS = {
     "landmarks": {"frames"},
     "classify": {"landmarks"},
     "state": {"emotions"},
-    "alerts": {"emotions"},
+    "alerts": {"emotions", "cameras"},
+    "live": {"landmarks", "emotions", "alerts", "cameras", "verdicts"},
     "probe": {"landmarks", "emotions"},
 }
 WRITES = {
-    "camera": {"frames"},
+    "camera": {"frames", "cameras"},
     "landmarks": {"landmarks", "dead-letters"},
     "classify": {"emotions", "dead-letters"},
     "state": {"dead-letters"},
     "alerts": {"alerts", "dead-letters"},
+    "live": {"verdicts"},
     "probe": {"frames"},
 }
 
@@ -224,6 +227,8 @@ def test_every_stage_works_with_its_own_user_and_its_rights_alone(
     rules = chain.folder / "alerts.yaml"
     rules.write_text("rules:\n  - {name: any, emotions: [neutral], probability: 0.1, for: 1s}\n")
     alerts = chain.start("alerts", **user_of("alerts", guarded_redis), alerts_path=rules).wait_ready()
+    (live_port,) = child_process.free_ports(1)
+    page = chain.start("live", **user_of("live", guarded_redis), live_port=live_port).wait_ready()
     camera = chain.start(
         "camera", "--camera", "lobby", "--source", str(pictures(40)), "--lossless", "--as-fast-as-possible",
         **user_of("camera", guarded_redis),
@@ -236,7 +241,14 @@ def test_every_stage_works_with_its_own_user_and_its_rights_alone(
     eventually(lambda: alerts.totals("mien_alerts_total", "state").get("firing"), lambda: alerts.err)
     status, _, err = chain.run("probe", "--once", **user_of("probe", guarded_redis), probe_fps=5)
     assert status == 0, err
-    stages.append(alerts)
+    stages += [alerts, page]
+    with httpx.Client(base_url=f"http://127.0.0.1:{live_port}/api/v1", trust_env=False) as client:
+        (subject,) = client.get("/subjects").json()["items"]
+        assert client.get(f"/subjects/{subject['subject_id']}").status_code == 200
+        assert client.get(f"/subjects/{subject['subject_id']}/events?points=1").json()["points"]
+        (alert, *_) = client.get("/alerts").json()["items"]
+        body = {"alert_ids": [alert["alert"]["alert_id"]], "verdict": "confirmed"}
+        assert client.post("/verdicts", json=body).status_code == 201
     status, out, err = chain.run("subjects", "--json", **user_of("subjects", guarded_redis))
     assert status == 0, err
     assert '"camera_id":"lobby"' in out
@@ -259,7 +271,7 @@ def one_message_each(guarded_kafka: KafkaServer) -> None:
     """Something to read in every topic."""
     producer = Producer(administrator(guarded_kafka))
     for topic in TOPICS:
-        producer.produce(f"{PREFIX}.{topic}", b"{}", partition=0)
+        producer.produce(f"{PREFIX}.{topic}", b"{}", b"key", partition=0)
     assert producer.flush(30) == 0
 
 
@@ -280,7 +292,7 @@ async def test_a_user_reads_and_writes_nothing_else(guarded_kafka: KafkaServer, 
             except TopicAuthorizationFailedError:
                 pass
             try:
-                await producer.send_and_wait(place.topic, b"", partition=0)
+                await producer.send_and_wait(place.topic, b"", key=b"key", partition=0)
                 could_write.add(topic)
             except TopicAuthorizationFailedError:
                 pass
@@ -289,7 +301,7 @@ async def test_a_user_reads_and_writes_nothing_else(guarded_kafka: KafkaServer, 
 
 
 @pytest.mark.parametrize(
-    "name", ["landmarks", "classify", "state", "alerts", "probe", "subjects", "coverage"]
+    "name", ["landmarks", "classify", "state", "alerts", "live", "probe", "subjects", "coverage"]
 )
 def test_a_redis_user_reaches_no_key_of_another(guarded_redis: str, name: str) -> None:
     keys = {

@@ -61,6 +61,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers.truth",
     },
     "workers.truth": {*STREAMS, "models", "models.faces", "models.staged"},
+    "workers.access": {*STREAMS, "workers", "workers.alerts"},
+    "workers.live": {*STREAMS, *RUNTIME, "workers", "workers.access"},
     "workers.probe": {*STREAMS, "models.faces", "models.staged", "workers"},
     "workers.local": {*STREAMS, "streams.local", "models.staged", "workers", "workers.camera"},
     "workers.bench": {

@@ -18,11 +18,13 @@ from streams import metrics
 from streams.messages.alert import AlertState, Severity
 from streams.messages.camera_truth import CAMERA_STATES
 from streams.messages.emotion_event import EMOTIONS, Abstention
+from streams.messages.verdict import VERDICTS
 
 Values = tuple[str, ...] | str
 """All values of a label, or in words what bounds them."""
 
 CAMERA, LANDMARKS, CLASSIFY, STATE, ALERTS = STAGES = ("camera", "landmarks", "classify", "state", "alerts")
+LIVE: Final = "live"
 PROBE: Final = "probe"
 """`mien probe`: it exports what it sees, and of itself nothing that stages do."""
 FLEET: Final = "cameras"
@@ -132,6 +134,10 @@ EXPORTED: Final[Mapping[str, Exported]] = {
     "alerts_active": Exported((ALERTS,), {"rule": RULES, "severity": get_args(Severity), "camera": CAMERAS}),
     "alert_rules": Exported((ALERTS,)),
     "alert_rules_current": Exported((ALERTS,)),
+    "live_clients": Exported((LIVE,)),
+    "live_events_total": Exported((LIVE,), {"outcome": ("sent", "skipped")}),
+    "verdicts_total": Exported((LIVE,), {"verdict": VERDICTS}),
+    "alert_precision": Exported((LIVE,), {"rule": RULES}),
     "consumer_lag": Exported(READERS, {"topic": TOPIC, "partition": PARTITIONS}),
     "dead_letters_total": Exported(
         READERS,
@@ -197,6 +203,7 @@ cannot be relieved |
 `mien_region_share_total`, `mien_baselines_total`, each against `mien_reference_ratio`; \
 `mien_completeness_error` |
 | what do alerts say? | `mien_alerts_active`, `mien_alerts_total` by rule, `mien_alert_rules_current` |
+| are alerts right? | `mien_alert_precision` by rule, from verdicts; `mien_verdicts_total` |
 
 `mien cameras` serves the metrics of all its cameras' processes as its own; where one of theirs has no label
 `camera`, it gets one (`process_resident_memory_bytes{camera="lobby"}`).

@@ -60,7 +60,7 @@ def rights(settings: Settings) -> Rights:
 
 def _kafka_rights(settings: Settings) -> list[KafkaRight]:
     topics, group = settings.topics, settings.group
-    frames, landmarks, emotions, alerts, cameras, dead_letters = (topic.name for topic in topics)
+    frames, landmarks, emotions, alerts, cameras, verdicts, dead_letters = (topic.name for topic in topics)
     reads = {"landmarks": frames, "classify": landmarks, "state": emotions, "alerts": emotions}
     writes = {
         "camera": [frames if settings.frames == "publish" else landmarks, cameras],
@@ -69,6 +69,7 @@ def _kafka_rights(settings: Settings) -> list[KafkaRight]:
         "state": [dead_letters],
         "alerts": [alerts, dead_letters],
         "probe": [frames],
+        "live": [verdicts],
     }
     ours = f"{settings.topic_prefix}."
     reader = "landmarks" if settings.frames == "publish" else "classify"
@@ -90,6 +91,10 @@ def _kafka_rights(settings: Settings) -> list[KafkaRight]:
     # It reads without a group: from now on, and nothing is committed.
     found += [
         KafkaRight(group("probe"), "topic", name, "literal", ("Read",)) for name in (landmarks, emotions)
+    ]
+    found += [  # likewise
+        KafkaRight(group("live"), "topic", name, "literal", ("Read",))
+        for name in (landmarks, emotions, alerts, cameras, verdicts)
     ]
     return sorted(found)
 
@@ -158,6 +163,11 @@ def _redis_rights(settings: Settings) -> list[RedisRight]:
             ),
         ),
         RedisRight(group("probe"), ("%R~mien:{*}:state",), ("ping", "hget")),
+        RedisRight(
+            group("live"),
+            tuple(f"%R~mien:{{*}}:{kind}" for kind in ("state", "window", "neutral")),
+            ("ping", "scan", "hgetall", "zrange", "get"),
+        ),
         RedisRight(
             group("subjects"),
             ("%R~mien:{*}:state", "%R~mien:{*}:window"),

@@ -82,8 +82,9 @@ def schemas(
 ) -> None:
     """Print the JSON Schemas of all messages, and the AsyncAPI document of all topics, as JSON."""
     from streams.messages import schemas
+    from workers.live import openapi_document
 
-    documents = schemas.documents(settings.load())
+    documents = schemas.documents(settings.load()) | {openapi_document.FILE_NAME: openapi_document.document()}
     if out is None:
         print_json(documents)
         return

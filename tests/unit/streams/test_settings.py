@@ -109,6 +109,7 @@ SECRETS = {
     "MIEN_REDIS_URL": "rediss://:hunter2@redis.local/0",
     "MIEN_REDIS_SENTINEL_PASSWORD": "hunter2",
     "MIEN_CAMERA_SOURCE": "rtsp://admin:hunter2@cam.local/ch1",
+    "MIEN_LIVE_SECRET": "hunter2-hunter2-hunter2",
 }
 WITH_SECRETS = SASL | {"MIEN_KAFKA_SSL_CERT_FILE": "/c.pem", "MIEN_KAFKA_SSL_KEY_FILE": "/k.pem"} | SECRETS
 

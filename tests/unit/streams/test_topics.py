@@ -15,6 +15,7 @@ def test_names_are_the_contract() -> None:
         "mien.emotions",
         "mien.alerts",
         "mien.cameras",
+        "mien.verdicts",
         "mien.dead-letters",
     ]
 
@@ -24,13 +25,18 @@ def test_the_prefix_is_a_setting() -> None:
 
 
 def test_partitions_share_the_work_and_dead_letters_need_one() -> None:
-    assert [topic.partitions for topic in topics(topic_partitions=5)] == [5, 5, 5, 5, 5, 1]
+    assert [topic.partitions for topic in topics(topic_partitions=5)] == [5, 5, 5, 5, 5, 5, 1]
 
 
 def test_pictures_are_kept_for_a_minute_and_refused_ones_by_their_own_limit() -> None:
-    ours = topics(frames_retention_ms=90_000, events_retention_ms=5_000, dead_letters_retention_ms=7_000)
+    ours = topics(
+        frames_retention_ms=90_000,
+        events_retention_ms=5_000,
+        verdicts_retention_ms=6_000,
+        dead_letters_retention_ms=7_000,
+    )
 
-    assert [topic.config()["retention.ms"] for topic in ours] == ["90000", *["5000"] * 4, "7000"]
+    assert [topic.config()["retention.ms"] for topic in ours] == ["90000", *["5000"] * 4, "6000", "7000"]
     assert topics().frames.config()["retention.ms"] == "60000"
 
 

@@ -100,7 +100,7 @@ def test_the_version(mien: Mien) -> None:
     assert mien("--version") == Ended(0, f"mien {version('mien')}\n", "")
 
 
-PRINTS_NO_RESULT = {"alerts run", "cameras run", "landmarks", "classify", "state"}
+PRINTS_NO_RESULT = {"alerts run", "cameras run", "landmarks", "classify", "live", "state"}
 """They run until they are told to stop."""
 
 

@@ -68,9 +68,10 @@ path = Path(sys.argv[1], "cameras.yaml")
 path.write_text("cameras: [{id: one, source: demo:calm}]")
 camera_list.read(path)
 """
+STARTS["live"] = "\nimport sys\nfrom workers.live import live_server\n"
 NOT_LOADED = {
     "camera": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "ai_edge_litert", "faust", "models.emotion", "onnxruntime"},
-    "landmarks": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "av", "faust", "models.emotion", "onnxruntime"},
+    "landmarks": {*LAB, *LAB_ROOMS, *DEMO_SERVERS, "av", "faust", "models.emotion.classifier", "onnxruntime"},
     "camera that keeps its frames": {
         *LAB,
         *LAB_ROOMS,
@@ -91,6 +92,10 @@ NOT_LOADED = {
 }
 NOT_LOADED["alerts"] = NOT_LOADED["state"]
 NOT_LOADED["cameras"] = {*NOT_LOADED["state"], "aiokafka", "faust", "models", "redis", "workers.truth"}
+NOT_LOADED["live"] = {
+    *{*LAB, *LAB_ROOMS, *DEMO_SERVERS, "httpx", "schemathesis"},
+    *{"PIL", "ai_edge_litert", "av", "cv2", "faust", "onnxruntime", "simplejpeg"},
+}
 NEEDED = {
     "camera": {"aiokafka", "av", "cv2"},
     "landmarks": {"ai_edge_litert", "aiokafka", "cv2"},
@@ -99,6 +104,7 @@ NEEDED = {
     "state": {"faust", "redis"},
     "alerts": {"faust", "redis", "yaml"},
     "cameras": {"prometheus_client", "yaml"},
+    "live": {"aiokafka", "redis", "starlette", "uvicorn"},
 }
 """So that a start that does nothing does not pass."""
 

@@ -33,6 +33,7 @@ def event_json(event: EmotionEvent) -> dict[str, Any]:
 def test_the_committed_files_are_in_step_with_the_types() -> None:
     committed = {path.name: json.loads(path.read_text()) for path in (ROOT / "docs/schemas").glob("*.json")}
 
+    del committed["live-openapi.json"]  # of another room: workers/live/openapi_document.py
     assert committed == schemas.documents(Settings()), "run `mien schemas --out docs/schemas`"
 
 

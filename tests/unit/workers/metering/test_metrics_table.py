@@ -28,6 +28,7 @@ ENTRANCE = {
     "classify": "workers.stages.classify",
     "state": "workers.stages.state",
     "alerts": "workers.alerts.alert_stage",
+    "live": "workers.live.live_server",
     "probe": "workers.probe.probe",
     "cameras": "workers.camera_fleet.fleet",
 }
@@ -39,6 +40,8 @@ WITHOUT_UNIT = {
     "own_neutral_subjects": "what is counted",
     "active_subjects": "what is counted",
     "alerts_active": "what is counted",
+    "alert_precision": "0 to 1, called as everybody calls it",
+    "live_clients": "what is counted",
     "alert_rules": "what is counted",
     "alert_rules_current": "0 or 1",
     "consumer_lag": "messages",

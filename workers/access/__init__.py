@@ -1,0 +1,1 @@
+"""Who may look at what: the access file, and signed tokens that name somebody in it."""
