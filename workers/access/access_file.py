@@ -9,10 +9,10 @@ from typing import Annotated, Final, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from streams import logs
-from streams.errors import RulesInvalid, SettingsInvalid, SourceNotFound
+from streams.errors import FileInvalid, SettingsInvalid, SourceNotFound
 from workers.access.viewers import LOCAL, Access, Role, Viewer, new_token, token_hash
-from workers.alerts.rule_file import Document, Place, read_text
 from workers.alerts.rules import Pattern
+from workers.marked_yaml import Document, Place, read_text
 
 LOOK_EVERY_S: Final = 1.0
 
@@ -55,7 +55,7 @@ def parse(text: str, name: str) -> Access:
     """The access that a text gives; ``name`` stands in errors for its file.
 
     Raises:
-        RulesInvalid: with a line for each problem.
+        FileInvalid: with a line for each problem.
     """
     document = Document(text, name)
     try:
@@ -134,7 +134,7 @@ class AccessBook:
 
         Raises:
             SourceNotFound: if it cannot be read.
-            RulesInvalid: if it cannot be used.
+            FileInvalid: if it cannot be used.
         """
         self._path = path
         self._seen = self._stamp()
@@ -156,7 +156,7 @@ class AccessBook:
                 try:
                     self._access = parse(read_text(self._path), str(self._path))
                     log.info("access file read again", people=len(self._access.viewers))
-                except (RulesInvalid, SourceNotFound) as exc:
+                except (FileInvalid, SourceNotFound) as exc:
                     log.warning("access file cannot be used: the one before stays in force", error=str(exc))
         return self._access
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.errors import RulesInvalid, SettingsInvalid, SourceNotFound
+from streams.errors import FileInvalid, SettingsInvalid, SourceNotFound
 from workers.access import access_file
 from workers.access.access_file import AccessBook, new_entry, parse
 from workers.access.viewers import LOCAL, Viewer, token_hash
@@ -70,7 +70,7 @@ def test_what_it_gives() -> None:
 )
 def test_what_is_wrong_is_told_with_its_place(old: str, new: str, says: str) -> None:
     assert old in GOOD
-    with pytest.raises(RulesInvalid) as refused:
+    with pytest.raises(FileInvalid) as refused:
         parse(GOOD.replace(old, new, 1), "a.yaml")
 
     assert says in str(refused.value)
