@@ -1,17 +1,16 @@
-"""The control plane with nodes: what tests run against."""
+"""The control plane with nodes: what tests run against. As a program it runs until it is interrupted:
 
-import json
+python tests/kubernetes/cluster.py FOLDER [NODES]
+"""
+
+import signal
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from control_plane import ControlPlane
+from control.build import build_all
+from control.plane import ControlPlane, Resource, condition
 
-Resource = dict[str, Any]
 AGENT = Path(__file__).with_name("node_agent.py")
-DEADLINE_S = 90.0
 
 
 class Cluster(ControlPlane):
@@ -28,19 +27,17 @@ class Cluster(ControlPlane):
             for name in self.nodes
         ]
         self.run_beside("node-agent", [sys.executable, str(AGENT), str(self.folder), *kubeconfigs])
-        self.eventually(lambda: self._nodes_ready() == len(self.nodes), "all nodes are ready")
+        try:
+            self.eventually(lambda: self._nodes_ready() == len(self.nodes), "all nodes are ready")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def _nodes_ready(self) -> int:
         return sum(
             condition(node, "Ready") and not node["spec"].get("taints") for node in self.get("nodes")["items"]
         )
-
-    def apply(self, *resources: Resource, namespace: str) -> None:
-        """Create or change resources, by the server and strictly: an unknown field is refused."""
-        whole = json.dumps({"apiVersion": "v1", "kind": "List", "items": resources})
-        flags = ("--server-side", "--validate=strict", f"--namespace={namespace}", "--filename=-")
-        self.kubectl("apply", *flags, stdin=whole)
 
     def pods(self, namespace: str, selector: str = "") -> list[Resource]:
         """Those that are not being deleted, the oldest first."""
@@ -55,20 +52,16 @@ class Cluster(ControlPlane):
         """What a container wrote, all its runs together; `kubectl logs` would need a kubelet."""
         return (self.folder / "logs" / f"{namespace}_{pod}_{container}.log").read_text()
 
-    def eventually(
-        self, look: Callable[[], Any], what: str | Callable[[], str], deadline_s: float = DEADLINE_S
-    ) -> Any:
-        """The first true answer of ``look``; fails when none came in time."""
-        until_s = time.monotonic() + deadline_s
-        while not (answer := look()):
-            assert time.monotonic() < until_s, (
-                f"not within {deadline_s:.0f} s: {what() if callable(what) else what}"
-            )
-            time.sleep(0.3)
-        return answer
+
+def main(folder: Path, nodes: int) -> None:
+    """Run until SIGINT or SIGTERM."""
+    stop = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
+    with Cluster(folder, nodes) as cluster:
+        print(f"export KUBECONFIG={cluster.kubeconfig}", flush=True)
+        signal.sigwait(stop)
 
 
-def condition(resource: Resource, name: str) -> bool:
-    """Whether a condition in a resource's status is true."""
-    found = resource.get("status", {}).get("conditions", [])
-    return any(one["type"] == name and one["status"] == "True" for one in found)
+if __name__ == "__main__":
+    build_all(keda=False)
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3)

@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 class Api:
-    """One user of one API server, as a kubeconfig file in JSON names both (control_plane.py writes such)."""
+    """One user of one API server, as a kubeconfig file in JSON names both (control/plane.py writes such)."""
 
     def __init__(self, kubeconfig: Path) -> None:
         config = json.loads(kubeconfig.read_text())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from agent.api import Api, Refused
 from agent.image import image
 from agent.pod_spec import CannotStart, back_off_s, command, environment
 from agent.pod_status import ContainerState, pod_status
-from agent.probes import http_get, passes, results, streak
+from agent.probes import Probing, http_get
 from agent.process import Process, Security
 from agent.volumes import Volumes
 
@@ -21,8 +22,8 @@ RETRY_S = 2.0
 class PodWorker:
     """Runs one pod until it is deleted, and writes its status back at each change.
 
-    ``ip`` is the pod's address, ``own`` a folder of its own, ``log`` how its containers' logs begin, ``hosts``
-    gives its /etc/hosts, ``back_off_first_s`` the wait before the second restart (10 in a kubelet).
+    ``ip`` is the pod's address, ``own`` a folder of its own, ``log`` how its logs' names begin, ``hosts``
+    gives its /etc/hosts, ``back_off_first_s`` the wait before its second restart (a kubelet: 10 s).
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class PodWorker:
         }
         self._initialized = self._init_failed = False
         self._processes: dict[str, tuple[Resource, Process]] = {}
+        self._ended: set[str] = set()
         self._stopping = asyncio.Event()
         self._grace_s = float(spec.get("terminationGracePeriodSeconds", 30))
         self._status: Resource = pod.get("status", {})
@@ -112,21 +114,19 @@ class PodWorker:
             state.started = "startupProbe" not in container
             state.ready = state.started and "readinessProbe" not in container
             await self._changed()
-            probing = asyncio.create_task(self._probe(container, state, process, started))
+            probing = asyncio.create_task(self._probing(container, state, process).run(started))
             try:
                 state.terminated(await process.wait())
             except asyncio.CancelledError:  # it started while the pod was being stopped
                 await process.stop(0)
                 raise
             finally:
-                probing.cancel()
-                await asyncio.gather(probing, return_exceptions=True)
                 del self._processes[container["name"]]
-            if (
-                policy == "Never"
-                or (policy == "OnFailure" and state.exit_code == 0)
-                or self._stopping.is_set()
-            ):
+                probing.cancel()
+                with suppress(asyncio.CancelledError):
+                    await probing
+            done = policy == "Never" or (policy == "OnFailure" and state.exit_code == 0)
+            if done or container["name"] in self._ended or self._stopping.is_set():
                 break
             wait_s = back_off_s(state.restarts + 1, self._back_off_first_s)
             if wait_s:
@@ -174,52 +174,12 @@ class PodWorker:
             self._log.with_name(f"{self._log.name}_{name}.log"),
         )
 
-    async def _probe(
-        self, container: Resource, state: ContainerState, process: Process, started: asyncio.Event | None
-    ) -> None:
-        """Startup first; then readiness and liveness, side by side."""
-
-        async def watch(kind: str, good: bool, seen: Callable[[bool, bool], Awaitable[bool]]) -> None:
-            probe = container.get(kind)
-            if probe is None:
-                return
-            row = streak(probe, good=good)
-
-            async def one(passed: bool) -> bool:
-                return await seen(row.add(passed), row.failed_for_good)
-
-            await results(probe, lambda: passes(probe, container, self.ip, process), one)
-
-        async def startup(good: bool, failed: bool) -> bool:
-            if good:
-                state.started, state.ready = True, "readinessProbe" not in container
-                await self._changed()
-            elif failed:
-                await process.stop(self._grace_s)
-            return not (good or failed)
-
-        async def readiness(good: bool, _: bool) -> bool:
-            if state.ready != good:
-                state.ready = good
-                await self._changed()
-            return True
-
-        async def liveness(_: bool, failed: bool) -> bool:
-            if failed:
-                await process.stop(
-                    container["livenessProbe"].get("terminationGracePeriodSeconds", self._grace_s)
-                )
-            return not failed
-
-        await watch("startupProbe", False, startup)
-        if started is not None:
-            started.set()
-        await asyncio.gather(
-            watch("readinessProbe", False, readiness), watch("livenessProbe", True, liveness)
-        )
+    def _probing(self, container: Resource, state: ContainerState, process: Process) -> Probing:
+        return Probing(container, state, process, self.ip, self._grace_s, self._changed)
 
     async def _stop(self, name: str) -> None:
         """``preStop``, SIGTERM, and SIGKILL when the grace period, which counts both, is over."""
+        self._ended.add(name)
         if name not in self._processes:
             return
         container, process = self._processes[name]

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 
+from agent.pod_status import ContainerState
 from agent.process import Process
 
 Resource = dict[str, Any]
@@ -36,17 +37,62 @@ class Streak:
         return self._last is False and self._in_a_row >= self.failure_threshold
 
 
-def streak(probe: Resource, *, good: bool) -> Streak:
-    return Streak(probe.get("failureThreshold", 3), probe.get("successThreshold", 1), good)
+@dataclass
+class Probing:
+    """The probes of one run of a container: they change its state, and end a process that failed.
 
+    ``changed`` is called after each change of ``state``.
+    """
 
-async def results(
-    probe: Resource, check: Callable[[], Awaitable[bool]], seen: Callable[[bool], Awaitable[bool]]
-) -> None:
-    """Check again and again until ``seen`` answers False."""
-    await asyncio.sleep(probe.get("initialDelaySeconds", 0))
-    while await seen(await check()):
-        await asyncio.sleep(probe.get("periodSeconds", 10))
+    container: Resource
+    state: ContainerState
+    process: Process
+    ip: str
+    grace_s: float
+    changed: Callable[[], Awaitable[None]]
+
+    async def run(self, started: asyncio.Event | None = None) -> None:
+        """The startup probe until it is good; then, once ``started`` is told, readiness and liveness."""
+        if "startupProbe" in self.container:
+            await self._watch("startupProbe", False, self._startup)
+        if started is not None:
+            started.set()
+        async with asyncio.TaskGroup() as both:
+            if "readinessProbe" in self.container:
+                both.create_task(self._watch("readinessProbe", False, self._readiness))
+            if "livenessProbe" in self.container:
+                both.create_task(self._watch("livenessProbe", True, self._liveness))
+
+    async def _watch(self, kind: str, good: bool, seen: Callable[[Streak], Awaitable[bool]]) -> None:
+        """Try again and again until ``seen`` answers False."""
+        probe = self.container[kind]
+        streak = Streak(probe.get("failureThreshold", 3), probe.get("successThreshold", 1), good)
+        await asyncio.sleep(probe.get("initialDelaySeconds", 0))
+        while True:
+            streak.add(await passes(probe, self.container, self.ip, self.process))
+            if not await seen(streak):
+                return
+            await asyncio.sleep(probe.get("periodSeconds", 10))
+
+    async def _startup(self, streak: Streak) -> bool:
+        if streak.good:
+            self.state.started, self.state.ready = True, "readinessProbe" not in self.container
+            await self.changed()
+        elif streak.failed_for_good:
+            await self.process.stop(self.grace_s)
+        return not (streak.good or streak.failed_for_good)
+
+    async def _readiness(self, streak: Streak) -> bool:
+        if self.state.ready != streak.good:
+            self.state.ready = streak.good
+            await self.changed()
+        return True
+
+    async def _liveness(self, streak: Streak) -> bool:
+        if streak.failed_for_good:
+            own = self.container["livenessProbe"].get("terminationGracePeriodSeconds", self.grace_s)
+            await self.process.stop(own)
+        return not streak.failed_for_good
 
 
 async def passes(probe: Resource, container: Resource, ip: str, process: Process) -> bool:

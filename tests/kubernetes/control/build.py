@@ -7,7 +7,7 @@
 Everything comes through the ordinary clients of the Go module proxy, Maven and PyPI, in the versions that
 ``programs/`` pins. Run as a program it prints what each part took:
 
-    python tests/kubernetes/build_programs.py [--without-keda]
+    python tests/kubernetes/control/build.py [--without-keda]
 """
 
 import hashlib
@@ -21,11 +21,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-PROGRAMS = Path(__file__).with_name("programs")
+ROOT = Path(__file__).parents[3]
+PROGRAMS = Path(__file__).parents[1] / "programs"
 BUILT = ROOT / ".k8s"
 BIN = BUILT / "bin"
 CRDS = BUILT / "crds"
+KEDA_ROLES = BUILT / "keda-roles"
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 KEDA = ("operator", "adapter")
@@ -83,10 +84,15 @@ def keda_programs() -> None:
 
 
 def definitions() -> None:
-    """The CustomResourceDefinitions of KEDA, of the Prometheus operator and of Strimzi."""
-    shutil.rmtree(CRDS, ignore_errors=True)
+    """The CustomResourceDefinitions of KEDA, of the Prometheus operator and of Strimzi; and KEDA's rights."""
+    for folder in (CRDS, KEDA_ROLES):
+        shutil.rmtree(folder, ignore_errors=True)
     keda = json.loads(go("mod", "download", "-json", "github.com/kedacore/keda/v2", module="keda"))
-    shutil.copytree(Path(keda["Dir"]) / "config/crd/bases", CRDS / "keda")
+    config = Path(keda["Dir"]) / "config"
+    shutil.copytree(config / "crd/bases", CRDS / "keda")
+    KEDA_ROLES.mkdir(parents=True)
+    for part in ("rbac/role", "rbac/role_binding", "metrics-server/role", "metrics-server/role_binding"):
+        shutil.copyfile(config / f"{part}.yaml", KEDA_ROLES / f"{part.replace('/', '-')}.yaml")
     operator = json.loads(go("mod", "download", "-json", PROMETHEUS_OPERATOR, module="keda"))
     shutil.copytree(Path(operator["Dir"]) / "example/prometheus-operator-crd", CRDS / "prometheus-operator")
     strimzi_definitions(CRDS / "strimzi")

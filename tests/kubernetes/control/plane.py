@@ -1,29 +1,29 @@
 """Kubernetes' own control plane on loopback: etcd, API server, controller manager and scheduler.
 
 Authorization is Node and RBAC, admission that of a default cluster with NodeRestriction, so pod security is
-enforced where a namespace's labels ask for it. As a program it runs until it is interrupted:
-
-    python tests/kubernetes/control_plane.py FOLDER
+enforced where a namespace's labels ask for it.
 """
 
 import json
-import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from build_programs import BIN
-from certificates import Authority
-
+from control.build import BIN
+from control.certificates import Authority
 from streams.local import child_process
+
+Resource = dict[str, Any]
 
 SERVER_HOSTS = "DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:127.0.0.1"
 SERVICE_IPS = "10.96.0.0/24"
 """Addresses that services are given. Nothing listens on them: there is no kube-proxy."""
 STARTUP_S = 120
+DEADLINE_S = 90.0
+"""How long tests wait for what must come; generous, because the processors are shared."""
 # A pod's address is on loopback (node_agent.py), which an endpoint's may not be.
 CONTROLLERS = "*,-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller"
 
@@ -102,20 +102,38 @@ class ControlPlane:
         """What ``kubectl get`` prints as JSON."""
         return json.loads(self.kubectl("get", *arguments, "--output", "json"))
 
+    def apply(self, *resources: Resource, namespace: str) -> None:
+        """Create or change resources, by the server and strictly: an unknown field is refused."""
+        whole = json.dumps({"apiVersion": "v1", "kind": "List", "items": resources})
+        flags = ("--server-side", "--validate=strict", f"--namespace={namespace}", "--filename=-")
+        self.kubectl("apply", *flags, stdin=whole)
+
+    def eventually(
+        self, look: Callable[[], Any], what: str | Callable[[], str], deadline_s: float = DEADLINE_S
+    ) -> Any:
+        """The first true answer of ``look``; fails when none came in time."""
+        until_s = time.monotonic() + deadline_s
+        while not (answer := look()):
+            assert time.monotonic() < until_s, (
+                f"not within {deadline_s:.0f} s: {what() if callable(what) else what}"
+            )
+            time.sleep(0.3)
+        return answer
+
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
 
-    def start(self, name: str, *flags: str) -> None:
+    def start(self, name: str, *flags: str, env: dict[str, str] | None = None) -> None:
         """Start a program of ``.k8s/bin``, as `run_beside`."""
-        self.run_beside(name, [str(BIN / name), *flags])
+        self.run_beside(name, [str(BIN / name), *flags], env)
 
-    def run_beside(self, name: str, command: list[str]) -> None:
+    def run_beside(self, name: str, command: list[str], env: dict[str, str] | None = None) -> None:
         """Start a program that ends with the control plane, before all that was started before it.
 
         It writes to a log of its name.
         """
         with self.log(name).open("w") as log:
-            process = child_process.start(command, stdout=log, stderr=subprocess.STDOUT)
+            process = child_process.start(command, stdout=log, stderr=subprocess.STDOUT, env=env)
         self._stack.callback(_end, process)
         self._running[name] = process
 
@@ -203,6 +221,12 @@ class ControlPlane:
         return "\n".join(self.log(name).read_text().splitlines()[-15:])
 
 
+def condition(resource: Resource, name: str) -> bool:
+    """Whether a condition in a resource's status is true."""
+    found = resource.get("status", {}).get("conditions", [])
+    return any(one["type"] == name and one["status"] == "True" for one in found)
+
+
 def _end(process: "subprocess.Popen[Any]") -> None:
     process.terminate()
     try:
@@ -210,16 +234,3 @@ def _end(process: "subprocess.Popen[Any]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def main(folder: Path) -> None:
-    """Run until SIGINT or SIGTERM."""
-    stop = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
-    with ControlPlane(folder) as control_plane:
-        print(f"export KUBECONFIG={control_plane.kubeconfig}", flush=True)
-        signal.sigwait(stop)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
