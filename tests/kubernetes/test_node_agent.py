@@ -1,13 +1,13 @@
 """The agent runs pods of the real control plane as a kubelet would: settings, probes, restarts and end."""
 
 import json
-import subprocess
 import urllib.request
 from typing import Any
 
 import made_up_pods
 import pytest
 from cluster import Cluster
+from control.plane import KubectlFailed
 from made_up_pods import deployment, pod, server, shell
 
 pytestmark = pytest.mark.kubernetes
@@ -204,7 +204,7 @@ def test_an_exec_probe_decides(cluster: Cluster, namespace: str, ready_after: st
     if is_started:
         cluster.eventually(lambda: cluster.ready_pods(namespace), "it is ready")
     else:
-        with pytest.raises(subprocess.CalledProcessError):
+        with pytest.raises(KubectlFailed):
             cluster.kubectl(
                 "wait", "pod/exec", "--for=condition=Ready", "--timeout=5s", f"--namespace={namespace}"
             )

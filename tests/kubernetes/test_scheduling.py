@@ -1,6 +1,5 @@
 """Deployments on several nodes: scaling, rolling updates, drained nodes and disruption budgets."""
 
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
+from control.plane import KubectlFailed
 from made_up_pods import deployment, server
 
 pytestmark = pytest.mark.kubernetes
@@ -32,7 +32,7 @@ def watched(look: Callable[[], int]) -> Iterator[list[int]]:
 
 
 def rolled_out(cluster: Cluster, namespace: str, name: str, timeout_s: int = 120) -> None:
-    """Raises CalledProcessError when it is not in time."""
+    """Raises KubectlFailed when it is not in time."""
     cluster.kubectl(
         "rollout", "status", f"deployment/{name}", f"--timeout={timeout_s}s", f"--namespace={namespace}"
     )
@@ -100,7 +100,7 @@ def test_a_release_that_is_never_ready_stops_the_rollout(cluster: Cluster, names
     old = {one["metadata"]["name"] for one in cluster.ready_pods(namespace)}
 
     cluster.apply(deployment("web", server({"NEVER_READY": "1"}), replicas=2), namespace=namespace)
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(KubectlFailed):
         rolled_out(cluster, namespace, "web", timeout_s=10)
 
     assert {one["metadata"]["name"] for one in cluster.ready_pods(namespace)} == old
@@ -130,10 +130,10 @@ def test_a_budget_holds_against_a_drain(cluster: Cluster, namespace: str) -> Non
     (one,) = cluster.ready_pods(namespace)
 
     with (
-        pytest.raises(subprocess.CalledProcessError) as caught,
+        pytest.raises(KubectlFailed) as caught,
         drained(cluster, namespace, one["spec"]["nodeName"], timeout_s=8),
     ):
         pass
 
-    assert "would violate the pod's disruption budget" in caught.value.stderr
+    assert "would violate the pod's disruption budget" in str(caught.value)
     assert [pod["metadata"]["uid"] for pod in cluster.ready_pods(namespace)] == [one["metadata"]["uid"]]

@@ -13,6 +13,7 @@ Everything comes through the ordinary clients of the Go module proxy, Maven and 
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -70,17 +71,29 @@ def once(name: str, sources: Path, make: Callable[[], None]) -> None:
 def control_plane() -> None:
     """One program, and a link to it for each name that it goes by."""
     program = BIN / "control-plane"
-    go("build", "-trimpath", "-ldflags=-s -w", "-o", str(program), ".", module="control_plane")
+    version = kubernetes_version()
+    major, minor, _ = version.removeprefix("v").split(".")
+    known = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+    flags = " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in known.items())
+    build(program, ".", module="control_plane", link=flags)
     for name in CONTROL_PLANE:
         (BIN / name).unlink(missing_ok=True)
         (BIN / name).symlink_to(program.name)
+
+
+def kubernetes_version() -> str:
+    """As go.mod pins it: its programs do not know it from their source alone, and KEDA asks for it."""
+    pinned = re.search(r"k8s.io/kubernetes (v\S+)", (PROGRAMS / "control_plane/go.mod").read_text())
+    if pinned is None:
+        raise CannotBuild("go.mod pins no k8s.io/kubernetes")
+    return pinned[1]
 
 
 def keda_programs() -> None:
     """KEDA's operator and metrics adapter, as they are in its own module."""
     for name in KEDA:
         package = f"github.com/kedacore/keda/v2/cmd/{name}"
-        go("build", "-trimpath", "-ldflags=-s -w", "-o", str(BIN / f"keda-{name}"), package, module="keda")
+        build(BIN / f"keda-{name}", package, module="keda")
 
 
 def definitions() -> None:
@@ -118,6 +131,11 @@ def strimzi_definitions(folder: Path) -> None:
             *(f"io.strimzi.api.kafka.model.{name}={folder / kind}.json" for kind, name in STRIMZI.items()),
         ]
     )
+
+
+def build(program: Path, package: str, *, module: str, link: str = "") -> None:
+    """Without symbols for a debugger, which would be a third of the file."""
+    go("build", "-trimpath", f"-ldflags=-s -w {link}", "-o", str(program), package, module=module)
 
 
 def go(*arguments: str, module: str) -> str:

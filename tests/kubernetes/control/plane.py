@@ -32,6 +32,10 @@ class ControlPlaneFailed(Exception):
     """A part of it ended or did not answer in time; the message holds the end of its log."""
 
 
+class KubectlFailed(Exception):
+    """What kubectl wrote: it says what the API server refused."""
+
+
 class ControlPlane:
     """Starts on entry, ends on exit. ``folder`` keeps its logs, certificates and kubeconfig files.
 
@@ -93,10 +97,13 @@ class ControlPlane:
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as the user who may do everything, and give what it printed.
 
-        Raises CalledProcessError, whose ``stderr`` says what the API server refused.
+        Raises KubectlFailed.
         """
         command = [str(BIN / "kubectl"), "--kubeconfig", str(self.kubeconfig), *arguments]
-        return subprocess.run(command, input=stdin, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(command, input=stdin, check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise KubectlFailed(done.stdout + done.stderr)
+        return done.stdout
 
     def get(self, *arguments: str) -> Any:
         """What ``kubectl get`` prints as JSON."""
@@ -200,7 +207,7 @@ class ControlPlane:
     def _answers(self, *arguments: str) -> bool:
         try:
             self.kubectl(*arguments, "--request-timeout=5s")
-        except subprocess.CalledProcessError:
+        except KubectlFailed:
             return False
         return True
 
