@@ -84,7 +84,7 @@ def test_environment_and_files_come_from_the_api(cluster: Cluster, namespace: st
         volumeMounts=mounts,
     )
 
-    # A file between two mounts: the outer volume must have the folder that the inner one lies at.
+    # One volume lies in another, which has no such folder.
     found = json.loads(log_of(cluster, namespace, pod("reads", one, volumes=volumes)))
 
     ran = cluster.get("pod", "reads", f"--namespace={namespace}")

@@ -126,14 +126,16 @@ class Process:
         lines = [shlex.join([mount, "-t", "overlay", "overlay", "-o", layers, str(root)])]
         lines += [f"{mount} --rbind /{name} {root}/{name}" for name in ("proc", "sys", "dev")]
         lines.append(f"[ ! -d {root}/root ] || {_path('chmod')} 755 {root}/root")  # Python may be below it
+        fixed = []
         for one in self.mounts:
             target = shlex.quote(str(root) + one.target)
-            make = f"{mkdir} -p {target}" if one.source.is_dir() else f"{_path('touch')} {target}"
             parent = shlex.quote(str(Path(str(root) + one.target).parent))
+            make = f"{mkdir} -p {target}" if one.source.is_dir() else f"{_path('touch')} {target}"
             lines += [f"{mkdir} -p {parent}", make]
             lines.append(f"{mount} --bind {shlex.quote(str(one.source))} {target}")
             if one.read_only:
-                lines.append(f"{mount} -o remount,bind,ro {target}")
+                fixed.append(f"{mount} -o remount,bind,ro {target}")
+        lines += fixed  # last: a volume may lie in one that cannot be written to
         # A volume at /tmp hides a repository below /tmp.
         lines.append(
             f"[ -e {root}{ROOT} ] || {{ {mkdir} -p {root}{ROOT}; {mount} --rbind {ROOT} {root}{ROOT}; }}"

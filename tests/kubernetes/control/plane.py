@@ -176,6 +176,7 @@ class ControlPlane:
             f"--client-ca-file={self.authority.certificate}",
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
+            "--allow-privileged",  # as in all clusters: whether a pod may be is for pod security to say
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={tokens.certificate}",
             f"--service-account-signing-key-file={tokens.key}",
