@@ -147,6 +147,20 @@ def test_a_missing_config_map_is_waited_for(cluster: Cluster, namespace: str) ->
     assert cluster.container_log(namespace, "patient", "main") == "there\n"
 
 
+def test_a_changed_config_map_changes_the_file(cluster: Cluster, namespace: str) -> None:
+    rules = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rules"}}
+    cluster.apply({**rules, "data": {"a": "old"}}, namespace=namespace)
+    mount = [{"name": "rules", "mountPath": "/etc/mien"}]
+    one = shell("until grep new /etc/mien/a; do sleep 0.2; done", volumeMounts=mount)
+    volumes = [{"name": "rules", "configMap": {"name": "rules"}}]
+    cluster.apply(pod("follows", one, volumes=volumes), namespace=namespace)
+    cluster.eventually(lambda: phase(cluster, namespace, "follows") == "Running", "it runs")
+
+    cluster.apply({**rules, "data": {"a": "new"}}, namespace=namespace)
+
+    cluster.eventually(lambda: phase(cluster, namespace, "follows") == "Succeeded", "it has seen the change")
+
+
 def test_a_container_that_fails_is_started_again_later_and_later(cluster: Cluster, namespace: str) -> None:
     cluster.apply(deployment("fails", shell("echo ran; exit 3"), replicas=1), namespace=namespace)
 
@@ -226,6 +240,36 @@ def test_one_that_does_not_end_in_time_is_killed(cluster: Cluster, namespace: st
     cluster.kubectl("delete", "pod", "stays", "--grace-period=2", f"--namespace={namespace}")
 
     assert cluster.container_log(namespace, "stays", "main").splitlines()[1:] == ["asked to end"]
+
+
+def test_what_must_be_done_before_the_end_is_done_before(cluster: Cluster, namespace: str) -> None:
+    hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo prepared > /tmp/said"]}}}
+    says = "trap 'cat /tmp/said; exit 0' TERM; while :; do sleep 0.1; done"
+    cluster.apply(
+        pod("hook", shell(says, lifecycle=hook, volumeMounts=AT_TMP), volumes=[TMP]), namespace=namespace
+    )
+    cluster.eventually(lambda: phase(cluster, namespace, "hook") == "Running", "it runs")
+
+    cluster.kubectl("delete", "pod", "hook", f"--namespace={namespace}")
+
+    assert cluster.container_log(namespace, "hook", "main") == "prepared\n"
+
+
+def test_a_sidecar_is_there_first_and_ends_last(cluster: Cluster, namespace: str) -> None:
+    sidecar = server({"DRAIN_S": "1"}, restartPolicy="Always") | {"name": "sidecar"}
+    main = shell(
+        "python -c \"import urllib.request as u; print(u.urlopen('http://$POD_IP:8080/healthz').status)\""
+    )
+
+    written = log_of(
+        cluster, namespace, pod("beside", main | {"env": [made_up_pods.MY_IP]}, initContainers=[sidecar])
+    )
+
+    assert written == "200\n"
+    assert cluster.container_log(namespace, "beside", "sidecar").splitlines()[1:] == [
+        "asked to end",
+        "drained",
+    ]
 
 
 def test_a_service_is_found_by_its_name(cluster: Cluster, namespace: str) -> None:

@@ -33,7 +33,12 @@ def states(*codes: int | str) -> list[ContainerState]:
     ],
 )
 def test_phase(containers: list[ContainerState], expected: str) -> None:
-    assert pod_status.phase(containers, initialized=True, init_failed=False) == expected
+    assert pod_status.phase([], containers, initialized=True, init_failed=False) == expected
+
+
+def test_a_pod_runs_as_long_as_its_sidecar_does() -> None:
+    assert pod_status.phase(states("running"), states(0), initialized=True, init_failed=False) == "Running"
+    assert pod_status.phase(states(0), states(0), initialized=True, init_failed=False) == "Succeeded"
 
 
 def test_phase_of_a_pod_whose_container_waits_for_a_restart_is_running() -> None:
@@ -41,7 +46,7 @@ def test_phase_of_a_pod_whose_container_waits_for_a_restart_is_running() -> None
     one.waiting("CrashLoopBackOff")
     one.restarts = 1
 
-    assert pod_status.phase([one], initialized=True, init_failed=False) == "Running"
+    assert pod_status.phase([], [one], initialized=True, init_failed=False) == "Running"
     assert one.last_state["terminated"]["exitCode"] == 1
 
 

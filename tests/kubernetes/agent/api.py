@@ -76,9 +76,11 @@ class Api:
                 await asyncio.sleep(1)
 
     async def _events(self, path: str, params: dict[str, str]) -> AsyncIterator[Resource]:
-        """Until the server closes the watch or reports an error in it."""
+        """Until the server closes the watch, refuses it or reports an error in it."""
         timeout = aiohttp.ClientTimeout(total=None)
         async with self._session.get(path, params={**params, "watch": "1"}, timeout=timeout) as response:
+            if response.status >= 400:
+                return
             pending = b""
             async for chunk in response.content.iter_any():  # a line may be longer than aiohttp's own limit
                 *lines, pending = (pending + chunk).split(b"\n")

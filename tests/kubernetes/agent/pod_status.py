@@ -58,14 +58,16 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def phase(containers: list[ContainerState], initialized: bool, init_failed: bool) -> str:
-    """Pending until all containers have started once; then Running until all have ended for good."""
+def phase(
+    init: list[ContainerState], containers: list[ContainerState], *, initialized: bool, init_failed: bool
+) -> str:
+    """Pending until all containers have started once; then Running until all and the sidecars have ended."""
     codes = [container.exit_code for container in containers]
     if init_failed:
         return "Failed"
-    if not initialized or any("waiting" in c.state and not c.restarts for c in containers):
+    if not initialized or any("waiting" in one.state and not one.restarts for one in containers):
         return "Pending"
-    if None in codes:
+    if None in codes or any("running" in one.state for one in init):
         return "Running"
     return "Failed" if any(codes) else "Succeeded"
 
@@ -89,7 +91,7 @@ def pod_status(
         since = times[name][1] if name in times and times[name][0] == status else now()
         conditions.append({"type": name, "status": status, "lastTransitionTime": since})
     return {
-        "phase": phase(containers, initialized, init_failed),
+        "phase": phase(init, containers, initialized=initialized, init_failed=init_failed),
         "hostIP": "127.0.0.1",
         "podIP": ip,
         "podIPs": [{"ip": ip}],

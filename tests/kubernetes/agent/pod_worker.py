@@ -62,14 +62,16 @@ class PodWorker:
     async def run(self) -> None:
         """Until it is deleted, and gone from the API server."""
         life = asyncio.create_task(self._live())
+        following = asyncio.create_task(self._volumes.follow())
         stopped = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({life, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if life.done():
             life.result()  # a fault of ours must not look like a pod that waits
         await stopped
         await asyncio.gather(*(self._stop(name) for name in [*self._processes]))
-        life.cancel()
-        await asyncio.gather(life, return_exceptions=True)
+        for task in (life, following):
+            task.cancel()
+        await asyncio.gather(life, following, return_exceptions=True)
         for state in self._states["containers"]:
             if "waiting" in state.state:  # never ran, or was between two runs
                 state.terminated(0)

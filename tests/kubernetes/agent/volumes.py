@@ -1,8 +1,10 @@
 """A pod's volumes as folders of this machine, and the ConfigMaps and Secrets that it refers to."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,12 @@ from agent.api import Api, Refused
 from agent.pod_spec import CannotStart, Lookup, Resource, files
 from agent.process import Mount
 
+FOLLOW_S = 2.0
+"""Between looks for changes; a kubelet takes up to a minute or two."""
+
 
 class Volumes:
-    """Made when the first container starts, and kept until the pod's end; later changes are not followed."""
+    """Made when the first container starts, and kept until the pod's end."""
 
     def __init__(self, api: Api, pod: Resource, folder: Path, hosts: Callable[[], str]) -> None:
         self._api, self._pod, self._folder, self._hosts = api, pod, folder, hosts
@@ -53,6 +58,23 @@ class Volumes:
             found.append(Mount(source, mount["mountPath"], mount.get("readOnly", False) or fixed))
         return found
 
+    async def follow(self) -> None:
+        """Write changed ConfigMaps and Secrets into the volumes made of them, for ever, as a kubelet does."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            referred = await self.referred()
+            for volume in self._pod["spec"].get("volumes", []):
+                path = self._folder / volume["name"]
+                if not path.exists() or not ({"configMap", "secret"} & volume.keys()):
+                    continue
+                with suppress(CannotStart):  # it is gone: what was there stays
+                    for name, data in (files(volume, self._pod, referred) or {}).items():
+                        file = path / name
+                        if not file.exists() or file.read_bytes() != data:
+                            fresh = path / f"{name}.new"
+                            _write(fresh, data, volume, path.stat().st_gid)
+                            fresh.rename(file)
+
     async def _made(self, volume: Resource, referred: Lookup, group: int) -> Path:
         if "hostPath" in volume:
             return Path(volume["hostPath"]["path"])
@@ -66,14 +88,10 @@ class Volumes:
         fresh = path.with_name(f"{path.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
+        os.chown(fresh, 0, group)
         for name, data in (content or {}).items():
-            file = fresh / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
-            file.chmod(_mode(volume))
-            os.chown(file, 0, group)
+            _write(fresh / name, data, volume, group)
         if content is None:  # an empty folder, which any user may write to
-            os.chown(fresh, 0, group)
             fresh.chmod(0o2777)
         return fresh.rename(path)
 
@@ -91,6 +109,13 @@ class Volumes:
             return str((await self._api.ask("POST", path, {"spec": spec}))["status"]["token"]).encode()
         except Refused as cause:
             raise CannotStart(f"no token of service account {account}: {cause}") from cause
+
+
+def _write(file: Path, data: bytes, volume: Resource, group: int) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    file.chmod(_mode(volume))
+    os.chown(file, 0, group)
 
 
 def _mode(volume: Resource) -> int:

@@ -118,12 +118,13 @@ class ControlPlane:
     def eventually(
         self, look: Callable[[], Any], what: str | Callable[[], str], deadline_s: float = DEADLINE_S
     ) -> Any:
-        """The first true answer of ``look``; fails when none came in time."""
+        """The first true answer of ``look``; fails when none came in time, or a part has ended."""
         until_s = time.monotonic() + deadline_s
         while not (answer := look()):
             assert time.monotonic() < until_s, (
                 f"not within {deadline_s:.0f} s: {what() if callable(what) else what}"
             )
+            self._all_alive()
             time.sleep(0.3)
         return answer
 
@@ -212,18 +213,19 @@ class ControlPlane:
             return False
         return True
 
-    def _wait_until(self, what: str, is_so: Any) -> None:
+    def _wait_until(self, what: str, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + STARTUP_S
         while not is_so():
-            for name, process in self._running.items():
-                if process.poll() is not None:
-                    raise ControlPlaneFailed(
-                        f"{name} ended with status {process.returncode}:\n{self._tail(name)}"
-                    )
+            self._all_alive()
             if time.monotonic() > deadline:
                 tails = "\n".join(f"{name}:\n{self._tail(name)}" for name in self._running)
                 raise ControlPlaneFailed(f"Not within {STARTUP_S} s: {what}.\n{tails}")
             time.sleep(0.3)
+
+    def _all_alive(self) -> None:
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                raise ControlPlaneFailed(f"{name} ended with {process.returncode}:\n{self._tail(name)}")
 
     def _tail(self, name: str) -> str:
         return "\n".join(self.log(name).read_text().splitlines()[-15:])
