@@ -3,6 +3,7 @@
 python tests/kubernetes/cluster.py FOLDER [NODES]
 """
 
+import json
 import signal
 import sys
 from pathlib import Path
@@ -51,6 +52,16 @@ class Cluster(ControlPlane):
     def container_log(self, namespace: str, pod: str, container: str) -> str:
         """What a container wrote, all its runs together; `kubectl logs` would need a kubelet."""
         return (self.folder / "logs" / f"{namespace}_{pod}_{container}.log").read_text()
+
+    def exit_codes(self, namespace: str) -> dict[str, dict[str, int]]:
+        """Pod → container → exit code, of the namespace's pods that are gone."""
+        path = self.folder / "ended.jsonl"
+        ended = map(json.loads, path.read_text().splitlines() if path.exists() else [])
+        return {
+            one["pod"].removeprefix(f"{namespace}/"): one["exit_codes"]
+            for one in ended
+            if one["pod"].startswith(f"{namespace}/")
+        }
 
 
 def main(folder: Path, nodes: int) -> None:

@@ -3,11 +3,13 @@
     python tests/kubernetes/node_agent.py FOLDER KUBECONFIG…
 
 One node for each kubeconfig, named as its file is; its user is ``system:node:NAME``. Logs of containers are
-in ``FOLDER/logs``. SIGTERM ends all pods' processes, with no word to the API server: a machine switched off.
+in ``FOLDER/logs``, and exit codes of pods that are gone in ``FOLDER/ended.jsonl``. SIGTERM ends all pods'
+processes, with no word to the API server: a machine switched off.
 """
 
 import asyncio
 import itertools
+import json
 import logging
 import os
 import secrets
@@ -37,7 +39,7 @@ class Machine:
     """What all nodes share: addresses for pods, the services, and who is ready."""
 
     def __init__(self, folder: Path) -> None:
-        self.pods, self.logs = folder / "pods", folder / "logs"
+        self.pods, self.logs, self.ended = folder / "pods", folder / "logs", folder / "ended.jsonl"
         shutil.rmtree(self.pods, ignore_errors=True)
         for path in (self.pods, self.logs):
             path.mkdir(parents=True, exist_ok=True)
@@ -149,7 +151,9 @@ class Node:
         except Exception:
             log.exception("%s: pod %s: the agent failed", self.name, name)
             raise
-        log.info("%s: pod %s is gone", self.name, name)
+        log.info("%s: pod %s is gone: %s", self.name, name, worker.exit_codes())
+        with self._machine.ended.open("a") as ended:
+            ended.write(json.dumps({"pod": name, "exit_codes": worker.exit_codes()}) + "\n")
         del self._machine.workers[uid]
         shutil.rmtree(self._machine.pods / uid, ignore_errors=True)
 

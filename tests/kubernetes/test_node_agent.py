@@ -231,6 +231,7 @@ def test_a_pod_that_is_deleted_may_drain(cluster: Cluster, namespace: str) -> No
     cluster.kubectl("delete", "pod", "drains", "--grace-period=20", f"--namespace={namespace}")
 
     assert cluster.container_log(namespace, "drains", "main").splitlines()[1:] == ["asked to end", "drained"]
+    cluster.eventually(lambda: cluster.exit_codes(namespace) == {"drains": {"main": 0}}, "it ended with 0")
 
 
 def test_one_that_does_not_end_in_time_is_killed(cluster: Cluster, namespace: str) -> None:
@@ -240,6 +241,7 @@ def test_one_that_does_not_end_in_time_is_killed(cluster: Cluster, namespace: st
     cluster.kubectl("delete", "pod", "stays", "--grace-period=2", f"--namespace={namespace}")
 
     assert cluster.container_log(namespace, "stays", "main").splitlines()[1:] == ["asked to end"]
+    cluster.eventually(lambda: cluster.exit_codes(namespace) == {"stays": {"main": 137}}, "it was killed")
 
 
 def test_what_must_be_done_before_the_end_is_done_before(cluster: Cluster, namespace: str) -> None:

@@ -59,6 +59,10 @@ class PodWorker:
         self._grace_s = grace_s
         self._stopping.set()
 
+    def exit_codes(self) -> dict[str, int | None]:
+        """Container → how it ended, None for one that has not."""
+        return {state.name: state.exit_code for state in self._states["containers"]}
+
     async def run(self) -> None:
         """Until it is deleted, and gone from the API server."""
         life = asyncio.create_task(self._live())
