@@ -23,17 +23,21 @@ class Cluster(ControlPlane):
 
     def __enter__(self) -> "Cluster":
         super().__enter__()
+        try:
+            if self.nodes:
+                self._start_nodes()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start_nodes(self) -> None:
         kubeconfigs = [
             str(self.kubeconfig_for(name, user=f"system:node:{name}", groups=("system:nodes",)))
             for name in self.nodes
         ]
         self.run_beside("node-agent", [sys.executable, str(AGENT), str(self.folder), *kubeconfigs])
-        try:
-            self.eventually(lambda: self._nodes_ready() == len(self.nodes), "all nodes are ready")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        self.eventually(lambda: self._nodes_ready() == len(self.nodes), "all nodes are ready")
 
     def _nodes_ready(self) -> int:
         return sum(
