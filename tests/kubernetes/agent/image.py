@@ -1,0 +1,33 @@
+"""What stands for an image: programs of this machine. Mien's is this repository with its .venv."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image's own settings, which a container's override."""
+
+    environment: dict[str, str]
+    entrypoint: list[str] = field(default_factory=list)
+    user: int = 0
+    folder: str = "/"
+
+
+def image(name: str) -> Image:
+    """That of ``mien`` in any registry and with any tag; of another name, this machine's programs."""
+    path = f"{ROOT / '.venv/bin'}:/usr/local/bin:/usr/bin:/bin"
+    if name.rpartition("/")[2].partition("@")[0].partition(":")[0] != "mien":
+        return Image({"PATH": path})
+    variables = dockerfile_environment((ROOT / "Dockerfile").read_text())
+    return Image({**variables, "PATH": path}, ["mien"], 10001, "/tmp")  # noqa: S108
+
+
+def dockerfile_environment(text: str) -> dict[str, str]:
+    """The variables that the last stage of a Dockerfile sets."""
+    stage = text.rpartition("\nFROM ")[2]
+    block = re.search(r"^ENV (?:.*\\\n)*.*$", stage, re.MULTILINE)
+    return dict(re.findall(r"(\w+)=(\S+)", block[0])) if block else {}
