@@ -34,6 +34,7 @@ BOUNDED = {
     "measure",
     "value",
     "until",
+    "verdict",
 }
 
 
