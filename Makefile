@@ -78,7 +78,7 @@ schemas: setup ## Write docs/schemas, docs/settings.md and docs/metrics.md again
 RUNBOOKS := https://mien.example.org/docs/operations.md
 rules: setup ## Write the rules of Prometheus again; RUNBOOKS=https://… is where their runbooks can be read
 	$(BIN)/mien prometheus-rules --runbooks $(RUNBOOKS) > k8s/monitoring/rules.yaml
-	$(BIN)/mien prometheus-rules --runbooks $(RUNBOOKS) --kubernetes > k8s/base/prometheus-rule.yaml
+	$(BIN)/mien prometheus-rules --runbooks $(RUNBOOKS) --kubernetes > k8s/components/monitoring/prometheus-rule.yaml
 
 dashboards: setup ## Write k8s/monitoring/dashboards and docs/dashboards.md again from workers/dashboards
 	$(BIN)/python -m workers.dashboards.boards --runbooks $(RUNBOOKS)
