@@ -1,4 +1,4 @@
-"""`mien strimzi`: topics, and users with their rights, as the objects that Strimzi's operators make them from.
+"""`mien strimzi`: topics, and users with their rights, as objects that Strimzi's operators make them from.
 
 Topics are those of the settings, rights those of `mien acls`. With certificates of Strimzi a user of Kafka is
 ``CN=`` and the KafkaUser's name; Strimzi writes its rights so by itself.
@@ -19,7 +19,7 @@ CLUSTER: Final = "mien"
 """The name of the Kafka object: k8s/components/strimzi/kafka.yaml."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _HEADER: Final = """\
-# Written by `make strimzi` (`mien strimzi`) from the settings and the rights of `mien acls`; a test holds them equal.
+# Written by `make strimzi` from the settings and the rights of `mien acls`; a test holds them equal.
 """
 
 
