@@ -1,4 +1,4 @@
-"""What the Prometheus operator and Grafana get: all that have metrics, and the dashboards that compose shows."""
+"""What the Prometheus operator and Grafana get: all that have metrics, and compose's dashboards."""
 
 import manifests
 from manifests import STAGES, WORKERS, of_kind, ours, overlay, pod_labels

@@ -47,9 +47,11 @@ def test_names_and_numbers_are_those_of_the_settings(monkeypatch: pytest.MonkeyP
     check(overlay("production"), monkeypatch, tmp_path)
 
 
-@pytest.mark.parametrize("prefix", ["lobby", "a-b.c_d"])
+@pytest.mark.parametrize(
+    ("prefix", "components"), [("lobby", ["keda"]), ("a-b.c_d", ["keda"]), ("mien", ["keda", "strimzi"])]
+)
 def test_they_follow_when_an_overlay_has_others(
-    prefix: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    prefix: str, components: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = tmp_path / "k8s"  # kustomize takes relative paths only
     folder.symlink_to(manifests.K8S)
@@ -59,7 +61,7 @@ def test_they_follow_when_an_overlay_has_others(
     overlay_of_others = {
         "namespace": "other-place",
         "resources": ["namespace.yaml", "../k8s/base"],
-        "components": ["../k8s/components/keda"],
+        "components": [f"../k8s/components/{component}" for component in components],
         "configMapGenerator": [
             {
                 "name": "mien-settings",
@@ -68,13 +70,20 @@ def test_they_follow_when_an_overlay_has_others(
                     f"MIEN_TOPIC_PREFIX={prefix}",
                     "MIEN_TOPIC_PARTITIONS=24",
                     "MIEN_KAFKA_BOOTSTRAP_SERVERS=localhost:9092",
+                    "MIEN_REDIS_URL=redis://localhost:6379/0",
                 ],
             }
         ],
         "transformers": ["../k8s/names"],
     }
     (mine / "kustomization.yaml").write_text(yaml.safe_dump(overlay_of_others))
-    check(manifests.render(mine), monkeypatch, tmp_path)
+    objects = manifests.render(mine)
+    check(objects, monkeypatch, tmp_path)
+    made = {
+        one["spec"]["topicName"]: one["spec"]["partitions"] for one in of_kind(objects, "KafkaTopic").values()
+    }
+    wanted = manifests.settings(objects, monkeypatch, tmp_path).topics
+    assert made == ({topic.name: topic.partitions for topic in wanted} if "strimzi" in components else {})
 
 
 def test_lag_is_counted_as_the_stages_read() -> None:
