@@ -96,11 +96,10 @@ def test_every_container_runs_a_verb_of_the_command_line(name: str) -> None:
         for variable, value in env.items():
             options = [option.replace(f"$({variable})", value) for option in options]
         assert (verb, container["name"]) == (what, what)
-        if verb == "cameras":  # the verb is another part of this issue
-            assert options == ["/etc/mien/cameras.yaml", "--shard", f"0/{env['SHARDS']}"]
-            continue
         command = verbs.get_command(None, verb)  # type: ignore[attr-defined]
         assert command is not None, f"{what}: no verb {verb}"
+        if verb == "cameras":  # which runs by default
+            command = command.get_command(None, "run")
         command.make_context(verb, options)  # raises if an option does not exist or lacks
 
 

@@ -5,6 +5,8 @@ import pytest
 import yaml
 from manifests import OVERLAYS, of_kind, ours, overlay, pod
 
+from workers.camera_fleet import camera_list
+
 every_overlay = pytest.mark.parametrize("name", OVERLAYS)
 
 
@@ -32,6 +34,7 @@ def test_the_list_is_read_again_when_it_changes_and_holds_no_password(name: str)
     assert mount == {"name": "cameras", "mountPath": "/etc/mien", "readOnly": True}
     assert {"name": "cameras", "configMap": {"name": "mien-cameras"}} in spec["volumes"]
     (listed,) = config["data"].values()
+    assert camera_list.parse(listed, "cameras.yaml")
     cameras = yaml.safe_load(listed)["cameras"]
     assert len({camera["id"] for camera in cameras}) == len(cameras) > 0
     assert not any("@" in str(camera.get("source")) for camera in cameras)
