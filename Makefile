@@ -10,7 +10,7 @@ SHELL := /bin/bash
 # Files side by side, from the longest (tests/integration) to the shortest; tests of one file share fixtures.
 PYTEST := $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup demo test test-unit test-kubernetes lint format kafka servers image-check lock schemas rules dashboards pictures bench clean
+.PHONY: help setup demo test test-unit test-kubernetes lint format kafka servers image-check lock schemas rules strimzi dashboards pictures bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 17
@@ -85,7 +85,10 @@ schemas: setup ## Write docs/schemas, docs/settings.md and docs/metrics.md again
 RUNBOOKS := https://mien.example.org/docs/operations.md
 rules: setup ## Write the rules of Prometheus again; RUNBOOKS=https://… is where their runbooks can be read
 	$(BIN)/mien prometheus-rules --runbooks $(RUNBOOKS) > k8s/monitoring/rules.yaml
-	$(BIN)/mien prometheus-rules --runbooks $(RUNBOOKS) --kubernetes > k8s/base/prometheus-rule.yaml
+	$(BIN)/mien prometheus-rules --runbooks $(RUNBOOKS) --kubernetes > k8s/components/monitoring/prometheus-rule.yaml
+
+strimzi: setup ## Write k8s/components/strimzi/topics-and-users.yaml again from the topics and the rights
+	MIEN_TOPIC_REPLICATION=3 $(BIN)/mien strimzi > k8s/components/strimzi/topics-and-users.yaml
 
 dashboards: setup ## Write k8s/monitoring/dashboards and docs/dashboards.md again from workers/dashboards
 	$(BIN)/python -m workers.dashboards.boards --runbooks $(RUNBOOKS)

@@ -88,6 +88,11 @@ def _kafka_rights(settings: Settings) -> list[KafkaRight]:
     for stage, name in reads.items():
         found.append(KafkaRight(group(stage), "topic", name, "literal", ("Read",)))
         found.append(KafkaRight(group(stage), "group", group(stage), "literal", ("Read",)))
+    # Asks how much waits in each group, and sees no message.
+    found += [
+        KafkaRight(group("keda"), "topic", ours, "prefixed", ("Describe",)),
+        KafkaRight(group("keda"), "group", group(""), "prefixed", ("Describe",)),
+    ]
     # It reads without a group: from now on, and nothing is committed.
     found += [
         KafkaRight(group("probe"), "topic", name, "literal", ("Read",)) for name in (landmarks, emotions)

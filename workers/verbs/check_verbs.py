@@ -73,6 +73,20 @@ def acls(as_json: JsonOption = False) -> None:
         print(acls_.text(found))
 
 
+@verbs.command(
+    epilog="Example: MIEN_TOPIC_REPLICATION=3 mien strimzi > topics-and-users.yaml", rich_help_panel=PANEL
+)
+def strimzi(as_json: JsonOption = False) -> None:
+    """Print the topics, and a user with its rights for each stage, as Strimzi's objects in Kubernetes."""
+    from workers.upkeep import strimzi as strimzi_
+
+    loaded = settings.load()
+    if as_json:
+        print_json(strimzi_.documents(loaded))
+    else:
+        print(strimzi_.text(loaded), end="")
+
+
 @verbs.command(epilog="Example: mien schemas --out docs/schemas", rich_help_panel=PANEL)
 def schemas(
     out: Annotated[

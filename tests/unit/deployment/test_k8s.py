@@ -1,29 +1,28 @@
-"""The manifests, rendered as `kubectl apply -k` would, keep to Kubernetes' schemas and to our settings."""
+"""The manifests of each overlay keep to Kubernetes' schemas, our settings and verbs, and what pods may do."""
 
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
+import manifests
 import pytest
 import typer.main
 import yaml
+from manifests import OVERLAYS, ROOT, SERVERS, STAGES, WORKERS, of_kind, ours, overlay, pod
 
-from streams.settings import Settings
+from streams.settings import Settings, file_variable, secrets
 from workers import cli
 from workers.alerts import rule_file
+from workers.stages import consumer_loop, faust_reader, stage
 
-ROOT = Path(__file__).parents[3]
-STAGES = {"landmarks": "frames", "classify": "landmarks", "state": "emotions", "alerts": "emotions"}
-OVERLAYS = ["base", "example"]
-RULES = "mien-alert-rules"
-"""The ConfigMap that the stage of alerts reads its rules from."""
-CUSTOM = {"ScaledObject", "TriggerAuthentication", "PodMonitor", "PrometheusRule"}
-"""Kinds of KEDA and the Prometheus operator, for which there is no schema here: tests below know them."""
+CUSTOM = {
+    *("ScaledObject", "TriggerAuthentication", "PodMonitor", "PrometheusRule"),
+    *("Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser"),
+}
+"""Kinds of KEDA, the Prometheus operator and Strimzi, for which there is no schema here: tests know them."""
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+every_overlay = pytest.mark.parametrize("name", OVERLAYS)
 
 
 @pytest.fixture(autouse=True)
@@ -32,290 +31,174 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-def tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        (pytest.fail if "CI" in os.environ else pytest.skip)(f"{name} is not installed")
-    assert path is not None
-    return path
-
-
-@cache
-def render(overlay: str) -> tuple[dict[str, Any], ...]:
-    done = subprocess.run(
-        [tool("kubectl"), "kustomize", ROOT / "k8s" / overlay], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return tuple(yaml.safe_load_all(done.stdout))
-
-
-def of_kind(overlay: str, kind: str) -> dict[str, dict[str, Any]]:
-    return {r["metadata"]["name"]: r for r in render(overlay) if r["kind"] == kind}
-
-
-def pod(deployment: dict[str, Any]) -> dict[str, Any]:
-    spec: dict[str, Any] = deployment["spec"]["template"]["spec"]
-    return spec
-
-
-def containers(overlay: str, *, init: bool) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, deployment in of_kind(overlay, "Deployment").items():
-        for container in pod(deployment)["containers"]:
-            yield f"{name}/{container['name']}", container
-        for container in pod(deployment)["initContainers"] if init else ():
-            yield f"{name}/{container['name']}", container
-
-
-def environment(overlay: str) -> dict[str, str]:
-    (config,) = (config for name, config in of_kind(overlay, "ConfigMap").items() if name != RULES)
-    data: dict[str, str] = config["data"]
-    return data
-
-
-def settings(overlay: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name, value in environment(overlay).items():
-        monkeypatch.setenv(name, value)
-    if environment(overlay).get("MIEN_KAFKA_SECURITY_PROTOCOL", "").startswith("SASL"):  # from the Secret
-        monkeypatch.setenv("MIEN_KAFKA_SASL_USERNAME", "u")
-        monkeypatch.setenv("MIEN_KAFKA_SASL_PASSWORD", "p")
-    return Settings()
-
-
 @pytest.mark.parametrize("version", ["1.32", kubernetes_validate.latest_version()])
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_objects_keep_to_the_strict_schemas(overlay: str, version: str) -> None:
-    for resource in render(overlay):
-        if resource["kind"] not in CUSTOM:
-            kubernetes_validate.validate(resource, version, strict=True)
+@every_overlay
+def test_objects_keep_to_the_strict_schemas(name: str, version: str) -> None:
+    checked = [one for one in overlay(name) if one["kind"] not in CUSTOM]
+    assert len(checked) > 20
+    for one in checked:
+        kubernetes_validate.validate(one, version, strict=True)
 
 
-def test_base_deploys_every_stage_and_two_demo_cameras_in_any_namespace() -> None:
-    assert set(of_kind("base", "Deployment")) == {*STAGES, "probe", "camera-demo-1", "camera-demo-2"}
-    assert not [r["metadata"]["name"] for r in render("base") if "namespace" in r["metadata"]]
+@every_overlay
+def test_every_overlay_runs_every_stage_the_cameras_and_the_probe(name: str) -> None:
+    assert set(ours(overlay(name))) == WORKERS | ({"topics"} if name == "local" else set())
 
 
-def test_example_has_its_own_camera_in_place_of_the_demo_ones() -> None:
-    assert set(of_kind("example", "Deployment")) == {*STAGES, "probe", "camera-lobby"}
-    (camera,) = pod(of_kind("example", "Deployment")["camera-lobby"])["containers"]
-    env = {e["name"]: e for e in camera["env"]}
-    assert env["CAMERA_ID"] == {"name": "CAMERA_ID", "value": "lobby"}
-    assert env["MIEN_CAMERA_SOURCE"] == {
-        "name": "MIEN_CAMERA_SOURCE",
-        "valueFrom": {"secretKeyRef": {"name": "camera-lobby", "key": "source"}},
-    }
+@every_overlay
+def test_all_is_in_the_one_namespace_which_refuses_pods_with_rights(name: str) -> None:
+    (namespace,) = of_kind(overlay(name), "Namespace").values()
+    assert namespace["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
+    others = [one["metadata"] for one in overlay(name) if one["kind"] != "Namespace"]
+    assert {metadata["namespace"] for metadata in others} == {namespace["metadata"]["name"]}
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_the_config_map_is_a_valid_set_of_settings(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Pydantic ignores environment variables that it does not know: a misspelt one would do nothing.
-    fields = {f"MIEN_{name.upper()}" for name in Settings.model_fields}
-    assert set(environment(overlay)) <= fields
-    loaded = settings(overlay, monkeypatch)
-    assert loaded.kafka_bootstrap_servers == environment(overlay)["MIEN_KAFKA_BOOTSTRAP_SERVERS"]
-    assert loaded.redis_url == environment(overlay)["MIEN_REDIS_URL"]  # classify and state want it
+def test_base_and_components_know_no_namespace() -> None:
+    assert [one for one in manifests.render(manifests.K8S / "base") if "namespace" in one["metadata"]] == []
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_container_gets_the_settings_and_may_get_credentials_of_its_own(overlay: str) -> None:
-    (config,) = set(of_kind(overlay, "ConfigMap")) - {RULES}
-    for name, container in containers(overlay, init=True):
-        assert container["envFrom"] == [
-            {"configMapRef": {"name": config}},
-            {"secretRef": {"name": "mien-credentials", "optional": True}},
-            {"secretRef": {"name": f"mien-credentials-{container['args'][0]}", "optional": True}},
-        ], name
-
-
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_no_source_is_an_argument_and_metrics_are_served_beyond_the_pod(
-    overlay: str, monkeypatch: pytest.MonkeyPatch
+@every_overlay
+def test_the_config_map_is_a_valid_set_of_settings(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name, container in containers(overlay, init=True):
-        assert not [arg for arg in container["args"] if "SOURCE" in arg.upper()], name
-    assert settings(overlay, monkeypatch).metrics_host == "0.0.0.0"  # noqa: S104
+    # Pydantic ignores environment variables that it does not know: a misspelt one would do nothing.
+    known = {f"MIEN_{field.upper()}" for field in Settings.model_fields} | set(map(file_variable, secrets()))
+    found = manifests.environment(overlay(name))
+    assert set(found) <= known
+    loaded = manifests.settings(overlay(name), monkeypatch, tmp_path)
+    assert loaded.kafka_bootstrap_servers == found["MIEN_KAFKA_BOOTSTRAP_SERVERS"]
+    assert {"MIEN_REDIS_URL", "MIEN_REDIS_URL_FILE"} & set(found)  # classify and state want it
+    assert loaded.metrics_host == "0.0.0.0"  # noqa: S104
+    assert loaded.allow_plaintext == (name == "local")
 
 
-def test_the_example_is_encrypted_beyond_each_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not settings("example", monkeypatch).allow_plaintext
-    assert settings("base", monkeypatch).allow_plaintext
+@every_overlay
+def test_settings_are_in_the_config_map_and_secrets_in_files(name: str) -> None:
+    (config,) = (c for c in of_kind(overlay(name), "ConfigMap") if c.startswith("mien-settings-"))
+    for what, container in manifests.containers(ours(overlay(name))):
+        assert container["envFrom"] == [{"configMapRef": {"name": config}}], what
+        assert "secretKeyRef" not in str(container), what
+    assert of_kind(overlay(name), "Secret") == {}
+    passwords = {f"MIEN_{field.upper()}" for field in secrets()} - {"MIEN_REDIS_URL"}
+    assert not passwords & set(manifests.environment(overlay(name)))
+    assert "@" not in manifests.environment(overlay(name)).get("MIEN_REDIS_URL", "")
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_container_runs_a_verb_of_the_command_line(overlay: str) -> None:
+@every_overlay
+def test_every_container_runs_a_verb_of_the_command_line(name: str) -> None:
     verbs = typer.main.get_command(cli.app)
-    for name, container in containers(overlay, init=True):
-        assert "command" not in container, name  # the image's entry point
-        env = {e["name"]: e.get("value", "rtsp://from.a.secret/") for e in container.get("env", ())}
-        verb, *options = (env[arg[2:-1]] if arg.startswith("$(") else arg for arg in container["args"])
+    for what, workload in ours(overlay(name)).items():
+        (container,) = pod(workload)["containers"]
+        assert "initContainers" not in pod(workload)
+        assert "command" not in container, what  # the image's entry point
+        env = {e["name"]: e.get("value", "0") for e in container.get("env", ())}
+        verb, *options = container["args"]
+        for variable, value in env.items():
+            options = [option.replace(f"$({variable})", value) for option in options]
+        assert (verb, container["name"]) == (what, what)
         command = verbs.get_command(None, verb)  # type: ignore[attr-defined]
-        assert command is not None, f"{name}: no verb {verb}"
+        assert command is not None, f"{what}: no verb {verb}"
+        if verb == "cameras":  # which runs by default
+            command = command.get_command(None, "run")
         command.make_context(verb, options)  # raises if an option does not exist or lacks
-    for name, deployment in of_kind(overlay, "Deployment").items():
-        (main,) = pod(deployment)["containers"]
-        assert main["args"][0] == name.partition("-")[0]
-        assert [c["args"] for c in pod(deployment)["initContainers"]] == [["topics", "--only-create"]]
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_no_container_has_a_privilege(overlay: str) -> None:
-    for name, deployment in of_kind(overlay, "Deployment").items():
-        spec = pod(deployment)
-        assert spec["automountServiceAccountToken"] is False, name
-        assert spec["serviceAccountName"] in of_kind(overlay, "ServiceAccount"), name
-        assert spec["securityContext"]["runAsNonRoot"] is True, name
-        assert spec["securityContext"]["runAsUser"] >= 10_000, name
-        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
-        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
-        volumes = [volume for volume in spec["volumes"] if volume["name"] != "rules"]
-        assert all(set(volume) == {"name", "emptyDir"} for volume in volumes), name
-        assert len(spec["volumes"]) - len(volumes) == (name == "alerts")
-    for name, container in containers(overlay, init=True):
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }, name
-        written = [mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")]
-        assert written == ["/tmp"], name  # noqa: S108
+@every_overlay
+def test_no_container_has_a_privilege(name: str) -> None:
+    for what, workload in manifests.workloads(overlay(name)).items():
+        spec = pod(workload)
+        assert spec["automountServiceAccountToken"] is False, what
+        assert spec["enableServiceLinks"] is False, what  # KAFKA_PORT=tcp://… is a setting to Kafka's image
+        assert spec["serviceAccountName"] in of_kind(overlay(name), "ServiceAccount"), what
+        assert spec["securityContext"]["runAsNonRoot"] is True, what
+        assert spec["securityContext"]["runAsUser"] >= (100 if what in SERVERS else 10_000), what
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, what
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), what
+        kinds = {kind for volume in spec.get("volumes", ()) for kind in volume if kind != "name"}
+        assert kinds <= {"emptyDir", "configMap", "secret", "projected"}, what
+    for what, container in manifests.containers(manifests.workloads(overlay(name))):
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False, what
+        assert security["capabilities"] == {"drop": ["ALL"]}, what
+        assert security.get("readOnlyRootFilesystem") is (None if what == "kafka/kafka" else True), what
+        written = [m["mountPath"] for m in container.get("volumeMounts", ()) if not m.get("readOnly")]
+        expected = {"redis/redis": ["/data"], "kafka/kafka": []}
+        assert written == expected.get(what, ["/tmp"]), what  # noqa: S108
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_alerts_read_rules_that_can_be_used_and_see_when_they_change(overlay: str, tmp_path: Path) -> None:
-    spec = pod(of_kind(overlay, "Deployment")["alerts"])
-    (container,) = spec["containers"]
-    (volume,) = (volume for volume in spec["volumes"] if volume["name"] == "rules")
-    (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "rules")
-    assert volume["configMap"]["name"] == RULES
-    assert "subPath" not in mount  # such a file is never read again
-    (name,) = of_kind(overlay, "ConfigMap")[RULES]["data"]
-    assert container["env"] == [{"name": "MIEN_ALERTS_PATH", "value": f"{mount['mountPath']}/{name}"}]
-    path = tmp_path / name
-    path.write_text(of_kind(overlay, "ConfigMap")[RULES]["data"][name])
-    assert rule_file.read(path).rules
-    assert (
-        path.read_text().partition("\n")[2]
-        == (ROOT / "docs" / "alerts" / "alerts.yaml").read_text().partition("\n")[2]
-    )
-
-
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_container_says_what_it_needs(overlay: str) -> None:
-    for name, container in containers(overlay, init=True):
-        assert {"cpu", "memory"} <= set(container["resources"]["requests"]), name
-        assert "memory" in container["resources"]["limits"], name
+@every_overlay
+def test_every_container_says_what_it_needs(name: str) -> None:
+    for what, container in manifests.containers(manifests.workloads(overlay(name))):
+        assert {"cpu", "memory"} <= set(container["resources"]["requests"]), what
+        assert set(container["resources"]["limits"]) == {"memory"}, what  # throttling makes frames late
         image, _, tag = container["image"].rpartition(":")
-        assert image, f"{name}: {container['image']} has no tag"
-        assert tag not in ("", "latest"), name
+        assert image, f"{what}: {container['image']} has no tag"
+        assert tag not in ("", "latest"), what
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_container_is_probed_where_it_serves(overlay: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = settings(overlay, monkeypatch).metrics_port
-    for name, container in containers(overlay, init=False):
-        assert container["ports"] == [{"name": "metrics", "containerPort": port}], name
-        probed = {
-            probe: container[f"{probe}Probe"]["httpGet"] for probe in ("startup", "liveness", "readiness")
+@every_overlay
+def test_servers_are_those_of_compose(name: str) -> None:
+    found = {
+        what.partition("/")[0]: container
+        for what, container in manifests.containers(manifests.workloads(overlay(name)))
+        if what.partition("/")[0] in SERVERS
+    }
+    assert set(found) == (SERVERS if name == "local" else {"redis"})
+    for what, container in found.items():
+        assert container["image"] == COMPOSE[what]["image"]
+    assert found["redis"]["args"][: len(COMPOSE["redis"]["command"])] == COMPOSE["redis"]["command"]
+    if name == "local":
+        env = {e["name"]: e["value"] for e in found["kafka"]["env"]}
+        compose = COMPOSE["kafka"]["environment"]
+        own = {variable for variable in env if "LISTENER" in variable and "NAME" not in variable}
+        assert {variable: env[variable] for variable in set(env) - own} == {
+            variable: compose[variable] for variable in set(compose) - own
         }
+
+
+@every_overlay
+def test_every_worker_is_probed_where_it_serves(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    port = manifests.settings(overlay(name), monkeypatch, tmp_path).metrics_port
+    found = {w: one for w, one in ours(overlay(name)).items() if w in WORKERS}
+    for what, container in manifests.containers(found):
+        assert container["ports"] == [{"name": "metrics", "containerPort": port}], what
+        probed = {p: container[f"{p}Probe"]["httpGet"] for p in ("startup", "liveness", "readiness")}
         assert probed == {
             "startup": {"path": "/healthz", "port": "metrics"},
             "liveness": {"path": "/healthz", "port": "metrics"},
             "readiness": {"path": "/readyz", "port": "metrics"},
-        }, name
+        }, what
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_stages_scale_by_the_lag_of_their_own_group_up_to_the_partitions(
-    overlay: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded = settings(overlay, monkeypatch)
-    scaled = of_kind(overlay, "ScaledObject")
-    assert set(scaled) == set(STAGES)
-    for stage, reads in STAGES.items():
-        spec = scaled[stage]["spec"]
-        topic = getattr(loaded.topics, reads)
-        assert spec["scaleTargetRef"] == {"name": stage}
-        assert 1 <= spec["minReplicaCount"] <= spec["maxReplicaCount"] <= topic.partitions
-        assert "replicas" not in of_kind(overlay, "Deployment")[stage]["spec"]  # an apply would undo KEDA
-        (trigger,) = spec["triggers"]
-        assert trigger["type"] == "kafka"
-        metadata = trigger["metadata"]
-        assert all(isinstance(value, str) for value in metadata.values()), stage
-        assert metadata["bootstrapServersFromEnv"] == "MIEN_KAFKA_BOOTSTRAP_SERVERS"
-        assert metadata["bootstrapServersFromEnv"] in environment(overlay)
-        assert metadata["consumerGroup"] == f"{loaded.topic_prefix}-{stage}"
-        assert metadata["topic"] == topic.name
-        assert metadata["offsetResetPolicy"] == "earliest"  # as the stages do
-        assert int(metadata["lagThreshold"]) > 0
+@every_overlay
+def test_workers_have_the_time_to_end_what_they_have_in_hand(name: str) -> None:
+    leaving_s = max(consumer_loop.LEAVE_TIMEOUT_S, faust_reader.LEAVE_TIMEOUT_S)
+    for what in STAGES:
+        granted_s = pod(ours(overlay(name))[what])["terminationGracePeriodSeconds"]
+        assert granted_s >= 2 * (leaving_s + stage.STOP_TIMEOUT_S), what
+        assert COMPOSE[what]["stop_grace_period"] == f"{granted_s}s"
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_scaling_down_is_slow(overlay: str) -> None:
-    for name, scaled in of_kind(overlay, "ScaledObject").items():
-        behavior = scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
-        autoscaler = {
-            "apiVersion": "autoscaling/v2",
-            "kind": "HorizontalPodAutoscaler",
-            "metadata": {"name": name},
-            "spec": {
-                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-                "maxReplicas": scaled["spec"]["maxReplicaCount"],
-                "behavior": behavior,
-            },
-        }
-        kubernetes_validate.validate(autoscaler, kubernetes_validate.latest_version(), strict=True)
-        assert behavior["scaleDown"]["stabilizationWindowSeconds"] >= 300, name
-        assert behavior["scaleDown"]["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 300}], name
+@every_overlay
+def test_alerts_read_rules_that_can_be_used_and_see_when_they_change(name: str, tmp_path: Path) -> None:
+    (container,) = pod(ours(overlay(name))["alerts"])["containers"]
+    data = of_kind(overlay(name), "ConfigMap")["mien-alert-rules"]["data"]
+    assert mounted_whole(ours(overlay(name))["alerts"], "mien-alert-rules") == "/etc/mien"
+    assert container["env"] == [{"name": "MIEN_ALERTS_PATH", "value": "/etc/mien/alerts.yaml"}]
+    path = tmp_path / "alerts.yaml"
+    path.write_text(data["alerts.yaml"])
+    assert rule_file.read(path).rules
+    of_the_docs = (ROOT / "docs" / "alerts" / "alerts.yaml").read_text()
+    assert path.read_text().partition("\n")[2] == of_the_docs.partition("\n")[2]
 
 
-def test_keda_signs_in_with_the_same_secret_as_the_stages() -> None:
-    (login,) = of_kind("example", "TriggerAuthentication").values()
-    keys = {ref["parameter"]: (ref["name"], ref["key"]) for ref in login["spec"]["secretTargetRef"]}
-    assert keys == {
-        "username": ("mien-credentials", "MIEN_KAFKA_SASL_USERNAME"),
-        "password": ("mien-credentials", "MIEN_KAFKA_SASL_PASSWORD"),
-    }
-    for scaled in of_kind("example", "ScaledObject").values():
-        (trigger,) = scaled["spec"]["triggers"]
-        assert trigger["authenticationRef"] == {"name": login["metadata"]["name"]}
-        assert (trigger["metadata"]["sasl"], trigger["metadata"]["tls"]) == ("scram_sha512", "enable")
-
-
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_a_camera_never_runs_twice(overlay: str) -> None:
-    cameras = [d for n, d in of_kind(overlay, "Deployment").items() if n.startswith("camera-")]
-    assert cameras
-    for camera in cameras:
-        assert camera["spec"]["replicas"] == 1
-        assert camera["spec"]["strategy"] == {"type": "Recreate"}
-
-
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_selectors_find_their_own_pods_and_no_others(overlay: str) -> None:
-    labels = {
-        name: deployment["spec"]["template"]["metadata"]["labels"]
-        for name, deployment in of_kind(overlay, "Deployment").items()
-    }
-
-    def selected(selector: dict[str, Any]) -> set[str]:
-        assert set(selector) == {"matchLabels"}
-        return {name for name, has in labels.items() if selector["matchLabels"].items() <= has.items()}
-
-    for name, deployment in of_kind(overlay, "Deployment").items():
-        assert selected(deployment["spec"]["selector"]) == {name}
-        for spread in pod(deployment).get("topologySpreadConstraints", ()):
-            assert selected(spread["labelSelector"]) == {name}
-    budgets = of_kind(overlay, "PodDisruptionBudget")
-    assert set(budgets) == set(STAGES)
-    for name, budget in budgets.items():
-        assert selected(budget["spec"]["selector"]) == {name}
-        assert budget["spec"]["maxUnavailable"] == 1
-
-    (monitor,) = of_kind(overlay, "PodMonitor").values()
-    assert selected(monitor["spec"]["selector"]) == set(labels)
-    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
-    assert endpoint["port"] == "metrics"
-    assert {has[monitor["spec"]["jobLabel"]] for has in labels.values()} == {"mien"}  # the alerts' job
-    (relabeling,) = endpoint["relabelings"]
-    assert relabeling["targetLabel"] == "component"
-    assert relabeling["sourceLabels"] == ["__meta_kubernetes_pod_label_app_kubernetes_io_component"]
-    assert {has["app.kubernetes.io/component"] for has in labels.values()} == {*STAGES, "camera", "probe"}
+def mounted_whole(workload: dict[str, Any], config_map: str) -> str:
+    """Where a ConfigMap is; never by a ``subPath``, of which a change is never seen."""
+    (volume,) = (v for v in pod(workload)["volumes"] if v.get("configMap") == {"name": config_map})
+    (container,) = pod(workload)["containers"]
+    (mount,) = (m for m in container["volumeMounts"] if m["name"] == volume["name"])
+    assert set(mount) == {"name", "mountPath", "readOnly"}
+    path: str = mount["mountPath"]
+    return path

@@ -187,12 +187,12 @@ def test_every_aggregation_is_seen() -> None:
 def test_kubernetes_gets_the_same_rules() -> None:
     for file, kubernetes in (
         (MONITORING / "rules.yaml", False),
-        (ROOT / "k8s/base/prometheus-rule.yaml", True),
+        (ROOT / "k8s/components/monitoring/prometheus-rule.yaml", True),
     ):
         assert file.read_text() == rule_documents.text(kubernetes=kubernetes, runbooks=RUNBOOKS), (
             "`make rules`"
         )
-    rule = yaml.safe_load((ROOT / "k8s/base/prometheus-rule.yaml").read_text())
+    rule = yaml.safe_load((ROOT / "k8s/components/monitoring/prometheus-rule.yaml").read_text())
     assert (rule["apiVersion"], rule["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
     assert rule["spec"] == yaml.safe_load((MONITORING / "rules.yaml").read_text())
 

@@ -222,7 +222,9 @@ def test_the_shell_can_complete_verbs_and_options() -> None:
         )
         return set(ended.stdout.split())
 
-    assert completed("mien s", 1) == {"state", "subjects", "select", "settings", "schemas"}
+    assert completed("mien s", 1) == {
+        *("state", "subjects", "select", "settings", "schemas", "strimzi"),
+    }
     assert "--camera" in completed("mien subjects --", 2)
     assert "--id" not in completed("mien camera --", 2)
 
