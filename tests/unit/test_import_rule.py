@@ -38,7 +38,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models.release": {*RUNTIME, "models.samples", "models.training", "models.judging"},
     "models.judging": {*RUNTIME, *LAB - {"models.release"}},
     "workers.metering": {*STREAMS, *RUNTIME},
-    "workers.stages": {*STREAMS, *RUNTIME, "workers", "workers.metering", "workers.coverage"},
+    "workers.overload": {*STREAMS},
+    "workers.stages": {
+        *STREAMS,
+        *RUNTIME,
+        "workers",
+        "workers.metering",
+        "workers.coverage",
+        "workers.overload",
+    },
     "workers.coverage": {*STREAMS, "models", "workers"},
     "workers.alerts": {*STREAMS, "workers", "workers.stages"},
     "workers.camera": {
