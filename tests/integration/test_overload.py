@@ -69,7 +69,7 @@ def send(chain: Chain, seconds: float) -> dict[str, int]:
             jpeg = of_camera[n // every % len(of_camera)]
             trace = str(TraceContext.new(sampled=False))
             at_us = time.time_ns() // 1000
-            frame = Frame(camera_id, n, at_us, SIZE_PX, source, trace, jpeg, run, priority)
+            frame = Frame(camera_id, n, at_us, SIZE_PX, source, trace, jpeg, run, priority=priority)
             key, value, headers = frame_message.encode(frame)
             producer.produce(f"{chain.prefix}.frames", value, key, headers=headers)
             sent[camera_id] += 1

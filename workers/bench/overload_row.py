@@ -155,7 +155,7 @@ class _Sender:
             trace,
             jpeg,
             self._run,
-            camera.priority,
+            priority=camera.priority,
         )
         key, value, headers = frame_message.encode(frame)
         await self._producer.send(self._topic, value, key=key, headers=headers)
