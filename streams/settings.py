@@ -110,6 +110,11 @@ class Settings(BaseSettings):
     probe_late_ms: int = Field(2_000, ge=10, description="an answer to the probe that takes longer is late")
     probe_missing_s: float = Field(10.0, ge=1, description="after so long an answer to the probe is missing")
     max_frame_age_ms: int = Field(2_000, ge=1, description="older live frames are dropped before decoding")
+    thinning: bool = Field(
+        True,
+        description="where live frames must wait, those of empty pictures and of cameras with a low "
+        "priority are left out first; false: whatever became too old",
+    )
     trace_ratio: float = Field(
         0.01,
         ge=0,

@@ -7,6 +7,7 @@ captured-at  µs since the epoch, decimal          1764000000123456
 size     width x height in px                     640x480
 full-width   px, decimal; only where it was scaled down   1920
 source   ``live`` or ``file``                     live
+priority ``low``, ``normal`` or ``high``          normal
 traceparent  W3C Trace Context                    00-<32 hex>-<16 hex>-01
 
 ``run`` is when this run of the camera began: its process, which numbers the frames. Run and seq together name
@@ -19,11 +20,13 @@ plus the picture's own time in the file, so that it does not depend on when the 
 
 ``source`` decides whether an old frame may be dropped: a live camera's may, a file's never.
 A frame without it counts as live.
+
+``priority`` says whose frames go first where there are more than can be worked on. Without it: normal.
 """
 
 import re
 from collections.abc import Iterable
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -33,6 +36,9 @@ from streams.telemetry.trace_context import TraceContext
 
 Headers = list[tuple[str, bytes]]
 Source = Literal["live", "file"]
+Priority = Literal["low", "normal", "high"]
+PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
+"""The least first."""
 
 MAX_TIME_US = 253_402_300_799_999_999
 """The last µs of the year 9999: later times cannot be written as RFC 3339."""
@@ -60,6 +66,7 @@ class Frame(NamedTuple):
     """When this run of the camera began, µs since the epoch; 0: not known."""
     full_width_px: int = 0
     """Of the camera's own picture, where it was scaled down; 0: it was not, or nobody told."""
+    priority: Priority = "normal"
 
 
 def check_camera_id(camera_id: str) -> str:
@@ -82,6 +89,7 @@ def encode(frame: Frame) -> tuple[bytes, bytes, Headers]:
         ("captured-at", str(frame.captured_at_us).encode()),
         ("size", f"{width}x{height}".encode()),
         ("source", frame.source.encode()),
+        ("priority", frame.priority.encode()),
         ("traceparent", frame.traceparent.encode()),
     ]
     if frame.full_width_px:
@@ -104,6 +112,10 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
     source = texts.get("source", "live")
     if source not in ("live", "file"):
         raise BadMessage(f"Frame header source={source[:40]!r} is neither live nor file")
+    named = texts.get("priority", "normal")
+    priority = next((one for one in PRIORITIES if one == named), None)
+    if priority is None:
+        raise BadMessage(f"Frame header priority={named[:40]!r} is not {', '.join(PRIORITIES)}")
     traceparent = texts.get("traceparent", "")
     return Frame(
         camera_id=check_camera_id((key or b"").decode("utf-8", "replace")),
@@ -115,6 +127,7 @@ def decode(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, 
         jpeg=value,
         run=_integer(texts, "run") if "run" in texts else 0,
         full_width_px=_integer(texts, "full-width", MAX_WIDTH_PX) if "full-width" in texts else 0,
+        priority=priority,
     )
 
 
@@ -126,6 +139,7 @@ class FrameHeaders(msgspec.Struct, rename="kebab", frozen=True):
     size: str
     run: str = "0"
     source: Source = "live"
+    priority: Priority = "normal"
     traceparent: str = ""
     full_width: str = ""
 

@@ -27,6 +27,7 @@ from workers.bench import (
     coverage_row,
     landmarks_rows,
     memory_row,
+    overload_row,
     pipeline_row,
     scene_runs,
     speed_rows,
@@ -47,8 +48,9 @@ ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
     "chain-soak": chain_soak.chain_soak,
     "cameras-soak": cameras_soak.cameras_soak,
     "truth": truth_row.truth,
+    "overload": overload_row.overload,
 }
-ONLY_NAMED = {"chain-soak", "cameras-soak", "truth"}
+ONLY_NAMED = {"chain-soak", "cameras-soak", "truth", "overload"}
 """Rows that are not measured unless they are asked for: they are for minutes or hours."""
 LIBRARIES = (
     "mien",

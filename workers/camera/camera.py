@@ -323,6 +323,7 @@ class _Camera:
             jpeg=jpeg.data,
             run=self._run,
             full_width_px=full_width_px if full_width_px > jpeg.size_px[0] else 0,
+            priority=self._options.priority,
         )
 
     def _encode(self, picture: Shot) -> Jpeg:

@@ -13,6 +13,7 @@ from streams import logs, metrics
 from streams.backoff import backoff_s
 from streams.errors import BadPicture, SettingsInvalid, SourceLost, SourceNotFound
 from streams.health import Health
+from streams.messages.frame_message import Priority
 from streams.redact_url import redact_url
 from streams.settings import Settings
 from workers.camera.file_sources import FILE_FPS
@@ -46,6 +47,7 @@ class CameraOptions(NamedTuple):
     seed: int = 0
     keyframes: bool = False
     hardware: str | None = None
+    priority: Priority = "normal"
 
 
 class Captured(NamedTuple):

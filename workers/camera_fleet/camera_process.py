@@ -23,7 +23,7 @@ from streams.errors import MienError
 from streams.local import child_process
 from streams.settings import Settings, child_environment
 from workers.camera_fleet import child_log
-from workers.camera_fleet.camera_list import Camera
+from workers.camera_fleet.camera_list import Camera, priority_of_frames
 from workers.local import metrics_scrape
 
 State = Literal["starting", "up", "down", "restarting", "ended"]
@@ -52,6 +52,7 @@ def command(camera: Camera) -> list[str]:
         "hardware": camera.hardware,
         "keyframes": camera.keyframes,
         "repeat": camera.repeat,
+        "priority": priority_of_frames(camera.priority),
     }
     given = [
         f"--{name}" if value is True else f"--{name}={value}"

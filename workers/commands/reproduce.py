@@ -14,7 +14,7 @@ from models.samples.picture_folders import CK_IMAGES, CK_LABELS
 from models.training.training_recipe import TrainConfig
 from streams.errors import InputRefused, SourceNotFound
 from streams.settings import Settings
-from workers.bench.time_per_face import TimePerFace, time_per_face
+from workers.capacity.time_per_face import TimePerFace, time_per_face
 from workers.commands import labelled_data
 from workers.commands.train import SHIPPED_CONFIG
 

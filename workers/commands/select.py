@@ -16,7 +16,7 @@ from models.training.training_recipe import TrainConfig
 from streams.errors import InputRefused
 from streams.settings import Settings
 from workers import output_files
-from workers.bench.time_per_face import TimePerFace, time_per_face
+from workers.capacity.time_per_face import TimePerFace, time_per_face
 from workers.commands import labelled_data
 from workers.commands.train import SHIPPED_CONFIG
 

@@ -108,7 +108,7 @@ EXPORTED: Final[Mapping[str, Exported]] = {
             "camera": CAMERAS,
             "outcome": (
                 *("published", "superseded", "skipped", "frozen", "undelivered"),
-                *("faces", "no-face", "stale"),
+                *("faces", "no-face", "stale", "thinned"),
                 *(*_PICTURE_REASONS, "unreadable", "bad-message", "internal-error"),
             ),
         },

@@ -1,7 +1,7 @@
 """Reads a stage's topic with one aiokafka consumer, and commits what is done. For every message:
 
-    1. fetch: what each of our partitions has
-    2. hand out: batches with one message of every partition in turn
+    1. fetch: what each of our partitions has; while some of it waits, what the others have meanwhile
+    2. hand out: batches with one message of every partition in turn, without those the handler leaves out
     3. work, until all that the batch sent is delivered
     4. note the offset behind it
     5. commit what is noted: twice a second, at the end, and before more than `REPEATED_MAX` messages are
@@ -22,9 +22,9 @@ reads it before its first batch.
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
-from itertools import chain, zip_longest
-from typing import Any, TypeVar
+from collections.abc import Collection
+from itertools import chain
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
@@ -33,6 +33,7 @@ from aiokafka.errors import KafkaError
 from streams import broker, logs, metrics
 from streams.backoff import backoff_s
 from streams.errors import MienError
+from workers.overload.fair_queue import FairQueue
 from workers.stages.consumer_lag import LagWatch
 from workers.stages.consumer_offsets import Share, committed_notes
 from workers.stages.fetch_gathering import Gathering
@@ -47,10 +48,6 @@ FETCH_MAX_BYTES = 16 * 1024 * 1024
 """Of one answer. One is worked on while the next is on the way; pictures are large."""
 LEAVE_TIMEOUT_S = 5.0
 RETRY_BASE_S, RETRY_CAP_S = 1.0, 5.0
-
-_NONE: Any = object()
-
-T = TypeVar("T")
 
 log = logs.get("mien.stage")
 
@@ -115,6 +112,8 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]
         self._gathering = Gathering(self._consumer)
         self._lag = LagWatch(reading.stage)
         self._share = self._new_share()
+        self._waiting: FairQueue[TopicPartition, Any] = FairQueue()
+        """Of one share: what was fetched and not begun."""
         self._upkeep: list[asyncio.Future[None]] = []
 
     def _new_share(self) -> Share:
@@ -122,32 +121,47 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def work(self) -> None:
         """Returns when it is told to stop and the batch in hand is done."""
+        waiting, of_share = self._waiting, self._share
         await self._consumer.start()
         self._upkeep = [
             asyncio.ensure_future(self._keep_committing()),
             asyncio.ensure_future(self._lag.keep_watching(self._consumer)),
         ]
         self._consumer.subscribe([self._reading.source.name], listener=self)
-        stopping, settling = self._reading.stopping, self._reading.settling
+        stopping = self._reading.stopping
         while True:
             fetched = await _first_of(self._fetch(), stopping.wait())  # 1
             if stopping.is_set():
                 return
             share, records = fetched
-            if records:  # before, the group may still be sharing out, and the share's partitions not be known
+            if share is not of_share:  # a
+                waiting.clear()
+                of_share = share
+            waiting.add(records)
+            if waiting:  # before, the group may still share out, and the share's partitions not be known
                 await self._begin(share)
-            for batch in round_robin(records, self._reading.batch_max):  # 2
-                await self._make_room(share, len(batch))  # 5
-                if share.revoked or stopping.is_set():  # a
-                    break
-                self._at_rest.clear()
-                try:
-                    await self._work_off([message_of(record) for record in batch])  # 3
-                    share.done(batch, settling and settling.note)  # 4
-                    if share is self._share:
-                        self._lag.done(batch)
-                finally:
-                    self._at_rest.set()
+                await self._make_room(share, min(len(waiting), self._reading.batch_max))  # 5
+            if share.revoked:  # a
+                waiting.clear()
+            elif waiting and not stopping.is_set():
+                await self._work_on_batch(share)
+
+    async def _work_on_batch(self, share: Share) -> None:
+        """Takes a batch of what waits, and returns when it is done."""
+        settling, choosing = self._reading.settling, self._reading.choosing
+        self._at_rest.clear()
+        try:
+            batch = self._waiting.take(  # 2
+                self._reading.batch_max,
+                lambda record: choosing is None or choosing.takes(message_of(record)),
+            )
+            if batch.wanted:
+                await self._work_off([message_of(record) for record in batch.wanted])  # 3
+            share.done(batch.all, settling.note if settling else None, worked=len(batch.wanted))  # 4
+            if share is self._share:
+                self._lag.done(batch.all)
+        finally:
+            self._at_rest.set()
 
     async def _begin(self, share: Share) -> None:
         """Gives the handler the notes that were committed with our partitions' offsets, once a share."""
@@ -186,13 +200,20 @@ class _Member(ConsumerRebalanceListener):  # type: ignore[misc]
         elif not leaving.cancelled() and (error := leaving.exception()):
             log.warning("left the group with an error", stage=self._reading.stage, error=repr(error))
 
-    async def _fetch(self) -> tuple[Share, list[Sequence[Any]]]:
+    async def _fetch(self) -> tuple[Share, dict[TopicPartition, list[Any]]]:
+        """What there is. While some waits, what has come of the other partitions meanwhile."""
+        asked: list[TopicPartition] = []
+        timeout_ms = round(FETCH_TIMEOUT_S * 1000)
+        if self._waiting:
+            asked, timeout_ms = self._waiting.without(self._consumer.assignment()), 0
+            if not (asked and self._gathering.is_over):
+                return self._share, {}
         with metrics.stage_duration_seconds.labels(self._reading.stage, "fetch").time():
             await self._gathering.over()
-            records = await self._consumer.getmany(timeout_ms=round(FETCH_TIMEOUT_S * 1000))
+            records = await self._consumer.getmany(*asked, timeout_ms=timeout_ms)
         # No other task runs between aiokafka's handing over and here, so the records are of this share.
         self._gathering.took(chain.from_iterable(records.values()))
-        return self._share, list(records.values())
+        return self._share, records
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Lets the partitions go when the batch in hand is done and committed. aiokafka waits for it."""
@@ -247,11 +268,3 @@ async def _first_of(*waits: Any) -> Any:
     finally:
         for task in tasks:
             task.cancel()
-
-
-def round_robin(sequences: Sequence[Sequence[T]], batch_max: int) -> Iterator[list[T]]:
-    """Batches with one item of each sequence in turn, so that a long one does not keep the others waiting."""
-    in_order = [
-        item for turn in zip_longest(*sequences, fillvalue=_NONE) for item in turn if item is not _NONE
-    ]
-    return (in_order[start : start + batch_max] for start in range(0, len(in_order), batch_max))

@@ -45,8 +45,16 @@ class Share:
         self._one_at_a_time = asyncio.Lock()
         self._heard_s = time.monotonic()
 
-    def done(self, records: Collection[Any], note: Callable[[int], Note] | None = None) -> None:
+    def done(
+        self,
+        records: Collection[Any],
+        note: Callable[[int], Note] | None = None,
+        *,
+        worked: int | None = None,
+    ) -> None:
         """Notes the records of a batch, in their order, when all that it sent is delivered.
+
+        `worked`: how many of them were worked on, all without it; to leave one out again repeats nothing.
 
         `note` gives what is to be committed with a partition's offset.
         """
@@ -54,7 +62,7 @@ class Share:
         self._done |= of_batch
         if note:
             self._notes |= {tp: note(tp.partition) for tp in of_batch}
-        self.uncommitted += len(records)
+        self.uncommitted += len(records) if worked is None else worked
 
     async def commit(self) -> None:
         """Commits what is done. If that fails, it is worked on again, by us or by others."""

@@ -47,6 +47,11 @@ class Gathering:
         """Returns when Kafka may be asked again. While it is not, aiokafka would throw away what it has."""
         await self._flows.wait()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether Kafka may be asked now."""
+        return self._flows.is_set()
+
     def took(self, records: Iterable[Any]) -> None:
         """Notes an answer. Call it before aiokafka's next step, or it has already asked again."""
         sizes = [max(0, record.serialized_value_size) for record in records]

@@ -53,6 +53,17 @@ class Settling(Protocol):
         """Gets those of all partitions that are ours now, before the first batch of them."""
 
 
+@runtime_checkable
+class Choosing(Protocol):
+    """A handler that does not work on all messages."""
+
+    def takes(self, message: Message, /) -> bool:
+        """Whether to work on a message, asked right before it would be.
+
+        One that is not taken is done by that: the handler has counted it.
+        """
+
+
 class Reading(NamedTuple):
     """What a stage reads, in batches of what size, and how it is told to stop."""
 
@@ -63,6 +74,7 @@ class Reading(NamedTuple):
     health: Health
     stopping: asyncio.Event
     settling: Settling | None = None
+    choosing: Choosing | None = None
 
     @property
     def group(self) -> str:

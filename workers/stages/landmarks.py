@@ -1,7 +1,8 @@
 """`mien landmarks`: frames in, one 128-point vector a face out.
 
-For each frame: too old? → decode → find and follow faces → align → measure pose and quality → send. Where a
-camera's faces are is handed over to the next worker that gets its partition (``track_hand_over``).
+For each frame: too old, or left out under load (``thinning``)? → decode → find and follow faces → align →
+measure pose and quality → send. Where a camera's faces are is handed over to the next worker that gets its
+partition (``track_hand_over``).
 
 Three threads: one finds faces, one decodes the next frame of the batch meanwhile (both mostly outside
 Python's lock), and the event loop sends the faces of the last ones.
@@ -41,6 +42,7 @@ from streams.telemetry import tracing
 from streams.telemetry.spans import Span, frame_attributes
 from streams.telemetry.trace_context import sampled_trace_id
 from workers import model_loading
+from workers.overload.thinning import Thinner
 from workers.stages import stage
 from workers.stages.handler import Handler, Message, Note
 from workers.stages.outlet import Outlet
@@ -115,9 +117,35 @@ class LandmarksWorker:
         self._decoder = decoder
         self._hand_over = hand_over
         self._runs = CameraRuns()
+        max_age_us = settings.max_frame_age_ms * 1000
+        self._thinning = Thinner(max_age_us, time.monotonic()) if settings.thinning else None
 
     async def __call__(self, batch: Sequence[Message]) -> None:
         await self.handle(batch)
+        if self._thinning:
+            self._thinning.worked(time.monotonic())
+
+    def takes(self, message: Message) -> bool:
+        """Whether to work on a frame; one that is too old, or left out under load, is counted."""
+        try:
+            frame = frame_message.decode(message.key, message.value, message.headers)
+        except InputRefused:
+            return True  # `handle` refuses it
+        if self._thinning:
+            self._thinning.looks(time.monotonic())
+        now_us = time.time_ns() // 1000
+        in_view = self._faces.has_in_view(frame)
+        if is_stale(frame, now_us, self._settings.max_frame_age_ms):
+            outcome = "stale"
+        elif self._thinning and not self._thinning.takes(
+            frame, message.partition, now_us, face_in_view=in_view
+        ):
+            outcome = "thinned"
+        else:
+            return True
+        self._runs.note(frame.camera_id, frame.run, frame.seq)
+        metrics.frames_total.labels(NAME, frame.camera_id, outcome).inc()
+        return False
 
     async def settle(self) -> None:
         """Leaves the tracks of all cameras to whoever gets their partitions; maybe to us again."""
@@ -164,7 +192,7 @@ class LandmarksWorker:
             work.span.end()
 
     async def _start(self, message: Message) -> "_Work | None":
-        """The frame with what it needs for the search; None if it is too old."""
+        """The frame with what it needs for the search; None if it is too old by now."""
         frame = frame_message.decode(message.key, message.value, message.headers)
         self._runs.note(frame.camera_id, frame.run, frame.seq)
         if is_stale(frame, time.time_ns() // 1000, self._settings.max_frame_age_ms):
@@ -318,6 +346,11 @@ class Faces:
                 tracked = camera.smooth(tracked, frame.seq, frame.captured_at_us)
         with metrics.stage_duration_seconds.labels(NAME, "align").time():
             return to_messages(frame, tracked, self._landmark_set, size_px=size_px, still=still)
+
+    def has_in_view(self, frame: Frame) -> bool:
+        """Whether a face was in view of the frame's run a moment ago. May be asked from any thread."""
+        camera = self._cameras.get((frame.camera_id, frame.run))
+        return camera is not None and bool(camera.tracker.tracks)
 
     def known(self, frame: Frame) -> tuple[int, int, tuple[Track, ...]]:
         """Of the frame's run the newest frame's number and time in µs, and whom its tracker may see again."""

@@ -27,7 +27,7 @@ from streams.telemetry import tracing
 from streams.topics import Topic
 from workers.metering.work_meter import WorkMeter
 from workers.stages import consumer_loop
-from workers.stages.handler import CONSUMER_GROUP, Consume, Message, Reading, Settling
+from workers.stages.handler import CONSUMER_GROUP, Choosing, Consume, Message, Reading, Settling
 from workers.stages.outlet import OpenHandler, Outlet
 from workers.stages.retrying import CONNECTIONS, RetryingProcessor
 
@@ -99,8 +99,16 @@ class _Stage:
             async with self._open_outlet() as outlet, self._open_handler(outlet) as handler:
                 retrying = RetryingProcessor(settings, self._name, outlet, self._health, stopping)
                 settling = handler if isinstance(handler, Settling) else None
+                choosing = handler if isinstance(handler, Choosing) else None
                 reading = Reading(
-                    settings, self._name, self._source, self._batch_max, self._health, stopping, settling
+                    settings,
+                    self._name,
+                    self._source,
+                    self._batch_max,
+                    self._health,
+                    stopping,
+                    settling,
+                    choosing,
                 )
                 self._health.set_ready(CONNECTIONS)
                 meter = WorkMeter(self._name)

@@ -219,7 +219,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             help="camera, decode, mesh, landmarks, classify, alerts, pipeline, memory: all of these without "
-            "it; chain-soak, cameras-soak, truth."
+            "it; chain-soak, cameras-soak, truth, overload."
         ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.5, help="How long each measurement runs.")] = 3.0,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from streams.messages.frame_message import Priority
 from workers.json_output import print_json
 from workers.terminal import Terminal
 from workers.verbs.command_line import JsonOption, start
@@ -172,6 +173,12 @@ def camera(
             "that it does not know are left to the CPU."
         ),
     ] = None,
+    priority: Annotated[
+        Priority,
+        typer.Option(
+            help="Whose frames go first where there are more than can be worked on: low, normal or high."
+        ),
+    ] = "normal",
     as_json: JsonOption = False,
     _id: Annotated[
         str | None, typer.Option("--id", hidden=True, is_eager=True, callback=_take_id_as_camera)
@@ -203,6 +210,7 @@ def camera(
         seed=seed,
         keyframes=keyframes,
         hardware=hardware,
+        priority=priority,
     )
     outcomes = camera_.run(loaded, options)
     if as_json:

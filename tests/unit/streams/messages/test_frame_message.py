@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from streams.errors import BadMessage
 from streams.messages.frame_message import (
     MAX_TIME_US,
+    PRIORITIES,
     Frame,
     check_camera_id,
     decode,
@@ -46,9 +47,10 @@ good_frames = st.builds(
     jpeg=st.binary(min_size=1, max_size=64),
     run=st.integers(0, 2**53 - 1),
     full_width_px=st.just(0) | sizes,
+    priority=st.sampled_from(PRIORITIES),
 )
 names = st.text(max_size=5) | st.sampled_from(
-    ["seq", "run", "captured-at", "size", "source", "traceparent", "full-width"]
+    ["seq", "run", "captured-at", "size", "source", "priority", "traceparent", "full-width"]
 )
 values = st.none() | st.binary(max_size=20) | st.sampled_from([b"1", b"640x480", b"live", b"file"])
 
@@ -85,6 +87,7 @@ def test_the_value_is_the_jpeg_alone_and_the_key_the_camera() -> None:
         ("captured-at", b"1764000000123456"),
         ("size", b"640x480"),
         ("source", b"live"),
+        ("priority", b"normal"),
         ("traceparent", TRACEPARENT.encode()),
         ("full-width", b"1920"),
     ]
@@ -124,6 +127,8 @@ def test_a_missing_header_is_named(name: str) -> None:
         ("size", b"9999999x1"),
         ("size", "6٤0x480".encode()),
         ("source", b"tape"),
+        ("priority", b"9"),
+        ("priority", b""),
     ],
 )
 def test_a_wrong_header_is_named(name: str, value: bytes) -> None:
@@ -148,6 +153,10 @@ def test_a_frame_of_a_producer_that_knows_no_runs_is_of_run_0() -> None:
 
 def test_a_frame_that_does_not_say_is_live() -> None:
     assert decode(b"lobby-1", b"x", headers(source=None)).source == "live"
+
+
+def test_a_frame_of_a_producer_that_knows_no_priorities_is_of_normal_priority() -> None:
+    assert decode(b"lobby-1", b"x", headers(priority=None)).priority == "normal"
 
 
 @pytest.mark.parametrize("traceparent", [None, b"nonsense", TRACEPARENT.upper().encode()])

@@ -9,7 +9,7 @@ from made_up_addresses import FORMS, SECRETS, WORD
 
 from streams.errors import FileInvalid, MienError, SettingsInvalid, SourceNotFound
 from workers.camera_fleet import camera_list
-from workers.camera_fleet.camera_list import Camera
+from workers.camera_fleet.camera_list import PRIORITIES, Camera, priority_of_frames
 
 ROOT = Path(__file__).parents[4]
 GOOD = """\
@@ -53,6 +53,18 @@ def test_what_is_written_is_what_holds() -> None:
     assert (yard.enabled, yard.source_env) == (False, "YARD_CAMERA")
     assert (webcam.source, webcam.group, webcam.priority, webcam.hardware) == ("0", "desk", 0, "cuda")
     assert (webcam.width, webcam.quality, webcam.repeat) == (640, 70, True)
+
+
+@pytest.mark.parametrize(
+    ("number", "word"), [(0, "low"), (3, "low"), (4, "normal"), (6, "normal"), (7, "high"), (9, "high")]
+)
+def test_frames_tell_three_priorities_apart(number: int, word: str) -> None:
+    assert priority_of_frames(number) == word
+
+
+@pytest.mark.parametrize("word", list(PRIORITIES))
+def test_a_word_stays_what_it_was(word: str) -> None:
+    assert priority_of_frames(PRIORITIES[word]) == word
 
 
 def test_the_order_of_lines_and_words_for_the_same_make_no_other_camera() -> None:

@@ -284,6 +284,7 @@ def test_the_arguments_hold_all_but_the_source() -> None:
         hardware="cuda",
         repeat=True,
         width=640,
+        priority=7,
     )
 
     assert command(full)[3:] == [
@@ -295,12 +296,14 @@ def test_the_arguments_hold_all_but_the_source() -> None:
         "--hardware=cuda",
         "--keyframes",
         "--repeat",
+        "--priority=high",
     ]
     assert command(Camera(id="lobby", source="0"))[3:] == [
         "camera",
         "--camera=lobby",
         "--width=1280",
         "--quality=85",
+        "--priority=normal",
     ]
 
 

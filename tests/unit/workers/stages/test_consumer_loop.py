@@ -21,29 +21,12 @@ from streams.errors import AccessDenied, MienError, RedisUnavailable, ServiceUna
 from streams.health import Health
 from streams.settings import Settings
 from workers.stages import consumer_loop
-from workers.stages.consumer_loop import REPEATED_MAX, consume, round_robin
+from workers.stages.consumer_loop import REPEATED_MAX, consume
 from workers.stages.handler import CONSUMER_GROUP, Message, Note, Reading
 
 SETTINGS = Settings(kafka_session_timeout_s=1.0)
 TOPIC = SETTINGS.topics.frames
 FIRST, SECOND = TopicPartition(TOPIC.name, 0), TopicPartition(TOPIC.name, 1)
-
-
-@pytest.mark.parametrize(
-    ("sequences", "batch_max", "batches"),
-    [
-        ([], 2, []),
-        ([[]], 2, []),
-        ([[1, 2, 3]], 2, [[1, 2], [3]]),
-        ([[1, 2, 3], [10], [20, 21]], 3, [[1, 10, 20], [2, 21, 3]]),
-        ([[1], [10]], 9, [[1, 10]]),
-    ],
-    ids=str,
-)
-def test_a_batch_has_one_of_each_partition_in_turn(
-    sequences: list[list[int]], batch_max: int, batches: list[list[int]]
-) -> None:
-    assert list(round_robin(sequences, batch_max)) == batches
 
 
 class FakeConsumer:
@@ -54,6 +37,7 @@ class FakeConsumer:
         self.listener: Any = None
         self.topic_partitions: set[int] | None = {0, 1}
         self.answers: asyncio.Queue[dict[TopicPartition, list[Any]]] = asyncio.Queue()
+        self.meanwhile: dict[TopicPartition, list[Any]] = {}
         self.offsets: dict[TopicPartition, int] = {}
         self.refuses_commits = False
         self._ours: set[TopicPartition] = set()
@@ -64,11 +48,15 @@ class FakeConsumer:
     def subscribe(self, _topics: Sequence[str], listener: ConsumerRebalanceListener) -> None:
         self.listener = listener
 
-    async def getmany(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
+    async def getmany(self, *asked: TopicPartition, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
         if self._refuses:
             raise self._refuses
-        assert timeout_ms > 0
-        return await self.answers.get()
+        if not asked:
+            assert timeout_ms > 0
+            return await self.answers.get()
+        assert timeout_ms == 0  # some waits already
+        (tp,) = asked
+        return {tp: self.meanwhile.pop(tp)} if tp in self.meanwhile else {}
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         if self.refuses_commits:
@@ -131,6 +119,7 @@ class Bench:
         self.stopping = asyncio.Event()
         self.may_end = asyncio.Event()
         self.may_end.set()
+        self.leaves_out: set[int] = set()
         self.error: MienError | None = None
         self.running: asyncio.Future[None] | None = None
 
@@ -156,8 +145,11 @@ class Bench:
     def take_notes(self, notes: Collection[str]) -> None:
         self.notes.append(list(notes))
 
+    def takes(self, message: Message, /) -> bool:
+        return message.offset not in self.leaves_out
+
     def start(self, batch_max: int = 2) -> "asyncio.Future[None]":
-        reading = Reading(SETTINGS, "landmarks", TOPIC, batch_max, self.health, self.stopping, self)
+        reading = Reading(SETTINGS, "landmarks", TOPIC, batch_max, self.health, self.stopping, self, self)
         self.running = asyncio.ensure_future(consume(reading, self.work_off))
         return self.running
 
@@ -477,3 +469,65 @@ async def test_it_can_be_stopped_while_nothing_can_be_committed(bench: Bench) ->
     await asyncio.wait_for(running, 10)
 
     assert sum(told.startswith("began") for told in bench.told) == 1
+
+
+async def test_a_partitions_backlog_does_not_keep_another_one_waiting(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes while the backlog is worked on has its turn in the next batch, not behind all of it."""
+    monkeypatch.setattr(consumer_loop, "COMMIT_INTERVAL_S", 60.0)
+    bench.may_end.clear()
+    bench.start()
+    consumer = await bench.member()
+    await consumer.assign(FIRST, SECOND)
+    consumer.answer(*range(9))
+    await until(lambda: bench.told)
+    consumer.meanwhile[SECOND] = [record(SECOND, 100), record(SECOND, 101)]
+    bench.may_end.set()
+    await until(lambda: "did [8]" in bench.told)
+
+    began = [told for told in bench.told if told.startswith("began")]
+    assert began[:3] == ["began [0, 1]", "began [2, 100]", "began [3, 101]"]
+    assert began[-1] == "began [8]"
+
+
+async def test_what_comes_after_a_rebalance_is_of_the_new_share_and_what_waited_is_dropped(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka gives the first partition to another worker, and aiokafka already has something new of ours."""
+    monkeypatch.setattr(consumer_loop, "COMMIT_INTERVAL_S", 60.0)
+    bench.may_end.clear()
+    bench.start()
+    consumer = await bench.member()
+    await consumer.assign(FIRST, SECOND)
+    consumer.answer(*range(9))
+    await until(lambda: bench.told)
+    revoked = asyncio.ensure_future(consumer.revoke())
+    await asyncio.sleep(0.01)
+    bench.may_end.set()
+    await asyncio.wait_for(revoked, 10)
+    await consumer.assign(SECOND)
+    consumer.answer(100, tp=SECOND)
+    await until(lambda: "did [100]" in bench.told)
+
+    assert [told for told in bench.told if told.startswith("began")] == ["began [0, 1]", "began [100]"]
+
+
+async def test_what_the_handler_leaves_out_is_done_by_that_and_takes_no_place_in_a_batch(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_loop, "COMMIT_INTERVAL_S", 60.0)
+    bench.leaves_out = {8, 9, 11, *range(20, 20 + 2 * REPEATED_MAX)}
+    bench.start()
+    consumer = await bench.member()
+    await consumer.assign(FIRST)
+    consumer.answer(7, 8, 9, 10, 11)
+    await until(lambda: bench.told)
+    assert bench.told[0] == "began [7, 10]"
+    consumer.answer(*range(20, 20 + 2 * REPEATED_MAX))
+    consumer.answer(500)
+    await until(lambda: "did [500]" in bench.told)
+    assert not [told for told in bench.told if told.startswith("committed")]  # nothing to be repeated waits
+
+    await consumer.revoke()
+    assert consumer.offsets == {FIRST: 501}

@@ -250,6 +250,46 @@ async def test_a_files_frame_is_never_stale(worker: LandmarksWorker, outlet: Any
     assert len(outlet.sent) == 1
 
 
+async def test_a_frame_is_too_old_or_left_out_or_taken_and_counted_once(worker: LandmarksWorker) -> None:
+    """By a worker that is at work all the time, an empty picture is left out once it waits."""
+    assert worker._thinning
+    worker._thinning.looks(time.monotonic())
+    worker._thinning.worked(time.monotonic() + 10)
+    before = {outcome: counted(outcome) for outcome in ("stale", "thinned")}
+    ages_ms = {1: 600, 2: 60_000, 3: 590}
+    taken = [worker.takes(message(seq=seq, age_ms=ms, priority="low")) for seq, ms in ages_ms.items()]
+    assert taken == [True, False, False]
+    assert counted("stale") == before["stale"] + 1
+    assert counted("thinned") == before["thinned"] + 1
+
+    assert worker.takes(message(seq=5, age_ms=600, source="file"))
+    assert worker.takes(message()._replace(headers=[]))  # is refused when it is worked on
+
+
+async def test_a_face_in_view_outranks_an_empty_picture(worker: LandmarksWorker, engine: FakeEngine) -> None:
+    assert worker._thinning
+    await worker.handle([message(seq=1)])
+    engine.faces = ()
+    await worker.handle([message(seq=1, camera_id="empty", run=7)])
+    worker._thinning.looks(time.monotonic())
+    worker._thinning.worked(time.monotonic() + 10)
+    for camera_id, run in (("lobby", 0), ("empty", 7)):
+        assert worker.takes(message(seq=2, age_ms=600, camera_id=camera_id, run=run, priority="low"))
+
+    assert worker.takes(message(seq=3, age_ms=590, priority="low"))
+    assert not worker.takes(message(seq=3, age_ms=590, camera_id="empty", run=7, priority="low"))
+
+
+async def test_without_thinning_only_age_counts(engine: FakeEngine, outlet: Any) -> None:
+    with ThreadPoolExecutor(1) as decoder, ThreadPoolExecutor(1) as finder:
+        settings = Settings(**WHOLE, thinning=False)
+        worker = LandmarksWorker(settings, outlet, Faces(engine, SET, settings), finder, decoder)
+        ages_ms = (1_900, 1_800, 60_000)
+        taken = [worker.takes(message(seq=seq, age_ms=ms, priority="low")) for seq, ms in enumerate(ages_ms)]
+
+    assert taken == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("source", "age_us", "stale"),
     [
