@@ -30,7 +30,7 @@ def as_wanted(topic: Topic = FRAMES, **config: str) -> ActualTopic:
 
 
 def test_a_topic_that_is_as_it_should_be_has_no_difference() -> None:
-    assert [differences(topic, as_wanted(topic)) for topic in SETTINGS.topics] == [[]] * 6
+    assert [differences(topic, as_wanted(topic)) for topic in SETTINGS.topics] == [[]] * len(SETTINGS.topics)
 
 
 def test_a_topic_with_the_brokers_defaults_is_told_with_all_that_differs() -> None:

@@ -77,7 +77,7 @@ NOT_LOADED = {
         *LAB_ROOMS,
         *DEMO_SERVERS,
         "faust",
-        "models.emotion",
+        "models.emotion.classifier",
         "onnxruntime",
     },
     "classify": {

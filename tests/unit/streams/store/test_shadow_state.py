@@ -93,10 +93,16 @@ turns = st.lists(reads | st.just("flush") | st.integers(1, 10), max_size=18)
 
 
 def log_of(make_event: Make, camera: str, of: Sequence[Step]) -> list[EmotionEvent]:
+    """Kafka keeps a camera's order, so what comes late has come before: a frame that was worked on again."""
     events, seq, at_ms = [], dict[int, int](), 0
+    came: dict[tuple[int, str], set[int]] = {}
     for step in of:
         at_ms += step.gap_ms
         seq[step.run] = max(0, seq.get(step.run, 0) + step.forward)
+        before = came.setdefault((step.run, step.subject), set())
+        if before and seq[step.run] < max(before):
+            seq[step.run] = max((one for one in before if one <= seq[step.run]), default=min(before))
+        before.add(seq[step.run])
         events.append(
             make_event(
                 camera_id=camera,
