@@ -7,9 +7,9 @@ import type { Palette } from "../theme";
 import type { LandmarkSet } from "./landmark_set";
 
 const LEVELS = 4; // lines of about the same weight are drawn at once
-const HALF_SIZE = 1.25; // of what is shown, in inter-ocular distances
+const HALF_SIZE = 1.14; // of what is shown, in inter-ocular distances
 const FAINT = 0.12; // of the strongest: what is weaker stays grey
-const LEAST_STRONGEST = 0.05; // in logits: a face at rest is not coloured by noise
+const LEAST_STRONGEST = 0.25; // in logits: a face at rest is not coloured by noise
 
 export interface Box {
   x: number;

@@ -129,7 +129,7 @@ export function subject(context: Context, [subjectId = ""]: string[], parameters
   function list(event: EmotionEvent): void {
     const { explanation } = event;
     const rows = Object.entries(explanation.regions).sort(([, a], [, b]) => b - a);
-    regions.replaceChildren(...rows.map(([name, share]) => h("tr", {}, h("td", {}, name), h("td", {}, h("meter", { value: share, "aria-label": `Share of ${name}` })), h("td", { class: "number" }, percent(share)))));
+    regions.replaceChildren(...rows.map(([name, share]) => h("tr", {}, h("td", {}, name), h("td", { class: "number" }, percent(share), h("meter", { value: share, "aria-label": `Share of ${name}` })))));
     points.replaceChildren(...explanation.landmarks.slice(0, POINTS_LISTED).map((one) => h("tr", {},
       h("td", {}, `${one.index}`), h("td", {}, one.region),
       h("td", { class: "number" }, h("span", { class: one.attribution > 0 ? "ink-towards" : "ink-against" }, `${one.attribution > 0 ? "+" : "−"}${Math.abs(one.attribution).toFixed(3)}`)))));
@@ -164,8 +164,7 @@ export function subject(context: Context, [subjectId = ""]: string[], parameters
             h("div", { class: "row", role: "group", "aria-label": "Time" },
               choice("Back", [["60000", "1 min"], ["300000", "5 min"], ["600000", "10 min"]], String(back_ms), (value) => { back_ms = Number(value); void load(); isDirty = true; }),
               slider, play, toLive)),
-          table("Regions", ["Region", "", "Share"], regions),
-          table("Strongest points", ["Point", "Where", "Attribution"], points)))),
+          h("div", { class: "pair" }, table("Regions", ["Region", "Share"], regions), table("Strongest points", ["Point", "Where", "Attribution"], points))))),
     frame(now_ms) {
       if (now_ms - drawnAt_ms >= DRAW_MS && (isDirty || isPlaying)) draw(now_ms);
     },

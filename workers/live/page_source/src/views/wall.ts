@@ -6,7 +6,7 @@ import { type Context, type View, readHash, writeParameters } from "./view";
 
 const KEY = "mien-wall";
 const CHOICES = ["columns", "size", "group", "idle"] as const;
-const NO_GROUP = "Other cameras";
+const NO_GROUP = "~"; // sorts behind all names, and is none
 
 export function wall(context: Context): View {
   const { live, me } = context;
@@ -40,10 +40,11 @@ export function wall(context: Context): View {
     let group = groups.get(name);
     if (!group) {
       const grid = h("div", { class: "grid" });
-      group = { grid, section: h("section", { "aria-label": name }, h("h2", {}, name), grid) };
+      const title = name !== NO_GROUP ? name : me.all_groups.length ? "Other cameras" : "Cameras";
+      group = { grid, section: h("section", { "aria-label": title }, h("h2", {}, title), grid) };
+      const behind = [...groups.keys()].filter((other) => other > name).sort()[0];
+      sections.insertBefore(group.section, (behind && groups.get(behind)?.section) || null);
       groups.set(name, group);
-      const after = [...groups.keys()].filter((other) => other !== NO_GROUP && other > name).sort()[0] ?? NO_GROUP;
-      sections.insertBefore(group.section, name === NO_GROUP ? null : (groups.get(after)?.section ?? null));
     }
     return group.grid;
   }
