@@ -30,7 +30,7 @@ export class Face {
   seenAt_ms = 0;
   #event: EmotionEvent | string;
   #points: (FacePoints | string)[] = [];
-  #drawn: { id: string; points: Float32Array; rotation: number[]; landmarkSet: string } | null = null;
+  #drawn: Drawn | null = null;
 
   constructor(
     readonly subjectId: string,
@@ -54,19 +54,24 @@ export class Face {
     return this.#event;
   }
 
-  /** The points of this very event as the head is held; null while they have not come. */
-  get points(): { points: Float32Array; landmarkSet: string } | null {
-    const id = this.event.event_id;
-    if (this.#drawn?.id !== id) {
-      const read = this.#points.map((one) => (typeof one === "string" ? (JSON.parse(one) as FacePoints) : one));
-      const found = read.find((one) => one.event_id === id);
-      this.#points = read.slice(found ? read.indexOf(found) + 1 : 0);
-      if (!found) return this.#drawn;
-      const points = turned(decodePoints(found.points), found.rotation);
-      this.#drawn = { id, points, rotation: found.rotation, landmarkSet: found.landmark_set };
+  /** The newest event whose points have come, with them as the head is held. */
+  get drawn(): Drawn | null {
+    const event = this.event;
+    if (this.#drawn?.event !== event) {
+      this.#points = this.#points.map((one) => (typeof one === "string" ? (JSON.parse(one) as FacePoints) : one));
+      const at = this.#points.findIndex((one) => (one as FacePoints).event_id === event.event_id);
+      if (at >= 0) {
+        const [found] = this.#points.splice(0, at + 1).slice(-1) as [FacePoints];
+        this.#drawn = { event, points: turned(decodePoints(found.points), found.rotation) };
+      }
     }
     return this.#drawn;
   }
+}
+
+export interface Drawn {
+  event: EmotionEvent;
+  points: Float32Array;
 }
 
 export interface Listener {

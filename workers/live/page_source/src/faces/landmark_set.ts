@@ -14,6 +14,11 @@ export async function loadLandmarkSet(): Promise<LandmarkSet> {
   return { id: view.landmark_set, regions: view.regions, edges: view.edges, canonical: decodePoints(view.canonical) };
 }
 
+/** The lines of another model's points are not known: without them a face is drawn as its points alone. */
+export function setOf(known: LandmarkSet, id: string): LandmarkSet {
+  return id === known.id ? known : { ...known, edges: [] };
+}
+
 /** Base64 of little-endian float16 → numbers: x, y, z of each point in turn. */
 export function decodePoints(base64: string): Float32Array {
   const bytes = atob(base64);

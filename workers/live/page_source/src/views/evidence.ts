@@ -3,6 +3,7 @@
 import { type Alert, type History, ask } from "../api";
 import { h, setAttribute, setText } from "../dom";
 import { cleared, drawFace } from "../faces/draw_face";
+import { setOf } from "../faces/landmark_set";
 import { colours } from "../theme";
 import { age, baselineWords, clock, emotionWords, percent } from "../words";
 import { Moments } from "./moments";
@@ -62,7 +63,7 @@ export class Evidence {
     const shown = this.#moments.at(first.at_ms + ((now_ms - this.#beganAt_ms) % length_ms));
     const context = cleared(this.#canvas);
     if (!shown || !context) return;
-    if (shown.points) drawFace(context, { x: 0, y: 0, size: this.#canvas.clientWidth }, this.context.landmarkSet, shown.points, shown.event.explanation.attributions, colours());
+    if (shown.points) drawFace(context, { x: 0, y: 0, size: this.#canvas.clientWidth }, setOf(this.context.landmarkSet, shown.event.model.landmark_set), shown.points, shown.event.explanation.attributions, colours());
     setText(this.#then, `${age((shown.at_ms - first.at_ms) / 1000)}: ${emotionWords(shown.event)}`);
   }
 }

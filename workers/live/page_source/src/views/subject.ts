@@ -3,7 +3,7 @@
 import { EMOTIONS, type EmotionEvent, type FacePoints, type SubjectView, ask, serverNow_ms } from "../api";
 import { choice, h, setAttribute, setText } from "../dom";
 import { cleared, drawFace } from "../faces/draw_face";
-import { decodePoints } from "../faces/landmark_set";
+import { decodePoints, setOf } from "../faces/landmark_set";
 import { colours } from "../theme";
 import { age, baselineWords, capital, clock, emotionWords, percent } from "../words";
 import { type Moment, Moments, loadMoments } from "./moments";
@@ -123,7 +123,7 @@ export function subject(context: Context, [subjectId = ""]: string[], parameters
     if (!pencil) return;
     const box = { x: 0, y: 0, size: canvas.clientWidth };
     if (neutral) drawFace(pencil, box, landmarkSet, neutral, null, colours(), true);
-    if (face) drawFace(pencil, box, landmarkSet, face, event.explanation.attributions, colours());
+    if (face) drawFace(pencil, box, setOf(landmarkSet, event.model.landmark_set), face, event.explanation.attributions, colours());
     setAttribute(canvas, "aria-label", `The face${face ? "" : ", whose points are gone"}: ${emotionWords(event)}. ${event.explanation.text}`);
   }
   function list(event: EmotionEvent): void {

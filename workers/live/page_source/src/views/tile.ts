@@ -3,6 +3,7 @@
 import { serverNow_ms } from "../api";
 import { h, setAttribute, setText } from "../dom";
 import { cleared, drawFace } from "../faces/draw_face";
+import { setOf } from "../faces/landmark_set";
 import type { Camera, Face } from "../live_state";
 import { colours } from "../theme";
 import { type Known, isIdle, liveWords, tileState } from "../tile_state";
@@ -78,8 +79,8 @@ export class Tile {
   }
 
   #draw(faces: readonly Face[]): void {
-    const shown = faces.slice(0, FACES_MAX);
-    const events = shown.map((face) => `${face.event.event_id} ${face.points !== null}`).join();
+    const shown = faces.map((face) => face.drawn).filter((one) => one !== null).slice(0, FACES_MAX);
+    const events = shown.map(({ event }) => event.event_id).join();
     if (events === this.#drawnEvents) return;
     this.#drawnEvents = events;
     const context = cleared(this.#canvas);
@@ -89,15 +90,13 @@ export class Tile {
     const width = this.#canvas.clientWidth / columns;
     const height = this.#canvas.clientHeight / Math.max(1, rows);
     const size = Math.min(width, height);
-    shown.forEach((face, place) => {
-      const drawn = face.points;
-      if (!drawn) return;
+    shown.forEach(({ event, points }, place) => {
       const box = {
         x: (place % columns) * width + (width - size) / 2,
         y: Math.floor(place / columns) * height + (height - size) / 2,
         size,
       };
-      drawFace(context, box, this.context.landmarkSet, drawn.points, face.event.explanation.attributions, colours());
+      drawFace(context, box, setOf(this.context.landmarkSet, event.model.landmark_set), points, event.explanation.attributions, colours());
     });
   }
 
