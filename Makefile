@@ -91,7 +91,7 @@ page: ## Build workers/live/page, which is committed, from its TypeScript; needs
 	cd $(PAGE) && npm ci --ignore-scripts --silent && npm run --silent build
 
 page-pictures: servers ## Run the chain for some minutes, and take the pictures of docs/live from its page
-	$(BIN)/python -m workers.live.page_pictures
+	$(BIN)/python tests/browser/page_pictures.py
 
 bench: setup ## Measure this machine
 	$(BIN)/mien bench

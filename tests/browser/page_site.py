@@ -3,7 +3,7 @@
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +42,8 @@ rules:
     severity: info
 """
 FPS = 5.0
+CAMERAS = {"hall-1": "demo:smile"}
+"""It smiles every six seconds."""
 
 Open = Callable[..., Page]
 """Opens the page as somebody."""
@@ -120,8 +122,8 @@ class Site:
 
 
 @contextmanager
-def running_site(folder: Path) -> Iterator[Site]:
-    """Stages, the camera ``hall-1`` that smiles every few seconds, alerts on that, and the page."""
+def running_site(folder: Path, cameras: Mapping[str, str] = CAMERAS) -> Iterator[Site]:
+    """Stages, cameras with their sources, alerts on smiles, and the page."""
     (folder / "alerts.yaml").write_text(RULES)
     with ExitStack() as stack:
         redis = Redis()
@@ -135,7 +137,8 @@ def running_site(folder: Path) -> Iterator[Site]:
         chain.start("alerts", "alerts", alerts_path=str(folder / "alerts.yaml"))
         site.start_page()
         chain.wait_ready([*chain.stages, "alerts", "live"])
-        chain.start_camera("hall-1", "demo:smile", "--fps", str(FPS))
+        for camera, source in cameras.items():
+            chain.start_camera(camera, source, "--fps", str(FPS))
         yield site
 
 

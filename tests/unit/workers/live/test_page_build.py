@@ -5,9 +5,14 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
+from streams.messages.alert import AlertState, Severity
+from streams.messages.camera_truth import CameraState
+from streams.messages.emotion_event import Abstention, Emotion
+from streams.messages.verdict import VerdictWord
 from workers.live import live_app
 
 PAGE = live_app.PAGE
@@ -80,6 +85,23 @@ def test_no_address_of_a_registry_is_locked() -> None:
     assert len(locked) > 10
     assert not [name for name, package in locked.items() if "resolved" in package]
     assert all("integrity" in package for name, package in locked.items() if name)
+
+
+@pytest.mark.parametrize(
+    "names", [Emotion, Abstention, CameraState, VerdictWord, AlertState, Severity], ids=str
+)
+def test_the_page_knows_every_name_that_a_message_may_have(names: Any) -> None:
+    written = (SOURCE / "src" / "api.ts").read_text()
+
+    assert [name for name in get_args(names) if f'"{name}"' not in written] == []
+
+
+def test_every_reason_to_abstain_has_its_words() -> None:
+    (table,) = re.findall(
+        r"const ABSTAINED[^{]*{(.*?)}", (SOURCE / "src" / "words.ts").read_text(), re.DOTALL
+    )
+
+    assert set(re.findall(r'^  "?([\w-]+)"?: "', table, re.MULTILINE)) == set(get_args(Abstention))
 
 
 def test_the_page_is_in_the_wheel_and_its_sources_are_not() -> None:

@@ -61,7 +61,7 @@ export interface EmotionEvent {
   captured_at: string;
   emotion: Emotion | null;
   confidence: number;
-  abstained: "low-confidence" | "small-face" | "extreme-pose" | "blurred" | null;
+  abstained: "low-confidence" | "small-face" | "extreme-pose" | "blurred" | "partial-face" | null;
   probabilities: Record<Emotion, number>;
   explanation: Explanation;
   model: { name: string; version: string; landmark_set: string };

@@ -7,6 +7,7 @@ const ABSTAINED: Record<NonNullable<EmotionEvent["abstained"]>, string> = {
   "small-face": "the face is too small",
   "extreme-pose": "the head is turned too far",
   blurred: "the face is blurred",
+  "partial-face": "part of the face is out of the picture",
 };
 
 const STATES: Record<CameraState | "unknown", string> = {
@@ -34,7 +35,7 @@ export function percent(share: number): string {
 /** "Happiness, 92 %", or why there is no emotion. */
 export function emotionWords(event: EmotionEvent): string {
   if (event.emotion) return `${capital(event.emotion)}, ${percent(event.confidence)}`;
-  return `No answer: ${event.abstained ? ABSTAINED[event.abstained] : "unknown why"}`;
+  return `No answer: ${event.abstained ? (ABSTAINED[event.abstained] ?? event.abstained) : "unknown why"}`;
 }
 
 export function baselineWords(explanation: { baseline: Baseline }): string {
