@@ -20,10 +20,12 @@ CAMERAS: Final = {
     "door-1": "demo:frown",
     "door-2": "demo:crowd",
 }
-COLOURS: Final = 128
+COLOURS: Final = 256
 """Of a picture's palette: a page needs no more, and files stay small."""
 STEP_MS: Final = 4_000.0
-SMILES: Final = "() => document.querySelector('[data-camera=hall-1] [data-emotion=happiness]')"
+ALERT: Final = "() => document.querySelector('.tile[data-alert] [data-emotion=happiness]')"
+EVIDENCE: Final = """() => document.querySelector("[data-precision=rule]")
+  && /Happiness/.test(document.querySelector(".detail canvas + p").innerText)"""
 
 
 def main() -> None:
@@ -34,11 +36,11 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1280, "height": 960}, color_scheme="light")
         page.set_default_timeout(120_000)
         _sign_in(page, site)
         _wait_for_alerts(page, site, 6)
-        _take(page, site, "wall", "#/wall?columns=4", SMILES)
+        _take(page, site, "wall", "#/wall?columns=3", ALERT)
         href = page.locator('[data-camera="hall-1"] .faces a').first.get_attribute("href")
         _take(
             page,
@@ -47,7 +49,7 @@ def main() -> None:
             str(href),
             "() => /^Happiness/.test(document.querySelector('.says').innerText)",
         )
-        _take(page, site, "review", "#/review", "() => document.querySelector('[data-precision=rule]')")
+        _take(page, site, "review", "#/review", EVIDENCE)
         page.emulate_media(color_scheme="dark")
         _take(page, site, "timeline", "#/timeline", "() => document.querySelectorAll('.mark').length > 4")
         browser.close()

@@ -68,7 +68,7 @@ async function start(me: Me): Promise<void> {
   };
   live.listeners.add({
     alert: (alert) => {
-      if (alert.state === "firing") context?.say(`Alert ${alert.rule} at ${alert.camera_id}: ${alert.summary}`);
+      if (alert.state === "firing" && alert.severity !== "info") context?.say(`Alert ${alert.rule} at ${alert.camera_id}: ${alert.summary}`);
     },
   });
   who.textContent = `${me.name} (${me.role})`;
