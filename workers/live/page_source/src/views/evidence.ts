@@ -15,7 +15,7 @@ const PAUSE_MS = 800;
 export class Evidence {
   readonly element = h("div", { class: "stack" });
   #moments = new Moments();
-  #alertId = "";
+  #shown: Alert | null = null;
   #beganAt_ms = 0;
   #drawnAt_ms = -Infinity;
   readonly #canvas = h("canvas", { role: "img" });
@@ -24,8 +24,8 @@ export class Evidence {
   constructor(readonly context: Context) {}
 
   async show(alert: Alert): Promise<void> {
-    if (alert.alert_id === this.#alertId) return;
-    this.#alertId = alert.alert_id;
+    if (this.#shown?.alert_id === alert.alert_id && this.#shown.state === alert.state) return;
+    this.#shown = alert;
     this.#moments = new Moments();
     this.#beganAt_ms = performance.now();
     setText(this.#then, "Loading the evidence …");
@@ -45,7 +45,7 @@ export class Evidence {
     if (!alert.subject_id) return setText(this.#then, "Several faces: their moments are linked below.");
     try {
       const history = await ask<History>(`/alerts/${alert.alert_id}/evidence`);
-      if (alert.alert_id !== this.#alertId) return;
+      if (alert !== this.#shown) return;
       this.#moments.add(history.items, history.points);
       setText(this.#then, history.items.length ? "" : "Kafka has these events no more.");
       this.#beganAt_ms = performance.now();

@@ -60,16 +60,19 @@ export class Tile {
     return isIdle(known) && tileState(known) === "live" && !this.#firing().length;
   }
 
-  frame(camera: Camera, now_ms: number): void {
-    if (!this.isVisible || this.element.hidden) return;
+  /** Whether it was drawn: it was time, and something new was there. */
+  frame(camera: Camera, now_ms: number): boolean {
+    if (!this.isVisible || this.element.hidden) return false;
+    let isDrawn = false;
     if (now_ms - this.#drawnAt_ms >= DRAW_MS) {
-      this.#drawnAt_ms = now_ms;
-      this.#draw(this.context.live.faces(camera, now_ms));
+      isDrawn = this.#draw(this.context.live.faces(camera, now_ms));
+      if (isDrawn) this.#drawnAt_ms = now_ms;
     }
     if (now_ms - this.#writtenAt_ms >= WRITE_MS) {
       this.#writtenAt_ms = now_ms;
       this.#write(camera, now_ms);
     }
+    return isDrawn;
   }
 
   /** Draws again also what has not changed: the theme or the size is another. */
@@ -78,13 +81,13 @@ export class Tile {
     this.#drawnAt_ms = this.#writtenAt_ms = -Infinity;
   }
 
-  #draw(faces: readonly Face[]): void {
+  #draw(faces: readonly Face[]): boolean {
     const shown = faces.map((face) => face.drawn).filter((one) => one !== null).slice(0, FACES_MAX);
     const events = shown.map(({ event }) => event.event_id).join();
-    if (events === this.#drawnEvents) return;
+    if (events === this.#drawnEvents) return false;
     this.#drawnEvents = events;
     const context = cleared(this.#canvas);
-    if (!context) return;
+    if (!context) return false;
     const columns = shown.length > 1 ? 2 : 1;
     const rows = Math.ceil(shown.length / columns);
     const width = this.#canvas.clientWidth / columns;
@@ -98,6 +101,7 @@ export class Tile {
       };
       drawFace(context, box, setOf(this.context.landmarkSet, event.model.landmark_set), points, event.explanation.attributions, colours());
     });
+    return true;
   }
 
   #write(camera: Camera, now_ms: number): void {

@@ -6,6 +6,8 @@ import { type Context, type View, readHash, writeParameters } from "./view";
 
 const KEY = "mien-wall";
 const CHOICES = ["columns", "size", "group", "idle"] as const;
+const SLOW_MS = 40; // between two pictures of the screen: then fewer tiles are drawn for each, in turn
+const DRAWN_LEAST = 2;
 const NO_GROUP = "~"; // sorts behind all names, and is none
 
 export function wall(context: Context): View {
@@ -100,6 +102,9 @@ export function wall(context: Context): View {
   );
 
   let arrangedAt_ms = -Infinity;
+  let frameAt_ms = 0;
+  let drawnMost = 16;
+  let turn = 0;
   const listener = { changed: () => void (arrangedAt_ms = -Infinity) };
   live.listeners.add(listener);
   sized.observe(sections);
@@ -113,9 +118,14 @@ export function wall(context: Context): View {
         arrangedAt_ms = now_ms;
         arrange();
       }
-      for (const [id, tile] of tiles) {
-        const camera = live.cameras.get(id);
-        if (camera) tile.frame(camera, now_ms);
+      drawnMost = now_ms - frameAt_ms > SLOW_MS ? Math.max(DRAWN_LEAST, Math.floor(drawnMost * 0.7)) : Math.min(tiles.size, drawnMost + 1);
+      frameAt_ms = now_ms;
+      const order = [...tiles.values()];
+      let drawn = 0;
+      for (let step = 0; step < order.length && drawn < drawnMost; step++) {
+        const tile = order[turn++ % order.length]!;
+        const camera = live.cameras.get(tile.cameraId);
+        if (camera && tile.frame(camera, now_ms)) drawn++;
       }
     },
     close() {
