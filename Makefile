@@ -10,7 +10,7 @@ SHELL := /bin/bash
 # Files side by side, from the longest (tests/integration) to the shortest; tests of one file share fixtures.
 PYTEST := $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup demo test test-unit test-kubernetes lint format kafka servers image-check lock schemas rules strimzi dashboards pictures bench clean
+.PHONY: help setup demo test test-unit test-kubernetes lint format kafka servers image-check lock schemas rules strimzi dashboards pictures page page-pictures bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 17
@@ -64,7 +64,7 @@ kafka: setup ## Run a real Apache Kafka (KRaft) on localhost:9092 until Ctrl-C; 
 servers: setup
 	.ci/install-debian openjdk-17-jre-headless:java maven:mvn redis-server kcat openssl prometheus \
 		prometheus-alertmanager \
-		gir1.2-gst-rtsp-server-1.0 python3-gst-1.0 $(addprefix gstreamer1.0-plugins-,base good ugly bad)
+		chromium gir1.2-gst-rtsp-server-1.0 python3-gst-1.0 $(addprefix gstreamer1.0-plugins-,base good ugly bad)
 	$(BIN)/python -m streams.local.kafka_server --fetch-only || test -z "$${CI:-}"
 
 # The runtime alone, all of it, and what builds the image but is not in it. Pins stay as they are where they can;
@@ -95,6 +95,13 @@ dashboards: setup ## Write k8s/monitoring/dashboards and docs/dashboards.md agai
 
 pictures: servers ## Run everything for some minutes, and draw docs/dashboards from what Prometheus answers
 	$(BIN)/python -m workers.dashboards.picture
+
+PAGE := workers/live/page_source
+page: ## Build workers/live/page, which is committed, from its TypeScript; needs Node 20
+	cd $(PAGE) && npm ci --ignore-scripts --silent && npm run --silent build
+
+page-pictures: servers ## Run the chain for some minutes, and take the pictures of docs/live from its page
+	$(BIN)/python tests/browser/page_pictures.py
 
 bench: setup ## Measure this machine
 	$(BIN)/mien bench

@@ -1,17 +1,19 @@
 """`mien demo` as a user runs it: its summary is true, and it leaves nothing behind however it ends."""
 
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from harness import Chain, Process, children, eventually, living
 
 from streams.settings import child_environment
-from workers.local.chain import STAGES
+from workers.local.chain import PAGE, STAGES
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_the_summary_tells_what_happened_and_the_expressions_are_recognised(
     demo: Callable[..., Process],
 ) -> None:
     process = demo("--seconds", "18", "--cameras", "2", "--json")
-    started = all_children(process, len(["redis-server", *STAGES, "demo-1", "demo-2"]))
+    started = all_children(process, len(["redis-server", *STAGES, PAGE, "demo-1", "demo-2"]))
     assert process.wait(120) == 0, process.err
     summary = json.loads(process.out)
     assert_whole(summary)
@@ -76,7 +78,7 @@ def test_on_the_users_own_servers_ctrl_c_ends_it_with_the_summary(
         "--cameras", "1", "--json",
         kafka_bootstrap_servers=chain.bootstrap, redis_url=chain.redis_url, topic_prefix=chain.prefix,
     )  # fmt: skip
-    started = all_children(process, len([*STAGES, "demo-1"]))
+    started = all_children(process, len([*STAGES, PAGE, "demo-1"]))
     eventually(lambda: len(chain.events()) > 20, lambda: f"events on the user's Kafka:\n{process.err}")
     assert process.end(signal.SIGINT) == 0, process.err
     summary = json.loads(process.out)
@@ -90,9 +92,35 @@ def test_on_the_users_own_servers_ctrl_c_ends_it_with_the_summary(
 
 def test_killed_it_leaves_no_process_behind(demo: Callable[..., Process]) -> None:
     process = demo("--cameras", "1")
-    started = all_children(process, len(["redis-server", *STAGES, "demo-1"]))
+    started = all_children(process, len(["redis-server", *STAGES, PAGE, "demo-1"]))
     process.end(signal.SIGKILL)
     eventually(lambda: not living(started), lambda: f"all gone, but not {living(started)}", 20)
+
+
+def test_without_the_page_it_starts_none(demo: Callable[..., Process]) -> None:
+    process = demo("--cameras", "1", "--no-page", "--seconds", "2")
+    all_children(process, len(["redis-server", *STAGES, "demo-1"]))
+    assert process.wait(120) == 0, process.err
+    assert "page " not in process.out
+
+
+def test_its_page_is_where_it_says(demo: Callable[..., Process]) -> None:
+    process = demo("--cameras", "1")
+    address = eventually(
+        lambda: re.search(r"^page +(http://localhost:\d+)$", process.out, re.MULTILINE),
+        lambda: f"an address:\n{process.out}",
+    )[1]
+    cameras = eventually(lambda: items(f"{address}/api/v1/cameras"), lambda: f"a camera:\n{process.out}")
+    assert [camera["camera_id"] for camera in cameras] == ["demo-1"]
+    assert process.end(signal.SIGINT) == 0, process.err
+
+
+def items(url: str) -> list[dict[str, Any]]:
+    """Of a list of the API; none while it is not there yet."""
+    try:
+        return list(httpx.get(url, timeout=5, trust_env=False).json()["items"])
+    except httpx.HTTPError:
+        return []
 
 
 def listening(pid: int) -> set[str]:
@@ -116,8 +144,8 @@ def test_nobody_beyond_this_machine_can_reach_it_and_nobody_on_it_sees_the_camer
     source = tmp_path / "source"
     source.write_text("rtsp://admin:hunter2@127.0.0.1:1/user=admin_password=hunter2")
     process = demo("--source-file", str(source))
-    started = all_children(process, len(["redis-server", *STAGES, "demo-1"]))
-    names = len([*STAGES, "demo-1"])
+    started = all_children(process, len(["redis-server", *STAGES, PAGE, "demo-1"]))
+    names = len([*STAGES, PAGE, "demo-1"])
     eventually(lambda: sum(bool(listening(pid)) for pid in started) == names + 1, "all of them listen")
     pids = {process.popen.pid, *started}
 

@@ -16,6 +16,7 @@ from streams.messages.verdict import AlertId, Note, PersonName, Verdict, Verdict
 from streams.store.subject_state import Subject
 from workers.access.viewers import Role, Viewer
 from workers.live.review_book import ReviewedAlert
+from workers.truth.state_spans import StateSpan
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=500)]
 Cursor = Annotated[str, msgspec.Meta(max_length=200, description="`next` of the answer before")]
@@ -36,6 +37,11 @@ class OfCameras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     camera: list[CameraId] = []
     group: list[GroupName] = []
+
+
+class SpansQuery(OfCameras, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    since: Annotated[Moment | None, msgspec.Meta(description="an hour ago without it")] = None
+    until: Moment | None = None
 
 
 class StreamQuery(OfCameras, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -204,4 +210,5 @@ class Route(NamedTuple):
 AlertPage = Page[ReviewedAlert]
 VerdictPage = Page[Verdict]
 CameraPage = Page[CameraView]
+SpanPage = Page[StateSpan]
 SubjectPage = Page[Subject]

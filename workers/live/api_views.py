@@ -37,6 +37,8 @@ from workers.live.api_types import (
     Page,
     Route,
     SignIn,
+    SpanPage,
+    SpansQuery,
     StreamQuery,
     StreamToken,
     SubjectPage,
@@ -45,8 +47,10 @@ from workers.live.api_types import (
 from workers.live.event_stream import EventStream, StreamChoice, Waiting
 from workers.live.live_context import Live, refused
 from workers.live.live_feed import Kind
+from workers.truth.state_spans import StateSpan
 
 HISTORY_S: Final = 60.0
+SPANS_S: Final = 3600.0
 ALL_BUT_POINTS: Final[tuple[Kind, ...]] = ("emotions", "cameras", "alerts", "verdicts")
 
 
@@ -99,6 +103,21 @@ async def cameras(live: Live, asked: Asked) -> Page[CameraView]:
         [
             _camera(live, camera, now_s, events_s.get(camera), subjects, firing[camera])
             for camera in sorted(filter(wanted, known))
+        ]
+    )
+
+
+async def camera_states(live: Live, asked: Asked) -> Page[StateSpan]:
+    query: SpansQuery = asked.query
+    now = datetime.now(UTC)
+    until = query.until or now
+    since = query.since or until - timedelta(seconds=SPANS_S)
+    wanted = chosen(live, asked.who, query)
+    return Page(
+        [
+            span
+            for camera in sorted(filter(wanted, live.reader.spans))
+            for span in live.reader.spans[camera].between(since, until, now)
         ]
     )
 
@@ -255,6 +274,14 @@ ROUTES: Final = (
         LandmarkSetView,
     ),
     Route("GET", "/cameras", "Cameras, and what is true of them", cameras, CameraPage, query=OfCameras),
+    Route(
+        "GET",
+        "/camera-states",
+        "What was true of cameras over time",
+        camera_states,
+        SpanPage,
+        query=SpansQuery,
+    ),
     Route("GET", "/subjects", "Subjects in view", subjects, SubjectPage, query=OfCameras),
     Route("GET", "/subjects/{subject_id}", "One subject, with its own neutral face", subject, SubjectView),
     Route(

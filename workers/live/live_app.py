@@ -52,15 +52,24 @@ log = logs.get("mien.access")
 
 def application(live: Live) -> ASGIApp:
     """All of it: the API, the page, and health."""
-    routes: list[Any] = [
-        PathRoute(openapi_document.PREFIX + path, endpoint, methods=methods)
-        for path, methods, endpoint in _endpoints(live)
-    ]
+    described = msgspec.json.encode(openapi_document.document())
+
+    async def openapi(_request: Request) -> Response:
+        return Response(described, media_type="application/json")
+
+    # Mounted, so that a method that a path does not have is answered here, and not by the files of the page.
+    api = Mount(
+        openapi_document.PREFIX,
+        routes=[
+            *(PathRoute(path, endpoint, methods=methods) for path, methods, endpoint in _endpoints(live)),
+            PathRoute("/openapi.json", openapi),
+        ],
+    )
     origins = [
         origin.strip() for origin in (live.settings.live_cors_origins or "").split(",") if origin.strip()
     ]
     app = Starlette(
-        routes=[*routes, *_others(live)],
+        routes=[api, *_others(live)],
         middleware=[
             Middleware(
                 CORSMiddleware,
@@ -193,11 +202,6 @@ def _log(request: Request, status: int) -> None:
 
 
 def _others(live: Live) -> list[Any]:
-    described = msgspec.json.encode(openapi_document.document())
-
-    async def openapi(_request: Request) -> Response:
-        return Response(described, media_type="application/json")
-
     async def health(request: Request) -> Response:
         status, text = live.health.answer(request.scope["path"])
         return Response(text, status, media_type="text/plain")
@@ -211,7 +215,6 @@ def _others(live: Live) -> list[Any]:
         else PathRoute("/", no_page)
     )
     return [
-        PathRoute(f"{openapi_document.PREFIX}/openapi.json", openapi),
         PathRoute("/healthz", health),
         PathRoute("/readyz", health),
         page,

@@ -27,6 +27,7 @@ from workers.live import server_sent_events
 from workers.live.alert_precision import precision
 from workers.live.live_feed import CAMERAS_MAX, Kind, LiveFeed
 from workers.live.review_book import ReviewBook
+from workers.truth.state_spans import StateSpans
 
 KAFKA: Final = "kafka"
 """The condition of readiness: everything that Kafka had is known."""
@@ -60,6 +61,8 @@ class LiveReader:
         self._health = health
         self.truths: dict[str, CameraTruth] = {}
         """Camera → what was told of it last."""
+        self.spans: dict[str, StateSpans] = {}
+        """Camera → what was true of it, as far back as Kafka knows."""
 
     async def keep_reading(self) -> None:
         """For ever."""
@@ -158,6 +161,7 @@ class LiveReader:
             truth = camera_truth.decode(value)
             if truth.camera_id in self.truths or len(self.truths) < CAMERAS_MAX:
                 self.truths[truth.camera_id] = truth
+                self.spans.setdefault(truth.camera_id, StateSpans()).take(truth)
             return _of_camera(truth.camera_id, "camera", value)
         if kind == "alerts":
             alert = alert_message.decode(value)

@@ -24,6 +24,7 @@ from streams.topics import Topic
 from workers.local import metrics_scrape
 
 STAGES = ("landmarks", "classify", "state")
+PAGE = "live"
 STAGES_WITHOUT_FRAMES = STAGES[1:]
 """Where cameras find the faces themselves (MIEN_FRAMES=none)."""
 READY_TIMEOUT_S = 90.0
@@ -92,10 +93,17 @@ class Chain:
         self.start(camera_id, "camera", "--camera", camera_id, *how, *options, camera_source=source)
         return first_seq
 
+    def start_page(self, port: int) -> str:
+        """Starts `mien live`, on another port where somebody listens on this one; its address."""
+        if port == 0 or not child_process.can_listen(port):
+            (port,) = child_process.free_ports(1)
+        self.start(PAGE, PAGE, live_host="127.0.0.1", live_port=str(port))
+        return f"http://localhost:{port}"
+
     @property
     def cameras(self) -> list[str]:
-        """The names of all that are no stages."""
-        return [name for name in self._children if name not in STAGES]
+        """The names of all that are neither stages nor the page."""
+        return [name for name in self._children if name not in (*STAGES, PAGE)]
 
     @property
     def pids(self) -> dict[str, int]:
@@ -126,7 +134,7 @@ class Chain:
         """
         for name, child in self._children.items():
             code = child.process.poll()
-            if code or (code is not None and name in STAGES):  # a camera's source may have an end
+            if code or (code is not None and name in (*STAGES, PAGE)):  # a camera's source may have an end
                 raise ServiceUnavailable(f"`mien {name}` ended with code {code}:\n{self.log_tail(name)}")
 
     def log_tail(self, name: str, lines: int = 15) -> str:

@@ -1,6 +1,6 @@
 """`mien demo`: the whole chain on one machine, each stage a process of its own, with a live table.
 
-    servers → stages, until all are ready → cameras → watch → stop the cameras → let it drain → summary
+    servers → stages, until all are ready → cameras, page → watch → stop the cameras → let it drain → summary
 
 The demo camera shows scripted expressions, so the demo knows the truth of each frame and can say how often
 the pipeline agreed. It watches from outside, as anybody could: it reads `mien.emotions` and Redis.
@@ -34,14 +34,21 @@ from streams.store import subject_state
 from streams.store.subject_state import Subject
 from workers.camera.sources import open_source
 from workers.local import metrics_scrape
-from workers.local.chain import STAGES, STAGES_WITHOUT_FRAMES, Chain, embedded_kafka
+from workers.local.chain import PAGE, STAGES, STAGES_WITHOUT_FRAMES, Chain, embedded_kafka
 from workers.subject_table import subject_table
 
 QUIET_TIMEOUT_S = 10.0
 
 
 def run(
-    base: Settings, *, cameras: int, seconds: float | None, source: str, fps: float, console: Console
+    base: Settings,
+    *,
+    cameras: int,
+    seconds: float | None,
+    source: str,
+    fps: float,
+    page: bool,
+    console: Console,
 ) -> dict[str, Any]:
     """Runs until the time is over or Ctrl-C, and returns the summary.
 
@@ -68,6 +75,8 @@ def run(
             camera_id = f"demo-{number}"
             options = ["--fps", str(fps), "--seed", str(number)]
             watch.first_seq[camera_id] = chain.start_camera(camera_id, source, *options)
+        if page:  # last, so that it keeps nothing waiting
+            console.print(f"page      {chain.start_page(base.live_port)}")
         return asyncio.run(_watch(chain, watch, seconds, console))
 
 
@@ -187,7 +196,7 @@ async def _watch(chain: Chain, watch: Watch, seconds: float | None, console: Con
         ),
         Counter[str](),
     )
-    await asyncio.to_thread(chain.stop, *chain.stages)
+    await asyncio.to_thread(chain.stop, *chain.stages, *(name for name in chain.pids if name == PAGE))
     dropped = sent + refused
     dropped["stale"] += handled["stale"]
     summary = {

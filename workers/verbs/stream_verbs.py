@@ -48,9 +48,12 @@ def demo(
     ] = None,
     source_file: SourceFileOption = None,
     fps: Annotated[float, typer.Option(min=0.1, max=120, help="Frames a second, each camera.")] = 10.0,
+    page: Annotated[
+        bool, typer.Option(help="Serve the page of all cameras too, on MIEN_LIVE_PORT or a free one.")
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the whole chain on this machine: broker, Redis, cameras, stages, and a live table.
+    """Run the whole chain on this machine: broker, Redis, cameras, stages, a live table, and the page.
 
     The broker and Redis are embedded, unless MIEN_KAFKA_BOOTSTRAP_SERVERS and MIEN_REDIS_URL name others.
     """
@@ -68,6 +71,7 @@ def demo(
         seconds=seconds,
         source=chosen,
         fps=fps,
+        page=page,
         console=Terminal(stderr=as_json),
     )
     if as_json:
