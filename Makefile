@@ -30,7 +30,7 @@ demo: setup ## Run the whole chain for 60 s on embedded servers: cameras, stages
 	$(BIN)/mien demo --cameras 2 --seconds 60
 
 test: lint servers ## Run all checks and tests, those against real Kafka and Redis too
-	$(PYTEST) -m "not alone and not image"
+	$(PYTEST) -m "not alone and not image and not kubernetes"
 	$(BIN)/pytest tests/integration -m alone
 
 test-unit: setup ## Run the unit tests only: no Java, no Debian packages
