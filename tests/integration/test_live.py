@@ -24,6 +24,7 @@ from streams.messages.alert import Alert, AlertEvidence
 from streams.messages.camera_truth import CameraTruth
 from streams.messages.emotion_event import EmotionEvent, time_of
 from streams.messages.landmarks_message import Landmarks
+from streams.store import coverage_store
 from workers.access.viewers import token_hash
 from workers.local import metrics_scrape
 
@@ -225,8 +226,17 @@ def test_who_sees_group_b_gets_nothing_of_group_a(chain: Chain, page: Page, worl
     assert "a-1" not in told
     assert "b-1" in told
     assert page.get("ben", f"/alerts/{of_b}")["alert"]["camera_id"] == "b-1"
-    for path in (f"/alerts/{of_a}", f"/alerts/{of_a}/evidence", "/subjects/a-1:x", "/subjects/a-1:x/events"):
+    for camera in ("a-1", "b-1"):
+        chain.redis.hset(coverage_store.coverage_key(camera, coverage_store.today()), "3,4,small-face,9", 50)
+    found = page.get("ben", "/cameras/b-1/coverage?days=2")
+    assert (found["faces"], found["read"], found["problems"][0]["reason"]) == (50, 0, "small-face")
+    for path in (
+        *(f"/alerts/{of_a}", f"/alerts/{of_a}/evidence", "/subjects/a-1:x", "/subjects/a-1:x/events"),
+        "/cameras/a-1/coverage",
+    ):
         assert page.get("ben", path, 404)["title"] == "Not there"
+    assert page.get("root", "/cameras/a-1/coverage")["camera_id"] == "a-1"
+    assert page.get("root", "/cameras/nobody/coverage", 404)["title"] == "Not there"
     with page.client("ben") as client:
         body = {"alert_ids": [of_b], "verdict": "confirmed"}
         assert client.post("/verdicts", json=body).status_code == 403  # a viewer

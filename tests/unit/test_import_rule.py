@@ -70,7 +70,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "workers.truth": {*STREAMS, "models", "models.faces", "models.staged"},
     "workers.access": {*STREAMS, "workers", "workers.alerts"},
-    "workers.live": {*STREAMS, *RUNTIME, "workers", "workers.access", "workers.truth"},
+    "workers.live": {
+        *STREAMS,
+        *RUNTIME,
+        "workers",
+        "workers.access",
+        "workers.coverage",
+        "workers.truth",
+    },
     "workers.probe": {*STREAMS, "models.faces", "models.staged", "workers"},
     "workers.local": {*STREAMS, "streams.local", "models.staged", "workers", "workers.camera"},
     "workers.bench": {

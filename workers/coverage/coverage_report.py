@@ -35,7 +35,7 @@ class Cell(msgspec.Struct, frozen=True):
     """The others, by reason."""
 
 
-class Problem(msgspec.Struct, frozen=True):
+class UnreadRegion(msgspec.Struct, frozen=True):
     """A region where many faces cannot be read."""
 
     reason: str
@@ -59,7 +59,7 @@ class Coverage(msgspec.Struct, frozen=True):
     read: int
     cells: list[Cell]
     """Those with faces, row by row."""
-    problems: list[Problem]
+    problems: list[UnreadRegion]
     """Most unread faces first."""
 
 
@@ -103,7 +103,9 @@ def coverage(camera_id: str, days: int, counts: Counts, view: View) -> Coverage:
     for region in problem_regions.problem_regions(counts.faces):
         advice = coverage_advice.advise(region, view)
         problems.append(
-            Problem(region.reason, region.where, region.faces, region.unread, advice.enlarge, advice.text)
+            UnreadRegion(
+                region.reason, region.where, region.faces, region.unread, advice.enlarge, advice.text
+            )
         )
     return Coverage(
         camera_id,

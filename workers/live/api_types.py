@@ -1,8 +1,9 @@
 """What the API takes and gives, as types: they check requests, write answers, and become OpenAPI."""
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from streams.messages.alert import AlertState, RuleName, Severity
 from streams.messages.camera_truth import CameraState
 from streams.messages.emotion_event import Emotion
 from streams.messages.face_points import FacePoints
+from streams.messages.frame_message import CAMERA_ID
 from streams.messages.landmarks_message import CameraId, CameraRun
 from streams.messages.verdict import AlertId, Note, PersonName, Verdict, VerdictWord
 from streams.store.subject_state import Subject
@@ -37,6 +39,12 @@ class OfCameras(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     camera: list[CameraId] = []
     group: list[GroupName] = []
+
+
+class CoverageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    days: (
+        Annotated[int, msgspec.Meta(ge=1, le=365, description="today and those before; else all")] | None
+    ) = None
 
 
 class SpansQuery(OfCameras, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -186,6 +194,14 @@ class Asked(NamedTuple):
     query: Any
     body: Any
     request: Request
+
+
+PATH_PATTERNS: Final = {
+    "camera_id": CAMERA_ID,
+    "subject_id": re.compile(r"[A-Za-z0-9._:-]{1,80}"),
+    "alert_id": re.compile(r"[A-Za-z0-9-]{1,64}"),
+}
+"""What may stand in a path for each of its names."""
 
 
 class Route(NamedTuple):

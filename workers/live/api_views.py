@@ -23,11 +23,15 @@ from streams.store.neutral_face_store import NeutralFace
 from streams.store.subject_state import Subject
 from workers.access.signed_tokens import STREAM_S
 from workers.access.viewers import Viewer, matches
+from workers.coverage import coverage_report
+from workers.coverage.coverage_advice import View
+from workers.coverage.coverage_report import Coverage
 from workers.live import front_door, server_sent_events
 from workers.live.api_types import (
     Asked,
     CameraPage,
     CameraView,
+    CoverageQuery,
     HistoryQuery,
     HistoryView,
     LandmarkSetView,
@@ -104,6 +108,17 @@ async def cameras(live: Live, asked: Asked) -> Page[CameraView]:
             _camera(live, camera, now_s, events_s.get(camera), subjects, firing[camera])
             for camera in sorted(filter(wanted, known))
         ]
+    )
+
+
+async def coverage(live: Live, asked: Asked) -> Coverage:
+    camera_id: str = asked.path["camera_id"]
+    days = asked.query.days or live.settings.coverage_days
+    counts = await live.coverage.read(camera_id, days) if asked.who.may_see(camera_id) else None
+    if counts is None or not counts.faces:
+        raise refused(404, "There is no such camera with faces counted, or it is not yours to see.")
+    return coverage_report.coverage(
+        camera_id, days, counts, View(live.settings.min_inter_ocular_px, counts.picture)
     )
 
 
@@ -281,6 +296,14 @@ ROUTES: Final = (
         camera_states,
         SpanPage,
         query=SpansQuery,
+    ),
+    Route(
+        "GET",
+        "/cameras/{camera_id}/coverage",
+        "Where in a camera's picture faces can be read, and what would help",
+        coverage,
+        Coverage,
+        query=CoverageQuery,
     ),
     Route("GET", "/subjects", "Subjects in view", subjects, SubjectPage, query=OfCameras),
     Route("GET", "/subjects/{subject_id}", "One subject, with its own neutral face", subject, SubjectView),

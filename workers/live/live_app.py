@@ -1,6 +1,5 @@
 """The routes of `mien live` as an ASGI application: checks what was asked, and writes what is answered."""
 
-import re
 from pathlib import Path
 from typing import Any, Final, get_origin, get_type_hints
 
@@ -21,7 +20,7 @@ from streams.errors import MienError
 from streams.messages.unreadable import UNREADABLE
 from workers.access.viewers import LOCAL, Viewer
 from workers.live import front_door, openapi_document
-from workers.live.api_types import Asked, Problem, Route
+from workers.live.api_types import PATH_PATTERNS, Asked, Problem, Route
 from workers.live.event_stream import EventStream
 from workers.live.live_context import Live, refused
 
@@ -31,10 +30,6 @@ _NO_PAGE: Final = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>Mien</title><h1>Mien</h1>"
     "<p>The page is not built in this installation. The API is at <a href=/api/v1/cameras>/api/v1</a>."
 )
-_PATH_PATTERNS: Final = {
-    "subject_id": re.compile(r"[A-Za-z0-9._:-]{1,80}"),
-    "alert_id": re.compile(r"[A-Za-z0-9-]{1,64}"),
-}
 _HEADERS: Final = (
     (
         b"content-security-policy",
@@ -105,7 +100,7 @@ def _endpoint(live: Live, routes: dict[str, Route]) -> Any:
             if not who.may(route.role):
                 raise refused(403, f"This is for the role {route.role}; yours is {who.role}.")
         for name, value in request.path_params.items():
-            if not _PATH_PATTERNS[name].fullmatch(value):
+            if not PATH_PATTERNS[name].fullmatch(value):
                 raise refused(404, f"No {name} looks like this.")
         query = read_query(route.query, request)
         body = await _body(route.body, request) if route.body else None

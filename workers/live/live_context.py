@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from streams.health import Health
 from streams.settings import Settings
+from streams.store.coverage_store import CoverageStore
 from streams.store.neutral_face_store import NeutralFaceStore
 from streams.store.subject_state import Subject, SubjectStore
 from workers.access.access_file import AccessBook
@@ -35,6 +36,7 @@ class Live:
         producer: AIOKafkaProducer,
         subjects: SubjectStore,
         neutral_faces: NeutralFaceStore,
+        coverage: CoverageStore,
     ) -> None:
         self.settings = settings
         self.access = access
@@ -42,6 +44,7 @@ class Live:
         self.health = health
         self.producer = producer
         self.neutral_faces = neutral_faces
+        self.coverage = coverage
         self.feed = LiveFeed(ring_bytes=settings.live_ring_bytes, keep_s=settings.live_keep_s)
         self.book = ReviewBook()
         self.reader = LiveReader(settings, self.feed, self.book, health)

@@ -15,7 +15,7 @@ from streams.errors import SettingsInvalid
 from streams.health import Health, MetricsServer
 from streams.messages.verdict import VERDICTS
 from streams.settings import Settings
-from streams.store import subject_state
+from streams.store import coverage_store, subject_state
 from streams.store.neutral_face_store import NeutralFaceStore
 from workers.access.access_file import AccessBook
 from workers.access.signed_tokens import Signer
@@ -71,10 +71,11 @@ async def _run(
         async with (
             subject_state.connect(settings) as subjects,
             NeutralFaceStore.connect(settings) as neutral_faces,
+            coverage_store.connect(settings) as coverage,
         ):
             live = Live(
                 settings, access, signer, health,
-                producer=producer, subjects=subjects, neutral_faces=neutral_faces,
+                producer=producer, subjects=subjects, neutral_faces=neutral_faces, coverage=coverage,
             )  # fmt: skip
             log.info("live starts", at=_url(listening), signed_in=not access.is_open, metrics=metrics_address)
             await _serve(live, listening)

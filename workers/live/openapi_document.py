@@ -7,16 +7,12 @@ import msgspec
 
 from streams.messages.emotion_event import EmotionEvent
 from workers.live import api_review, api_views
-from workers.live.api_types import Problem, Route
+from workers.live.api_types import PATH_PATTERNS, Problem, Route
 from workers.live.event_stream import EventStream
 
 FILE_NAME: Final = "live-openapi.json"
 PREFIX: Final = "/api/v1"
 ROUTES: Final = (*api_views.ROUTES, *api_review.ROUTES)
-_PATH_PARAMETERS: Final = {
-    "subject_id": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,80}$"},
-    "alert_id": {"type": "string", "pattern": "^[A-Za-z0-9-]{1,64}$"},
-}
 _REFERENCE: Final = "#/components/schemas/{name}"
 
 
@@ -88,7 +84,12 @@ def _operation(route: Route, schemas: dict[str, Any], components: dict[str, Any]
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": _PATH_PARAMETERS[name]}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "pattern": f"^{PATH_PATTERNS[name].pattern}$"},
+        }
         for name in re.findall(r"{(\w+)}", route.path)
     ]
 

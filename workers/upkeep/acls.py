@@ -170,7 +170,7 @@ def _redis_rights(settings: Settings) -> list[RedisRight]:
         RedisRight(group("probe"), ("%R~mien:{*}:state",), ("ping", "hget")),
         RedisRight(
             group("live"),
-            tuple(f"%R~mien:{{*}}:{kind}" for kind in ("state", "window", "neutral")),
+            tuple(f"%R~mien:{{*}}:{kind}" for kind in ("state", "window", "neutral", "coverage:*")),
             ("ping", "scan", "hgetall", "zrange", "get"),
         ),
         RedisRight(

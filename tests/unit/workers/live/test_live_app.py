@@ -10,7 +10,7 @@ import pytest
 
 from streams.health import Health
 from streams.settings import Settings
-from streams.store import subject_state
+from streams.store import coverage_store, subject_state
 from streams.store.neutral_face_store import NeutralFaceStore
 from workers.access.access_file import AccessBook
 from workers.access.signed_tokens import Signer
@@ -50,7 +50,11 @@ async def live(tmp_path: Path, redis_url: str) -> AsyncIterator[Live]:
         live_cors_origins="https://wall.example",
         live_clients_max=1,
     )
-    async with subject_state.connect(settings) as subjects, NeutralFaceStore.connect(settings) as faces:
+    async with (
+        subject_state.connect(settings) as subjects,
+        NeutralFaceStore.connect(settings) as faces,
+        coverage_store.connect(settings) as coverage,
+    ):
         yield Live(
             settings,
             AccessBook(path),
@@ -59,6 +63,7 @@ async def live(tmp_path: Path, redis_url: str) -> AsyncIterator[Live]:
             producer=cast(Any, Sent()),
             subjects=subjects,
             neutral_faces=faces,
+            coverage=coverage,
         )
 
 
@@ -212,3 +217,16 @@ async def test_the_landmark_set_can_be_drawn(live: Live) -> None:
     assert count == len(found["regions"]) == 128
     joined = {place for edge in found["edges"] for place in edge}
     assert joined == set(range(count))
+
+
+async def test_coverage_is_that_of_the_command_and_404_where_nothing_was_counted(live: Live) -> None:
+    face = coverage_store.Seen(3, 4, "small-face", "9")
+    await live.coverage.add({"lobby-1": coverage_store.Counts({face: 50}, None)})
+    async with client(live) as asking:
+        found = await asking.get("/api/v1/cameras/lobby-1/coverage?days=2")
+        nothing = await asking.get("/api/v1/cameras/nobody/coverage")
+
+    assert found.status_code == 200, found.text
+    assert (found.json()["faces"], found.json()["read"]) == (50, 0)
+    assert "9 px across the eyes" in found.json()["problems"][0]["advice"]
+    assert nothing.status_code == 404
