@@ -1,9 +1,6 @@
 """Mien's stages as pods: with real Kafka and Redis they get ready, see a face, scale, and leave in order."""
 
 import json
-import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import made_up_pods
@@ -11,13 +8,9 @@ import pytest
 from cluster import Cluster
 from made_up_pods import Resource, deployment, pod
 
-from streams.errors import KafkaServerUnavailable
-from streams.local import embedded_servers
-from streams.local.kafka_jars import fetch_jars
 from streams.local.kafka_server import KafkaServer
 
 pytestmark = pytest.mark.kubernetes
-LIB_DIR = Path(__file__).parents[2] / ".kafka" / "lib"
 STAGES = ("landmarks", "classify", "state")
 TMP = {"volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}]}  # noqa: S108
 IN_POD: dict[str, Any] = {
@@ -25,24 +18,6 @@ IN_POD: dict[str, Any] = {
     # The user is the image's.
     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
 }
-
-
-@pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaServer]:
-    try:
-        fetch_jars(LIB_DIR)
-    except KafkaServerUnavailable as cause:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(cause))
-    with KafkaServer(short_lived=True, lib_dir=LIB_DIR) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    with embedded_servers.redis_server() as url:
-        yield url
 
 
 @pytest.fixture

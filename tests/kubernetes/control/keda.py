@@ -60,9 +60,15 @@ def start_keda(cluster: ControlPlane) -> None:
         f"--authorization-kubeconfig={own}",
         env=environment,
     )
-    cluster.apply(*_api_service(secure, cluster.authority.certificate.read_bytes()), namespace=NAMESPACE)
+    answer_for_external_metrics(cluster, secure)
+
+
+def answer_for_external_metrics(cluster: ControlPlane, port: int) -> None:
+    """Tell the API server that a port of this machine, with TLS, does; returns when it has been asked."""
+    services = _api_service(port, cluster.authority.certificate.read_bytes())
+    cluster.apply(*services, namespace=NAMESPACE)
     cluster.eventually(
-        lambda: condition(cluster.get("apiservice", API), "Available"), "KEDA answers for external metrics"
+        lambda: condition(cluster.get("apiservice", API), "Available"), "external metrics are answered for"
     )
 
 

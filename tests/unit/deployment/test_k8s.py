@@ -42,7 +42,8 @@ def test_objects_keep_to_the_strict_schemas(name: str, version: str) -> None:
 
 @every_overlay
 def test_every_overlay_runs_every_stage_the_cameras_and_the_probe(name: str) -> None:
-    assert set(ours(overlay(name))) == WORKERS | ({"topics"} if name == "local" else set())
+    more = {"local": {"topics"}, "production": {"live"}}
+    assert set(ours(overlay(name))) == WORKERS | more[name]
 
 
 @every_overlay

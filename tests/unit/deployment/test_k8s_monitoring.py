@@ -9,7 +9,7 @@ def test_the_pod_monitor_is_about_all_that_have_metrics() -> None:
     (monitor,) = of_kind(objects, "PodMonitor").values()
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     found = manifests.selected(objects, monitor["spec"]["selector"])
-    assert found == WORKERS
+    assert found == {*WORKERS, "live"}
     for name in found:
         (one,) = manifests.pod(ours(objects)[name])["containers"]
         assert endpoint["port"] in [port["name"] for port in one["ports"]]
@@ -19,7 +19,7 @@ def test_the_pod_monitor_is_about_all_that_have_metrics() -> None:
     assert relabeling["targetLabel"] == "component"
     assert relabeling["sourceLabels"] == ["__meta_kubernetes_pod_label_app_kubernetes_io_component"]
     components = {labels[name]["app.kubernetes.io/component"] for name in found}
-    assert components == {*STAGES, "camera", "probe"}  # as compose's prometheus.yaml names them
+    assert components == {*STAGES, "camera", "probe", "live"}  # as compose's prometheus.yaml names them
 
 
 def test_dashboards_are_the_files_that_compose_shows() -> None:

@@ -84,7 +84,9 @@ def test_each_policy_is_about_the_right_pods_and_only_them(policy: str, pods: se
 def test_every_policy_is_in_that_table_and_every_overlay_has_them() -> None:
     assert len(POLICIES) == 7
     for name in OVERLAYS:
-        assert of_kind(overlay(name), "NetworkPolicy") == POLICIES
+        found = of_kind(overlay(name), "NetworkPolicy")
+        assert {policy: found[policy] for policy in POLICIES} == POLICIES
+        assert set(found) - set(POLICIES) == ({"live"} if name == "production" else set())
 
 
 def test_nothing_goes_in_or_out_by_default() -> None:
