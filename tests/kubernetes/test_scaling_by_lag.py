@@ -11,7 +11,7 @@ from release import STAGES, Release
 pytestmark = pytest.mark.kubernetes
 PARTITIONS = 8
 AHEAD = 120
-"""So many frames at least wait in each partition until all workers are there: only partitions that lag count."""
+"""So many frames at least wait in each partition until all workers are there: others do not count."""
 
 
 @pytest.fixture(scope="module")
