@@ -38,7 +38,7 @@ class Film:
         """So many of each camera."""
         self._chain = chain
         self._source, self._topic = source, chain.settings.topics.frames.name
-        self._producer = Producer({"bootstrap.servers": chain.bootstrap, "linger.ms": 0})
+        self._producer = Producer({"bootstrap.servers": chain.bootstrap, "partitioner": "murmur2_random"})
         self._began_us = time.time_ns() // 1000
 
     def play(self, frames: int = 1) -> None:
