@@ -31,7 +31,7 @@ demo: setup ## Run the whole chain for 60 s on embedded servers: cameras, stages
 
 test: lint servers ## Run all checks and tests, those against real Kafka and Redis too
 	$(PYTEST) -m "not alone and not image and not kubernetes"
-	$(BIN)/pytest tests/integration -m alone
+	$(BIN)/pytest tests/integration tests/browser -m alone
 
 test-unit: setup ## Run the unit tests only: no Java, no Debian packages
 	$(PYTEST) tests/unit

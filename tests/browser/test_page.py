@@ -8,6 +8,8 @@ import pytest
 from page_site import TOKENS, Open, Site, numbers
 from playwright.sync_api import Page, expect
 
+pytestmark = pytest.mark.alone
+
 SMILES_WITH_A_RED_MOUTH = """() => {
   const tile = document.querySelector('[data-camera="hall-1"]');
   if (!tile?.querySelector('[data-emotion="happiness"]')) return false;

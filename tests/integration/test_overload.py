@@ -5,6 +5,7 @@ from collections.abc import Callable
 from statistics import mean
 from typing import NamedTuple
 
+import pytest
 from confluent_kafka import Producer
 from harness import Chain, Process, eventually
 
@@ -14,6 +15,8 @@ from streams.messages import frame_message, landmarks_message
 from streams.messages.frame_message import Frame, Priority, Source
 from streams.telemetry.trace_context import TraceContext
 from workers.local import metrics_scrape
+
+pytestmark = pytest.mark.alone
 
 FPS, SECONDS = 40, 5.0
 SIZE_PX = (320, 240)
