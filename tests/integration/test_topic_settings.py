@@ -50,6 +50,7 @@ def test_an_existing_topic_is_shown_as_it_is_and_corrected_on_request(few: Chain
         "emotions",
         "alerts",
         "cameras",
+        "verdicts",
         "dead-letters",
     }
     assert config(few)["retention.ms"] == WEEK_MS  # only shown
