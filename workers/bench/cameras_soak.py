@@ -34,6 +34,8 @@ SIZE_PX: Final = (320, 180)
 OTHER_SIZE_PX: Final = (256, 192)
 COMES_BACK_S: Final = 60.0
 """Longer than the longest pause before a lost camera is opened again, and the time-outs beside it."""
+PAGE_TIMEOUT_S: Final = 60.0
+"""A busy machine needs long for the page of all cameras together: an empty one would count all as stuck."""
 MUST_SEND_S: Final = 15.0
 ROW: Final = "cameras-soak"
 
@@ -195,9 +197,16 @@ class _Fleet:
         return found
 
     def totals(self, metric: str, **labels: str) -> Counter[str]:
-        """A counter of all cameras, by camera."""
+        """A counter of all cameras, by camera.
+
+        Raises:
+            ServiceUnavailable: if the page, which asks all cameras, does not come.
+        """
         sums: Counter[str] = Counter()
-        for sample in metrics_scrape.samples(self._port):
+        found = list(metrics_scrape.samples(self._port, PAGE_TIMEOUT_S))
+        if not found:
+            raise ServiceUnavailable(f"`mien cameras` gave no metrics within {PAGE_TIMEOUT_S:.0f} s")
+        for sample in found:
             if sample.name == metric and labels.items() <= sample.labels.items():
                 sums[sample.labels["camera"]] += int(sample.value)
         return sums

@@ -43,9 +43,9 @@ async def get_async(port: int, path: str, *, accept: str = "", timeout_s: float 
     return (int(head.split()[1]), body.decode()) if head else (0, "")
 
 
-def samples(port: int) -> Iterator[Sample]:
-    """Yields all samples of a stage; none if it does not answer."""
-    _, text = get(port, "/metrics")
+def samples(port: int, timeout_s: float = 2.0) -> Iterator[Sample]:
+    """Yields all samples of a stage; none if it does not answer in time."""
+    _, text = get(port, "/metrics", timeout_s)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             yield Sample(sample.name, sample.labels, sample.value)
