@@ -5,7 +5,6 @@ beside them are not marked, and run with all others.
 """
 
 import itertools
-import os
 import shutil
 import sys
 import uuid
@@ -20,7 +19,7 @@ sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "integr
 from agent.process import missing_tools
 from cluster import Cluster
 from control.build import BUILT, ROOT, CannotBuild, build_all
-from harness import Chain
+from harness import Chain, lacks
 from release import Release
 
 from streams.errors import KafkaServerUnavailable
@@ -38,19 +37,13 @@ def cluster() -> Iterator[Cluster]:
     try:
         build_all(keda=False)
     except CannotBuild as cause:
-        _lacks(f"no control plane: {cause}")
+        lacks(f"no control plane: {cause}")
     if missing := missing_tools():
-        _lacks(f"no containers as processes without {', '.join(missing)}")
+        lacks(f"no containers as processes without {', '.join(missing)}")
     shutil.rmtree(RUN, ignore_errors=True)
     with Cluster(RUN) as running:
         yield running
     shutil.rmtree(RUN / "etcd", ignore_errors=True)
-
-
-def _lacks(reason: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +51,7 @@ def kafka() -> Iterator[KafkaServer]:
     try:
         fetch_jars(LIB_DIR)
     except KafkaServerUnavailable as cause:
-        _lacks(str(cause))
+        lacks(str(cause))
     with KafkaServer(short_lived=True, lib_dir=LIB_DIR) as server:
         yield server
 

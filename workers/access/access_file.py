@@ -9,15 +9,15 @@ from typing import Annotated, Final, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from streams import logs
-from streams.errors import FileInvalid, SettingsInvalid, SourceNotFound
+from streams.errors import SettingsInvalid
 from workers.access.viewers import LOCAL, Access, Role, Viewer, new_token, token_hash
 from workers.alerts.rules import Pattern
+from workers.file_in_force import LOOK_INTERVAL_S, FileInForce
 from workers.marked_yaml import Document, Place, read_text
-
-LOOK_EVERY_S: Final = 1.0
 
 log = logs.get("mien.access")
 
+_OPEN: Final = Access({LOCAL.name: LOCAL}, {})
 _HASH: Final = re.compile("[0-9a-f]{64}")
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$")]
 _Group = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -136,33 +136,24 @@ class AccessBook:
             SourceNotFound: if it cannot be read.
             FileInvalid: if it cannot be used.
         """
-        self._path = path
-        self._seen = self._stamp()
+        self._file = FileInForce(path, _read) if path else None
         self._looked_s = time.monotonic()
-        self._access = parse(read_text(path), str(path)) if path else Access({LOCAL.name: LOCAL}, {})
 
     @property
     def is_open(self) -> bool:
         """Whether nobody is asked who they are."""
-        return self._path is None
+        return self._file is None
 
     def current(self) -> Access:
         """The access in force now; a file that cannot be used any more leaves the one before in force."""
-        if self._path and time.monotonic() - self._looked_s >= LOOK_EVERY_S:
+        if self._file is None:
+            return _OPEN
+        if time.monotonic() - self._looked_s >= LOOK_INTERVAL_S:
             self._looked_s = time.monotonic()
-            stamp = self._stamp()
-            if stamp != self._seen:
-                self._seen = stamp
-                try:
-                    self._access = parse(read_text(self._path), str(self._path))
-                    log.info("access file read again", people=len(self._access.viewers))
-                except (FileInvalid, SourceNotFound) as exc:
-                    log.warning("access file cannot be used: the one before stays in force", error=str(exc))
-        return self._access
+            if self._file.look_again() and self._file.is_current:
+                log.info("access file read again", people=len(self._file.value.viewers))
+        return self._file.value
 
-    def _stamp(self) -> tuple[int, int, int] | None:
-        try:
-            found = self._path.stat() if self._path else None
-        except OSError:
-            return None
-        return (found.st_mtime_ns, found.st_size, found.st_ino) if found else None
+
+def _read(path: Path) -> Access:
+    return parse(read_text(path), str(path))

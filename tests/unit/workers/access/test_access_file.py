@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from streams.errors import FileInvalid, SettingsInvalid, SourceNotFound
+from workers import file_in_force
 from workers.access import access_file
 from workers.access.access_file import AccessBook, new_entry, parse
 from workers.access.viewers import LOCAL, Viewer, token_hash
@@ -106,12 +107,12 @@ def test_without_a_file_whoever_comes_is_local() -> None:
 def test_a_changed_file_counts_and_a_bad_one_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_file, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(access_file, "LOOK_INTERVAL_S", 0.0)
     path = tmp_path / "access.yaml"
     path.write_text(GOOD)
     book = AccessBook(path)
     told: list[str] = []
-    monkeypatch.setattr(access_file.log, "warning", lambda _, **about: told.append(about["error"]))
+    monkeypatch.setattr(file_in_force.log, "warning", lambda _, **about: told.append(about["error"]))
 
     path.write_text(GOOD.replace("name: anna", "name: annette"))
     assert set(book.current().viewers) == {"annette", "ben@example.org"}
