@@ -76,8 +76,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "workers",
         "workers.access",
         "workers.coverage",
+        "workers.live_feed",
         "workers.truth",
     },
+    "workers.live_feed": {*STREAMS, "workers.truth"},
     "workers.probe": {*STREAMS, "models.faces", "models.staged", "workers"},
     "workers.local": {*STREAMS, "streams.local", "models.staged", "workers", "workers.camera"},
     "workers.bench": {

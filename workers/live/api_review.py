@@ -10,7 +10,6 @@ from aiokafka.errors import KafkaError
 from streams import broker, metrics
 from streams.messages import verdict as verdict_message
 from streams.messages.verdict import Verdict
-from workers.live.alert_precision import Precision, precision
 from workers.live.api_types import (
     AlertPage,
     AlertsQuery,
@@ -25,9 +24,11 @@ from workers.live.api_types import (
     VerdictPage,
     VerdictsQuery,
 )
-from workers.live.api_views import chosen, epoch_ms
+from workers.live.asked_cameras import chosen
 from workers.live.live_context import Live, refused
-from workers.live.review_book import ReviewedAlert, alert_place, filled, verdict_place
+from workers.live_feed.alert_precision import Precision, precision
+from workers.live_feed.review_book import ReviewedAlert, alert_place, filled, verdict_place
+from workers.live_feed.topic_history import epoch_ms
 
 EVIDENCE_MAX: Final = 1_000
 """Events of one alert."""

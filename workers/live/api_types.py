@@ -17,7 +17,7 @@ from streams.messages.landmarks_message import CameraId, CameraRun
 from streams.messages.verdict import AlertId, Note, PersonName, Verdict, VerdictWord
 from streams.store.subject_state import Subject
 from workers.access.viewers import Role, Viewer
-from workers.live.review_book import ReviewedAlert
+from workers.live_feed.review_book import ReviewedAlert
 from workers.truth.state_spans import StateSpan
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=500)]

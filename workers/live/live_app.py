@@ -21,8 +21,8 @@ from streams.messages.unreadable import UNREADABLE
 from workers.access.viewers import LOCAL, Viewer
 from workers.live import front_door, openapi_document
 from workers.live.api_types import PATH_PATTERNS, Asked, Problem, Route
-from workers.live.event_stream import EventStream
 from workers.live.live_context import Live, refused
+from workers.live_feed.event_stream import EventStream
 
 BODY_BYTES_MAX: Final = 64 * 1024
 PAGE: Final = Path(__file__).with_name("page")

@@ -14,10 +14,10 @@ from streams.store.neutral_face_store import NeutralFaceStore
 from streams.store.subject_state import Subject, SubjectStore
 from workers.access.access_file import AccessBook
 from workers.access.signed_tokens import Signer
-from workers.live.live_feed import LiveFeed
-from workers.live.live_reader import LiveReader
-from workers.live.review_book import ReviewBook
-from workers.live.topic_history import TopicHistory
+from workers.live_feed.live_feed import LiveFeed
+from workers.live_feed.live_reader import LiveReader
+from workers.live_feed.review_book import ReviewBook
+from workers.live_feed.topic_history import TopicHistory
 
 SUBJECTS_FRESH_S: Final = 0.5
 """So long an answer of Redis serves everybody who asks."""

@@ -21,7 +21,7 @@ from workers.access.access_file import AccessBook
 from workers.access.signed_tokens import Signer
 from workers.live.live_app import application
 from workers.live.live_context import Live
-from workers.live.live_reader import KAFKA
+from workers.live_feed.live_reader import KAFKA
 
 BACKLOG: Final = 128
 STOP_TIMEOUT_S: Final = 5

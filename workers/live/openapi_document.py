@@ -6,13 +6,19 @@ from typing import Any, Final
 import msgspec
 
 from streams.messages.emotion_event import EmotionEvent
-from workers.live import api_review, api_views
+from workers.live import api_access, api_cameras, api_review, api_stream, api_subjects
 from workers.live.api_types import PATH_PATTERNS, Problem, Route
-from workers.live.event_stream import EventStream
+from workers.live_feed.event_stream import EventStream
 
 FILE_NAME: Final = "live-openapi.json"
 PREFIX: Final = "/api/v1"
-ROUTES: Final = (*api_views.ROUTES, *api_review.ROUTES)
+ROUTES: Final = (
+    *api_access.ROUTES,
+    *api_cameras.ROUTES,
+    *api_subjects.ROUTES,
+    *api_stream.ROUTES,
+    *api_review.ROUTES,
+)
 _REFERENCE: Final = "#/components/schemas/{name}"
 
 

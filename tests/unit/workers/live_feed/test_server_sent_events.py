@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.live import server_sent_events
-from workers.live.server_sent_events import read_cursor, write_cursor
+from workers.live_feed import server_sent_events
+from workers.live_feed.server_sent_events import read_cursor, write_cursor
 
 
 def parsed(stream: bytes) -> list[tuple[str, str, str]]:

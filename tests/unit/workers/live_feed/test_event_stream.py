@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from workers.live import event_stream, server_sent_events
-from workers.live.event_stream import EventStream, StreamChoice, Waiting
-from workers.live.live_feed import Kind, LiveFeed, Record
+from workers.live_feed import event_stream, server_sent_events
+from workers.live_feed.event_stream import EventStream, StreamChoice, Waiting
+from workers.live_feed.live_feed import Kind, LiveFeed, Record
 
 KINDS: frozenset[Kind] = frozenset(("emotions", "points", "cameras", "alerts"))
 

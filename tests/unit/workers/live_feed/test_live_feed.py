@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.live import live_feed
-from workers.live.live_feed import OVERHEAD_BYTES, Kind, LiveFeed
+from workers.live_feed import live_feed
+from workers.live_feed.live_feed import OVERHEAD_BYTES, Kind, LiveFeed
 
 SSE = b"x" * 100
 

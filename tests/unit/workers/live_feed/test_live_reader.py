@@ -17,10 +17,10 @@ from streams.messages.frame_message import PROBE_CAMERA
 from streams.messages.landmarks_message import Landmarks
 from streams.messages.verdict import Verdict
 from streams.settings import Settings
-from workers.live import live_reader
-from workers.live.live_feed import LiveFeed, Record
-from workers.live.live_reader import LiveReader
-from workers.live.review_book import ReviewBook
+from workers.live_feed import live_reader
+from workers.live_feed.live_feed import LiveFeed, Record
+from workers.live_feed.live_reader import LiveReader
+from workers.live_feed.review_book import ReviewBook
 
 AT = time_of(1_764_000_000_000_000)
 FIRING = Alert(

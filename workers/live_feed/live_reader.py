@@ -23,10 +23,10 @@ from streams.messages.camera_truth import CameraTruth
 from streams.messages.face_points import face_points
 from streams.messages.frame_message import PROBE_CAMERA
 from streams.settings import Settings
-from workers.live import server_sent_events
-from workers.live.alert_precision import precision
-from workers.live.live_feed import CAMERAS_MAX, Kind, LiveFeed
-from workers.live.review_book import ReviewBook
+from workers.live_feed import server_sent_events
+from workers.live_feed.alert_precision import precision
+from workers.live_feed.live_feed import CAMERAS_MAX, Kind, LiveFeed
+from workers.live_feed.review_book import ReviewBook
 from workers.truth.state_spans import StateSpans
 
 KAFKA: Final = "kafka"

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -168,3 +169,8 @@ def _is_event(value: bytes, camera_id: str) -> bool:
         return emotion_event.decode(value).camera_id == camera_id
     except BadMessage:
         return False
+
+
+def epoch_ms(moment: datetime) -> int:
+    """ms since the epoch; 0 for all that was before."""
+    return max(0, round(moment.timestamp() * 1000))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from streams.messages.alert import Alert, AlertEvidence
 from streams.messages.emotion_event import time_of
 from streams.messages.verdict import Verdict, VerdictWord
-from workers.live import review_book
-from workers.live.review_book import ReviewBook, alert_place, filled, verdict_place
+from workers.live_feed import review_book
+from workers.live_feed.review_book import ReviewBook, alert_place, filled, verdict_place
 
 EVIDENCE = AlertEvidence([], 0.9, 0.8, "fear", "subject", {}, [], "", "ok")
 

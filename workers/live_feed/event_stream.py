@@ -10,8 +10,8 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from streams import metrics
-from workers.live import server_sent_events
-from workers.live.live_feed import Kind, LiveFeed, Record
+from workers.live_feed import server_sent_events
+from workers.live_feed.live_feed import Kind, LiveFeed, Record
 
 TICK_S: Final = 0.1
 """So often a client is sent what came: the page draws no faster than a few times that."""

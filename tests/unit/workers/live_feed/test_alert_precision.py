@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streams.messages.emotion_event import Emotion, time_of
 from streams.messages.verdict import Verdict, VerdictWord
-from workers.live.alert_precision import Z_95, precision, wilson
+from workers.live_feed.alert_precision import Z_95, precision, wilson
 
 
 @pytest.mark.parametrize(
