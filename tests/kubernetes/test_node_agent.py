@@ -8,11 +8,22 @@ import made_up_pods
 import pytest
 from cluster import Cluster
 from control.plane import KubectlFailed
-from made_up_pods import deployment, pod, server, shell
+from made_up_pods import container, deployment, pod, server, shell
 
 pytestmark = pytest.mark.kubernetes
 TMP = {"name": "tmp", "emptyDir": {}}
 AT_TMP = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108
+
+
+ASKS = """
+import os, pathlib, ssl, urllib.request
+own = pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount")
+address = "https://{KUBERNETES_SERVICE_HOST}:{KUBERNETES_SERVICE_PORT}/api".format(**os.environ)
+token = {"Authorization": "Bearer " + (own / "token").read_text()}
+context = ssl.create_default_context(cafile=own / "ca.crt")
+urllib.request.urlopen(urllib.request.Request(address, headers=token), context=context).close()
+print((own / "namespace").read_text(), "answered")
+"""
 
 
 def phase(cluster: Cluster, namespace: str, name: str) -> str:
@@ -286,6 +297,32 @@ def test_a_service_is_found_by_its_name(cluster: Cluster, namespace: str) -> Non
     written = log_of(cluster, namespace, pod("asks", shell(f"getent hosts web.{namespace}.svc")))
 
     assert written.split()[0] == web["status"]["podIP"]
+
+
+def test_a_name_leads_to_the_pod_that_is_behind_it_now(cluster: Cluster, namespace: str) -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}}
+    asks = f"until getent hosts web.{namespace}.svc; do sleep 0.2; done"
+    cluster.apply(
+        {**service, "spec": {"selector": {"app": "web"}, "ports": [{"port": 8080}]}},
+        pod("asks", shell(asks)),
+        namespace=namespace,
+    )
+    cluster.eventually(lambda: phase(cluster, namespace, "asks") == "Running", "it asks")
+    cluster.apply(pod("web", server()), namespace=namespace)
+
+    cluster.eventually(lambda: phase(cluster, namespace, "asks") == "Succeeded", "it has an answer")
+
+    web = cluster.get("pod", "web", f"--namespace={namespace}")
+    assert cluster.container_log(namespace, "asks", "main").split()[0] == web["status"]["podIP"]
+
+
+def test_a_pod_finds_the_api_server_and_who_it_is(cluster: Cluster, namespace: str) -> None:
+    """In a folder that a link of this machine's leads to: /var/run."""
+    made = pod("asks", container("python", "-c", ASKS), automountServiceAccountToken=True)
+
+    written = log_of(cluster, namespace, made)
+
+    assert written.split() == [namespace, "answered"]
 
 
 def test_miens_image_runs_from_this_repository(cluster: Cluster, namespace: str) -> None:

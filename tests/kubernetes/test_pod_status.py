@@ -3,7 +3,7 @@
 import pytest
 from agent import pod_status
 from agent.hosts import hosts_file
-from agent.image import dockerfile_environment
+from agent.image import BIN, dockerfile_environment, image
 from agent.pod_status import ContainerState
 from agent.probes import Streak
 
@@ -123,6 +123,12 @@ def test_hosts_file() -> None:
         "127.20.1.2 kafka-0.kafka kafka-0.kafka.n kafka-0.kafka.n.svc kafka-0.kafka.n.svc.cluster.local",
         "127.0.0.1 redis.other redis.other.svc redis.other.svc.cluster.local",
     ]
+
+
+def test_images_by_their_name_alone() -> None:
+    assert image("ghcr.io/kedacore/keda:main").files == {"/keda": BIN / "keda-operator"}
+    assert image("registry.example:5000/a/mien@sha256:0").entrypoint == ["mien"]
+    assert (image("other").entrypoint, image("other").files) == ([], {})
 
 
 def test_the_image_has_the_variables_of_the_last_stage() -> None:

@@ -3,21 +3,27 @@
 Frames are of films, none of which may be lost: each has its event once, and each face keeps its id.
 """
 
+import hashlib
+import json
 import os
 import signal
 from collections.abc import Callable
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from cluster import Cluster
 from control.build import ROOT
 from control.plane import KubectlFailed, condition
 from film import Film, playing
-from release import MIEN, STAGES, Release, names, restarts
+from release import MIEN, STAGES, Release, Resource, names, restarts
 
 pytestmark = pytest.mark.kubernetes
 FPS = 4
 """Of each camera: what two cores do beside workers that start."""
 MODEL_UNUSABLE = 72
+TOKEN = "of a test"
+DIGEST = hashlib.sha256(TOKEN.encode()).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +31,8 @@ def release(make_release: Callable[[int], Release], tmp_path_factory: pytest.Tem
     return started(make_release(2), tmp_path_factory)
 
 
-def started(release: Release, folders: pytest.TempPathFactory) -> Release:
-    release.apply(*release.render(folders.mktemp("overlay")))
+def started(release: Release, folders: pytest.TempPathFactory, *components: str) -> Release:
+    release.apply(*release.render(folders.mktemp("overlay"), *components))
     release.rolled_out(*STAGES)
     return release
 
@@ -117,6 +123,42 @@ def test_liveness_restarts_a_worker_that_hangs(release: Release) -> None:
         release.cluster.eventually(is_back, "it was started again in its pod", deadline_s=150)
         film.goes_on()
     film.assert_whole()
+
+
+def test_the_page_and_its_api_answer_who_may_ask_on_each_pod(
+    release: Release, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    film = Film(release.chain, "page")
+    access = {
+        "people": [{"name": "anna", "role": "viewer", "cameras": [film.cameras[0]], "token_sha256": DIGEST}]
+    }
+    secret = {"access.yaml": json.dumps(access), "secret": "s" * 32}
+    made = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "mien-live-access"},
+        "stringData": secret,
+    }
+    release.apply(made)
+    started(release, tmp_path_factory, "live")
+    release.rolled_out("live")
+    with playing(film, FPS):
+        film.goes_on()
+    pods = release.ready("live")
+    assert len(pods) == 2
+    for pod in pods:
+        assert b"<title>Mien</title>" in asked(pod, "/")
+        with pytest.raises(HTTPError, match="401"):
+            asked(pod, "/api/v1/subjects")
+        subjects = json.loads(asked(pod, "/api/v1/subjects", authorization=f"Bearer {TOKEN}"))["items"]
+        assert {one["camera_id"] for one in subjects} == {film.cameras[0]}
+    film.assert_whole()
+
+
+def asked(pod: Resource, path: str, **headers: str) -> bytes:
+    request = Request(f"http://{pod['status']['podIP']}:8080{path}", headers=headers)
+    with urlopen(request, timeout=30) as answer:  # noqa: S310
+        return bytes(answer.read())
 
 
 def test_two_releases_side_by_side_do_not_touch(

@@ -30,11 +30,11 @@ class Api:
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         context = ssl.create_default_context(cafile=cluster["certificate-authority"])
         context.load_cert_chain(user["client-certificate"], user["client-key"])
-        self._server, self._context = cluster["server"], context
+        self.server, self._context = str(cluster["server"]), context
 
     async def __aenter__(self) -> "Api":
         connector = aiohttp.TCPConnector(ssl=self._context, limit=0)
-        self._session = aiohttp.ClientSession(self._server, connector=connector)
+        self._session = aiohttp.ClientSession(self.server, connector=connector)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""What stands for the cluster's DNS: /etc/hosts of each container, as things are when it starts. Pure."""
+"""What stands for the cluster's DNS: /etc/hosts of each container. Pure."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -5,16 +5,19 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from agent.api import Api, Refused
 from agent.image import image
 from agent.pod_spec import CannotStart, back_off_s, command, environment
 from agent.pod_status import ContainerState, pod_status
 from agent.probes import Probing, http_get
-from agent.process import Process, Security
+from agent.process import Mount, Process, Security
 from agent.volumes import Volumes
 
 Resource = dict[str, Any]
+IN_CLUSTER = ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
+"""Where a pod finds the API server: here itself, as nothing answers at the addresses of services."""
 RETRY_S = 2.0
 """Between tries to start a container whose ConfigMap or Secret is missing."""
 
@@ -161,7 +164,11 @@ class PodWorker:
         own_image, name = image(container["image"]), container["name"]
         pod = {**self.pod, "status": {**self.pod.get("status", {}), "podIP": self.ip, "hostIP": "127.0.0.1"}}
         referred = await self._volumes.referred()
-        base = {**own_image.environment, "HOSTNAME": pod["metadata"]["name"]}
+        base = {
+            **own_image.environment,
+            **dict(zip(IN_CLUSTER, urlsplit(self._api.server).netloc.split(":"), strict=True)),
+            "HOSTNAME": pod["metadata"]["name"],
+        }
         variables = environment(container, pod, referred, base)
         # All pods share this machine's network: "all my addresses" must be those of the pod.
         variables = {key: self.ip if value == "0.0.0.0" else value for key, value in variables.items()}  # noqa: S104
@@ -173,7 +180,10 @@ class PodWorker:
         return Process(
             words,
             variables,
-            await self._volumes.mounts(container, referred, security.get("fsGroup", 0)),
+            [
+                *(Mount(file, path, True) for path, file in own_image.files.items()),
+                *await self._volumes.mounts(container, referred, security.get("fsGroup", 0)),
+            ],
             Security(user, security.get("runAsGroup", user), security.get("readOnlyRootFilesystem", False)),
             container.get("workingDir", own_image.folder),
             self._own / name,

@@ -128,8 +128,9 @@ class Process:
         lines.append(f"[ ! -d {root}/root ] || {_path('chmod')} 755 {root}/root")  # Python may be below it
         fixed = []
         for one in self.mounts:
-            target = shlex.quote(str(root) + one.target)
-            parent = shlex.quote(str(Path(str(root) + one.target).parent))
+            # As this machine's links lead, whose root it is: /var/run is /run, and not this machine's own.
+            inside = Path(one.target).resolve()
+            target, parent = shlex.quote(f"{root}{inside}"), shlex.quote(f"{root}{inside.parent}")
             make = f"{mkdir} -p {target}" if one.source.is_dir() else f"{_path('touch')} {target}"
             lines += [f"{mkdir} -p {parent}", make]
             lines.append(f"{mount} --bind {shlex.quote(str(one.source))} {target}")
@@ -142,8 +143,8 @@ class Process:
         )
         if self.security.read_only_root:
             lines.append(f"{mount} -o remount,ro {root}")
-        inside = shlex.join([*self._as_user(), "--", "/bin/sh", "-c", f'cd {self.folder} && exec "$0" "$@"'])
-        lines.append(f'exec {_path("chroot")} {root} {inside} "$0" "$@"')
+        become = shlex.join([*self._as_user(), "--", "/bin/sh", "-c", f'cd {self.folder} && exec "$0" "$@"'])
+        lines.append(f'exec {_path("chroot")} {root} {become} "$0" "$@"')
         return "\n".join(lines)
 
 

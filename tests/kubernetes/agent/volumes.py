@@ -22,6 +22,7 @@ class Volumes:
     def __init__(self, api: Api, pod: Resource, folder: Path, hosts: Callable[[], str]) -> None:
         self._api, self._pod, self._folder, self._hosts = api, pod, folder, hosts
         self._namespace = pod["metadata"]["namespace"]
+        self._hosts_file = folder.with_name("hosts")
 
     async def referred(self) -> Lookup:
         """All ConfigMaps and Secrets of the pod, read now."""
@@ -44,10 +45,9 @@ class Volumes:
     async def mounts(self, container: Resource, referred: Lookup, group: int) -> list[Mount]:
         """Those of one container, the volumes made where they are not there yet. Raises CannotStart."""
         volumes = {volume["name"]: volume for volume in self._pod["spec"].get("volumes", [])}
-        hosts = self._folder.with_name("hosts")
-        hosts.parent.mkdir(parents=True, exist_ok=True)
-        hosts.write_text(self._hosts())
-        found = [Mount(hosts, "/etc/hosts", True)]
+        self._hosts_file.parent.mkdir(parents=True, exist_ok=True)
+        self._hosts_file.write_text(self._hosts())
+        found = [Mount(self._hosts_file, "/etc/hosts", True)]
         # Parents first: a volume may lie in another.
         for mount in sorted(container.get("volumeMounts", []), key=lambda m: m["mountPath"]):
             volume = volumes[mount["name"]]
@@ -59,9 +59,15 @@ class Volumes:
         return found
 
     async def follow(self) -> None:
-        """Write changed ConfigMaps and Secrets into the volumes made of them, for ever, as a kubelet does."""
+        """Write changed ConfigMaps and Secrets into the volumes made of them, for ever, as a kubelet does.
+
+        And names that have moved into /etc/hosts, as a cluster's DNS does: into the file as it is, since
+        containers have it mounted.
+        """
         while True:
             await asyncio.sleep(FOLLOW_S)
+            if self._hosts_file.exists() and self._hosts_file.read_text() != self._hosts():
+                self._hosts_file.write_text(self._hosts())
             referred = await self.referred()
             for volume in self._pod["spec"].get("volumes", []):
                 path = self._folder / volume["name"]

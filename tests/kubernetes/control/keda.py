@@ -1,96 +1,88 @@
-"""KEDA's operator and metrics adapter beside the control plane, with the rights that KEDA's manifests give.
+"""KEDA's operator and metrics adapter as pods, by KEDA's own manifests.
 
-They run on this machine and not in pods; so the API server is told to find the adapter here, by a
-service with an external name.
+What these leave to a cluster's network is said here instead: an address of its own for each pod, since all
+share this machine's ports, and the way from the API server to the adapter, since nothing answers at the
+addresses of services.
 """
 
-import base64
 import os
-import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
-from control.build import CRDS, KEDA_ROLES
+import yaml
+
+from control.build import BIN, KEDA_MANIFESTS
 from control.plane import ControlPlane, condition
 from streams.local import child_process
 
 Resource = dict[str, Any]
 NAMESPACE = "keda"
 ADAPTER = "keda-metrics-apiserver"
-HOSTS = f"DNS:localhost,DNS:keda-operator.{NAMESPACE}.svc,DNS:{ADAPTER}.{NAMESPACE}.svc,IP:127.0.0.1"
 API = "v1beta1.external.metrics.k8s.io"
+_POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
 
 
-def start_keda(cluster: ControlPlane) -> None:
-    """Returns when the API server answers for external metrics; KEDA ends with the control plane."""
-    cluster.kubectl("create", "namespace", NAMESPACE)
-    for folder in (CRDS / "keda", KEDA_ROLES):
-        cluster.kubectl("apply", "--server-side", f"--filename={folder}")
-    grpc, probes, metrics, secure, adapter_metrics = child_process.free_ports(5)
-    own = cluster.kubeconfig_for(
-        "keda-operator",
-        user=f"system:serviceaccount:{NAMESPACE}:keda-operator",
-        groups=("system:serviceaccounts", "system:authenticated"),
-    )
-    pair = cluster.authority.issue("keda", user="keda", hosts=HOSTS)
-    certificates = cluster.folder / "keda-certificates"
-    certificates.mkdir(exist_ok=True)
-    for source, name in ((pair.certificate, "tls.crt"), (pair.key, "tls.key")):
-        shutil.copyfile(source, certificates / name)
-    shutil.copyfile(cluster.authority.certificate, certificates / "ca.crt")
-    environment = {**os.environ, "KUBECONFIG": str(own), "POD_NAMESPACE": NAMESPACE, "WATCH_NAMESPACE": ""}
-    cluster.start(
-        "keda-operator",
-        f"--metrics-service-bind-address=127.0.0.1:{grpc}",
-        f"--health-probe-bind-address=127.0.0.1:{probes}",
-        f"--metrics-bind-address=127.0.0.1:{metrics}",
-        f"--cert-dir={certificates}",
-        env=environment,
-    )
-    cluster.start(
-        "keda-adapter",
-        f"--metrics-service-address=localhost:{grpc}",
-        "--bind-address=127.0.0.1",
-        f"--secure-port={secure}",
-        f"--port={adapter_metrics}",
-        f"--cert-dir={certificates}",
-        f"--client-ca-file={certificates / 'ca.crt'}",
-        f"--tls-cert-file={certificates / 'tls.crt'}",
-        f"--tls-private-key-file={certificates / 'tls.key'}",
-        f"--authentication-kubeconfig={own}",
-        f"--authorization-kubeconfig={own}",
-        env=environment,
-    )
-    answer_for_external_metrics(cluster, secure)
-
-
-def answer_for_external_metrics(cluster: ControlPlane, port: int) -> None:
-    """Tell the API server that a port of this machine, with TLS, does; returns when it has been asked."""
-    services = _api_service(port, cluster.authority.certificate.read_bytes())
-    cluster.apply(*services, namespace=NAMESPACE)
+def start_keda(cluster: ControlPlane, folder: Path) -> None:
+    """Returns when the API server answers for external metrics. ``folder`` is for the rendered manifests."""
+    cluster.apply(*keda_objects(folder), namespace="")
+    for name in ("keda-operator", ADAPTER):
+        cluster.kubectl(
+            "rollout", "status", f"deployment/{name}", f"--namespace={NAMESPACE}", "--timeout=180s"
+        )
     cluster.eventually(
-        lambda: condition(cluster.get("apiservice", API), "Available"), "external metrics are answered for"
+        lambda: condition(cluster.get("apiservice", API), "Available"), "KEDA answers for external metrics"
     )
 
 
-def _api_service(port: int, authority: bytes) -> list[Resource]:
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": ADAPTER},
-        "spec": {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": port}]},
-    }
-    spec = {
-        "service": {"name": ADAPTER, "namespace": NAMESPACE, "port": port},
-        "group": "external.metrics.k8s.io",
-        "version": "v1beta1",
-        "groupPriorityMinimum": 100,
-        "versionPriority": 100,
-        "caBundle": base64.b64encode(authority).decode(),
-    }
-    api = {
-        "apiVersion": "apiregistration.k8s.io/v1",
-        "kind": "APIService",
-        "metadata": {"name": API},
-        "spec": spec,
-    }
-    return [service, api]
+def keda_objects(folder: Path) -> list[Resource]:
+    """All of KEDA but its admission webhooks, which check what is written by hand."""
+    secure, metrics = child_process.free_ports(2)
+    operator = [f"--{name}-bind-address=$(POD_IP):{port}" for name, port in OPERATOR_PORTS.items()]
+    probes = [
+        {"op": "replace", "path": f"{CONTAINER}/{kind}Probe/httpGet/port", "value": secure}
+        for kind in ("liveness", "readiness")
+    ]
+    patches = [
+        _patch("Deployment", "keda-operator", [*_added("env", [_POD_IP]), *_added("args", operator)]),
+        _patch(
+            "Deployment",
+            ADAPTER,
+            [*_added("args", [f"--secure-port={secure}", f"--port={metrics}"]), *probes],
+        ),
+        _patch(
+            "Service",
+            ADAPTER,
+            [
+                {
+                    "op": "replace",
+                    "path": "/spec",
+                    "value": {
+                        "type": "ExternalName",
+                        "externalName": "localhost",
+                        "ports": [{"port": secure}],
+                    },
+                }
+            ],
+        ),
+        _patch("APIService", API, [{"op": "add", "path": "/spec/service/port", "value": secure}]),
+    ]
+    manifests = os.path.relpath(KEDA_MANIFESTS / "minimal", folder.resolve())
+    folder.joinpath("kustomization.yaml").write_text(
+        yaml.safe_dump({"resources": [manifests], "patches": patches})
+    )
+    done = subprocess.run([BIN / "kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+OPERATOR_PORTS = {"metrics": 8080, "health-probe": 8081, "metrics-service": 9666}
+CONTAINER = "/spec/template/spec/containers/0"
+
+
+def _added(field: str, values: list[Any]) -> list[Resource]:
+    return [{"op": "add", "path": f"{CONTAINER}/{field}/-", "value": value} for value in values]
+
+
+def _patch(kind: str, name: str, operations: list[Resource]) -> Resource:
+    return {"target": {"kind": kind, "name": name}, "patch": yaml.safe_dump(operations)}
