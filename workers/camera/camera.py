@@ -10,6 +10,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -117,6 +118,9 @@ class _Camera:
         self._stopping = asyncio.Event()
         self._run = time.time_ns() // 1000
         self._video_jpegs = VideoJpegs()
+        # Of its own: the loop's threads become more over time, up to four more than there are cores, although
+        # one frame is encoded after the other.
+        self._encoder = ThreadPoolExecutor(1, "encoder")
         self._meter = WorkMeter(NAME)
         self._spans = OpenSpans()
 
@@ -153,6 +157,7 @@ class _Camera:
                 telling.cancel()
                 await asyncio.wait({telling})
             await producer.stop()  # waits for what is under way
+            self._encoder.shutdown(wait=False)
             beat.cancel()
         await asyncio.to_thread(reader.join, 10.0)
         if reader.failure:
@@ -305,7 +310,9 @@ class _Camera:
         with self._meter:
             if all(isinstance(captured.picture, Jpeg) for captured in taken):  # nothing to compute
                 return [self._frame(captured) for captured in taken]
-            return await asyncio.to_thread(lambda: [self._frame(captured) for captured in taken])
+            return await asyncio.get_running_loop().run_in_executor(
+                self._encoder, lambda: [self._frame(captured) for captured in taken]
+            )
 
     def _frame(self, captured: Captured) -> Frame:
         about = frame_attributes(self._options.camera_id, self._run, captured.seq)

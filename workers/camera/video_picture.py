@@ -4,7 +4,7 @@ A decoder gives luma and half-size chroma, and a JPEG holds the same. So a pictu
 Kafka is scaled and encoded as it is; RGB, at three times the cost, is made only where somebody asks for it.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -17,6 +17,9 @@ from models.faces.pictures import Plane, decode_small_grey, encode_jpeg_planes
 
 _JPEG_PIXELS = "yuvj420p"
 """FFmpeg's name for what a JPEG holds: luma over the full range, chroma of half the width and height."""
+
+SCALER_THREADS: Final = 1
+"""If it is not told, FFmpeg starts one for each core; but cameras are many, and share the cores as it is."""
 
 
 class VideoPicture(NamedTuple):
@@ -57,7 +60,8 @@ def luma(shot: Shot, width_px: int) -> Plane:
         width, height = shot.frame.width, shot.frame.height
         small = (min(width, width_px), max(1, height * min(width, width_px) // width))
         # Whatever its pixels are like, and whether their black is 0 or 16.
-        return _pixels(shot.frame.reformat(*small, format="gray", interpolation="AREA").planes[0])
+        grey = shot.frame.reformat(*small, format="gray", interpolation="AREA", threads=SCALER_THREADS)
+        return _pixels(grey.planes[0])
     return np.asarray(shot[:, :, 1], np.uint8)  # green is most of it
 
 
@@ -79,6 +83,7 @@ class VideoJpegs:
             height=width if turned else height,
             format=_JPEG_PIXELS,
             interpolation="AREA",
+            threads=SCALER_THREADS,
         )
         planes = [np.rot90(_pixels(plane), picture.quarter_turns) for plane in frame.planes]
         return Jpeg(encode_jpeg_planes(planes, quality), (width, height))

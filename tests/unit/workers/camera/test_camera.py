@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,23 @@ async def test_a_frame_that_was_scaled_down_says_how_wide_the_camera_s_own_is(
     (frame,) = await loop_side(health, width_px=width_px)._frames([captured(9)])
 
     assert frame.full_width_px == full_width_px
+
+
+async def test_all_frames_are_encoded_in_one_thread(health: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop's threads became more and more, each with memory of its own."""
+    threads: set[int] = set()
+
+    def encode(picture: Picture, quality: int) -> bytes:
+        threads.add(threading.get_ident())
+        return encode_jpeg(picture, quality)
+
+    monkeypatch.setattr(camera, "encode_jpeg", encode)
+    side = loop_side(health)
+    together = await asyncio.gather(*(side._frames([captured(seq)]) for seq in range(8)))
+
+    assert [frame.seq for frames in together for frame in frames] == list(range(8))
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
 
 
 async def test_all_frames_of_a_process_are_of_one_run_and_those_of_the_next_process_of_another(
