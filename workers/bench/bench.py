@@ -70,6 +70,8 @@ SOAK_FRAMES = 250
 """Frames of each camera; enough to see that it runs. docs/landmarks.md has the figures of 10,000."""
 CAMERAS = 20
 """How many cameras `cameras-soak` runs."""
+FAULT_RATE = 10.0
+"""So many times the faults of a bad camera they have."""
 COLUMNS = ("ms", "CPU ms", "Mien × as fast", "in CPU time")
 
 
@@ -81,13 +83,14 @@ def run(
     *,
     soak_frames: int = SOAK_FRAMES,
     cameras: int = CAMERAS,
+    fault_rate: float = FAULT_RATE,
     plot: Path | None = None,
 ) -> dict[str, Any]:
     """Measures the rows (all without any), each side of each comparison for so many seconds.
 
     Returns ``{"machine": {...}, "seconds": …, "rows": [comparison, ...], "findings": [finding, ...]}``,
     ready for JSON. ``soak_frames``: how many frames of each camera the soak of ``landmarks`` takes;
-    ``cameras``: how many `cameras-soak` runs;
+    ``cameras``: how many `cameras-soak` runs, and ``fault_rate`` how many times the usual faults they have;
     ``plot``: where the PNG of its small faces goes.
 
     Raises:
@@ -100,7 +103,7 @@ def run(
         raise SettingsInvalid(f"There is no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
     if plot:
         output_files.check_file(plot)
-    more = {"landmarks": [soak_frames], "cameras-soak": [cameras]}
+    more: dict[str, list[float]] = {"landmarks": [soak_frames], "cameras-soak": [cameras, fault_rate]}
     before = machine()
     measured: list[Comparison | Finding] = []
     for row in [row for row in ROWS if (row in rows if rows else row not in ONLY_NAMED)]:

@@ -1,6 +1,7 @@
-"""`mien bench cameras-soak`: many cameras at ten times the usual rate of faults: what grows, and what sticks?
+"""`mien bench cameras-soak`: many cameras whose faults are too many: what grows, and what sticks?
 
-Measured only when it is named: `mien bench cameras-soak --cameras 20 --seconds 3600`. `mien cameras` runs
+Measured only when it is named: `mien bench cameras-soak --cameras 20 --seconds 3600`, with ten times the
+faults of a bad camera; `--fault-rate 200` shows in minutes what faults leave behind. `mien cameras` runs
 cameras of four kinds (MJPEG, H.264 and single JPEGs over HTTP, files), all but the files served by
 `workers/faulty_cameras/faulty_server.py`, on an embedded broker and Redis. At the end the faults cease, and
 after the time that a camera may need to come back, each must publish again.
@@ -40,15 +41,17 @@ MUST_SEND_S: Final = 15.0
 ROW: Final = "cameras-soak"
 
 
-def cameras_soak(settings: Settings, seconds: float, cameras: int) -> list[Finding]:
+def cameras_soak(settings: Settings, seconds: float, cameras: int, fault_rate: float) -> list[Finding]:
     """Runs so many cameras for so long, and reads each process from Linux, `SAMPLES` times.
+
+    ``fault_rate``: as `FaultyServer` has it.
 
     Raises:
         ServiceUnavailable: if `mien cameras` ends on the way.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-bench-")))
-        servers, entries = _sources(stack, folder, cameras)
+        servers, entries = _sources(stack, folder, cameras, fault_rate)
         fleet = stack.enter_context(_Fleet.running(settings, folder, entries))
         started_s = time.monotonic()
         taken: dict[str, list[Sample]] = {}
@@ -65,7 +68,7 @@ def cameras_soak(settings: Settings, seconds: float, cameras: int) -> list[Findi
         reconnects = fleet.totals("mien_camera_reconnects_total")
         restarts = fleet.totals("mien_camera_restarts_total")
     stuck = [entry["id"] for entry in entries if published[entry["id"]] <= before[entry["id"]]]
-    table = f"{cameras} cameras, {seconds:.0f} s of faults"
+    table = f"{cameras} cameras, {seconds:.0f} s of faults at {fault_rate:g} times the usual rate"
     faults = sum((server.faults for server in servers.values()), Counter[str]())
     whole = {
         "faults": faults.total(),
@@ -98,7 +101,7 @@ def cameras_soak(settings: Settings, seconds: float, cameras: int) -> list[Findi
 
 
 def _sources(
-    stack: ExitStack, folder: Path, cameras: int
+    stack: ExitStack, folder: Path, cameras: int, fault_rate: float
 ) -> tuple[dict[str, FaultyServer], list[dict[str, Any]]]:
     """Servers by their camera, and the entries of cameras.yaml."""
     shown = [made_up_streams.pictures(size, 1) for size in (SIZE_PX, OTHER_SIZE_PX)]
@@ -119,8 +122,9 @@ def _sources(
             entry |= {"source": str(video), "repeat": True}
         else:
             usual, other = streams[kind]
-            servers[camera_id] = stack.enter_context(FaultyServer(Sent(kind, usual, other), FPS, number))
-            entry["source"] = servers[camera_id].url
+            server = FaultyServer(Sent(kind, usual, other), FPS, number, fault_rate)
+            servers[camera_id] = stack.enter_context(server)
+            entry["source"] = server.url
         entries.append(entry)
     return servers, entries
 

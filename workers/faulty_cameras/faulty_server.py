@@ -13,9 +13,9 @@ from workers.faulty_cameras.made_up_streams import BOUNDARY
 
 Fault = Literal["refuses", "cuts off", "hangs", "sends rubbish", "changes size"]
 FAULTS: Final[Sequence[Fault]] = get_args(Fault)
-WELL_S: Final = (20.0, 70.0)
-"""How long it works between two faults: a fault a minute, where a bad camera has one in ten."""
-FAULTY_S: Final = (2.0, 20.0)
+WELL_S: Final = (200.0, 700.0)
+"""How long a bad camera works between two faults: it has one in ten minutes."""
+FAULTY_S: Final = (20.0, 200.0)
 LOOK_S: Final = 0.05
 
 CONTENT_TYPES: Final[Mapping[str, str]] = {
@@ -40,12 +40,14 @@ class FaultyServer:
     faults: how often it did.
     """
 
-    def __init__(self, sent: Sent, fps: float, seed: int) -> None:
+    def __init__(self, sent: Sent, fps: float, seed: int, fault_rate: float = 1.0) -> None:
+        """``fault_rate``: so many times as often as `WELL_S` says, and each fault that much shorter."""
         self.fault: Fault | None = None
         self.faults: Counter[str] = Counter()
         self._sent = sent
         self._asked = 0
         self._fps = fps
+        self._fault_rate = fault_rate
         self._rng = random.Random(seed)  # noqa: S311  no secret  # nosec B311
         self._well = threading.Event()
         self._closed = threading.Event()
@@ -123,9 +125,9 @@ class FaultyServer:
             time.sleep(1 / self._fps)
 
     def _misbehave(self) -> None:
-        while not self._well.wait(self._rng.uniform(*WELL_S)):
+        while not self._well.wait(self._rng.uniform(*WELL_S) / self._fault_rate):
             fault = self._rng.choice(FAULTS)
             self.fault = fault
             self.faults[fault] += 1
-            self._well.wait(self._rng.uniform(*FAULTY_S))
+            self._well.wait(self._rng.uniform(*FAULTY_S) / self._fault_rate)
             self.fault = None

@@ -229,6 +229,14 @@ def bench(
     cameras: Annotated[
         int, typer.Option(min=1, max=200, help="cameras-soak: how many cameras fail and come back.")
     ] = 20,
+    fault_rate: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            max=1000,
+            help="cameras-soak: 1 is a fault in ten minutes, as bad cameras have.",
+        ),
+    ] = 10.0,
     plot: Annotated[
         Path | None, typer.Option(help="landmarks: also draw the recall of small faces, a PNG.")
     ] = None,
@@ -245,6 +253,7 @@ def bench(
         Terminal(stderr=True),
         soak_frames=soak_frames,
         cameras=cameras,
+        fault_rate=fault_rate,
         plot=plot,
     )
     if as_json:

@@ -23,7 +23,7 @@ def test_cameras_of_each_kind_are_written_as_cameras_yaml_has_them(
     make: Callable[..., Any] = made_up_streams.pictures
     monkeypatch.setattr(made_up_streams, "pictures", lambda size, number: make(size, number, 4))
     with ExitStack() as stack:
-        servers, entries = cameras_soak._sources(stack, tmp_path, 5)
+        servers, entries = cameras_soak._sources(stack, tmp_path, 5, 10.0)
         cameras = camera_list.parse("cameras: " + json.dumps(entries), "c.yaml")
 
     assert [camera.id for camera in cameras] == ["mjpeg-0", "h264-1", "snapshots-2", "file-3", "mjpeg-4"]

@@ -13,7 +13,7 @@ from streams.errors import BadPicture, SourceLost, SourceNotFound
 from workers.camera.picture_changes import fingerprint
 from workers.camera.sources import Source, open_source
 from workers.camera.video_picture import Shot, VideoPicture
-from workers.faulty_cameras import faulty_server, made_up_streams
+from workers.faulty_cameras import made_up_streams
 from workers.faulty_cameras.faulty_server import FAULTS, FaultyServer, Sent
 
 FPS = 50
@@ -94,12 +94,8 @@ def test_what_is_sent_as_rubbish_is_no_picture(sent: dict[str, Sent]) -> None:
             assert size_of(source.read()) == SIZES[0]
 
 
-def test_faults_come_by_the_seed_until_it_is_well(
-    sent: dict[str, Sent], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(faulty_server, "WELL_S", (0.0, 0.001))
-    monkeypatch.setattr(faulty_server, "FAULTY_S", (0.0, 0.001))
-    with FaultyServer(sent["mjpeg"], FPS, 3) as server:
+def test_faults_come_by_the_seed_until_it_is_well(sent: dict[str, Sent]) -> None:
+    with FaultyServer(sent["mjpeg"], FPS, 3, fault_rate=1e6) as server:
         until_s = time.monotonic() + WAIT_S
         while set(server.faults) != set(FAULTS):
             assert time.monotonic() < until_s
