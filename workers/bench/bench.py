@@ -33,7 +33,7 @@ from workers.bench import (
     speed_rows,
     truth_row,
 )
-from workers.bench.timing import Comparison, Finding
+from workers.figures.timing import Comparison, Finding
 
 ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
     "camera": camera_rows.camera,

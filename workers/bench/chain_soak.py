@@ -26,7 +26,7 @@ from workers.bench.pipeline_row import (
 )
 from workers.bench.soak import open_file_count, rss_mib, slope, thread_count
 from workers.bench.speed_rows import FRAMES, jpegs
-from workers.bench.timing import Finding
+from workers.figures.timing import Finding
 
 SAMPLES: Final = 360
 LEAST_EVERY_S: Final = 1.0

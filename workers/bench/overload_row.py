@@ -30,7 +30,7 @@ from streams.settings import Settings
 from streams.telemetry.trace_context import TraceContext
 from workers.bench import pipeline_row
 from workers.bench.pipeline_row import PARTITIONS, quantile
-from workers.bench.timing import Finding
+from workers.figures.timing import Finding
 from workers.local import metrics_scrape
 from workers.local.chain import Chain
 

@@ -35,7 +35,7 @@ from streams.local.kafka_server import KafkaServer
 from streams.settings import Settings
 from workers import model_loading
 from workers.bench.speed_rows import FRAMES, frames, jpegs
-from workers.bench.timing import Comparison, Cost, Side, cost_of
+from workers.figures.timing import Comparison, Cost, Side, cost_of
 from workers.local import metrics_scrape
 from workers.local.chain import STAGES, Chain, embedded_kafka, one_camera_a_partition
 

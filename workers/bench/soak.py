@@ -14,7 +14,7 @@ from models.staged import scenes
 from streams.settings import Settings
 from workers import model_loading
 from workers.bench.scene_runs import JPEG_QUALITY, StageCamera
-from workers.bench.timing import Finding
+from workers.figures.timing import Finding
 from workers.stages.landmarks import Faces
 
 CAMERAS: Final = 20

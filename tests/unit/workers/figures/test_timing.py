@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from workers.bench import timing
-from workers.bench.timing import Comparison, Cost, Side, Spread
+from workers.figures.timing import Comparison, Cost, Side, Spread
 
 
 class FakeMachine:

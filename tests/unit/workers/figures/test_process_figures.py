@@ -5,15 +5,15 @@ import sys
 
 import pytest
 
-from workers.local import process_memory
+from workers.figures import process_figures
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def test_what_a_process_holds_alone_is_part_of_its_share_and_that_of_all() -> None:
-    before = process_memory.memory_mib(os.getpid())
+    before = process_figures.memory_mib(os.getpid())
     held = bytearray(os.urandom(32 * 2**20))
-    after = process_memory.memory_mib(os.getpid())
+    after = process_figures.memory_mib(os.getpid())
 
     assert 0 < before["private"] <= before["pss"] <= before["rss"]
     assert after["private"] - before["private"] == pytest.approx(32, abs=4)
