@@ -21,11 +21,13 @@ from streams.settings import Settings
 from streams.topics import Topic
 from workers.bench import pipeline_row
 from workers.bench.bench import cpu_model
-from workers.bench.pipeline_row import PARTITIONS, MeasuredChain, cpu_s_of, quantile
+from workers.bench.pipeline_row import MeasuredChain, quantile
 from workers.bench.speed_rows import JPEG_QUALITY
 from workers.capacity.service_times import FACES, FrameCost, ServiceTimes
 from workers.capacity.simulation import Load, simulate
-from workers.local import metrics_scrape
+from workers.figures.process_figures import cpu_s_of
+from workers.local import measured_servers, metrics_scrape
+from workers.local.measured_servers import PARTITIONS
 
 SIZE_PX: Final = (640, 480)
 FACE_PX: Final = 90.0
@@ -50,7 +52,7 @@ def measure(settings: Settings, seconds: float) -> ServiceTimes:
     by_faces = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-capacity-")))
-        servers = stack.enter_context(pipeline_row.servers(settings))
+        servers = stack.enter_context(measured_servers.servers(settings))
         for faces in FACES:
             pictures = _pictures(folder / str(faces), faces)
             with pipeline_row.running_chain(servers, folder, pictures) as chain:
@@ -79,7 +81,7 @@ def check(settings: Settings, times: ServiceTimes, seconds: float) -> list[Check
     found, cores = [], os.cpu_count() or 1
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-capacity-")))
-        servers = stack.enter_context(pipeline_row.servers(settings))
+        servers = stack.enter_context(measured_servers.servers(settings))
         pictures = _pictures(folder / "1", 1)
         for workers in WORKERS:
             with pipeline_row.running_chain(servers, folder, pictures, processes=workers) as chain:

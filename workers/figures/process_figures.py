@@ -1,5 +1,6 @@
-"""What a process holds, as Linux tells it."""
+"""What a process holds and uses, as Linux tells it."""
 
+import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -18,3 +19,38 @@ def memory_mib(pid: int | Literal["self"]) -> dict[str, float]:
         "pss": round(kb["Pss"] / 1024, 1),
         "private": round((kb["Private_Clean"] + kb["Private_Dirty"]) / 1024, 1),
     }
+
+
+def rss_mib(pid: int | Literal["self"] = "self") -> float:
+    """A process's resident set, in MiB (proc(5))."""
+    (line,) = (
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")
+    )
+    return int(line.split()[1]) / 1024
+
+
+def thread_count(pid: int | Literal["self"] = "self") -> int:
+    """How many threads a process has, native ones too."""
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def open_file_count(pid: int | Literal["self"] = "self") -> int:
+    """How many files, sockets and pipes a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def children_of(pid: int) -> list[int]:
+    """Ids of the processes that this one has started. Source: man 5 proc_pid_task, ``children``."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def cpu_s_of(stat: str) -> float:
+    """User and system time of a process from its /proc/PID/stat (proc(5), fields 14 and 15), in s."""
+    after_name = stat.rpartition(")")[2].split()  # the name may hold spaces and brackets
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_rss_mib(status: str) -> float:
+    """The most memory that a process ever held: VmHWM of its /proc/PID/status, in MiB."""
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return round(int(line.split()[1]) / 1024, 1)

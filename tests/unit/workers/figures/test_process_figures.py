@@ -1,7 +1,10 @@
-"""Memory as Linux tells it."""
+"""What a process holds and uses, as Linux tells it."""
 
 import os
+import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -18,3 +21,37 @@ def test_what_a_process_holds_alone_is_part_of_its_share_and_that_of_all() -> No
     assert 0 < before["private"] <= before["pss"] <= before["rss"]
     assert after["private"] - before["private"] == pytest.approx(32, abs=4)
     del held
+
+
+def test_process_figures_are_read_from_proc() -> None:
+    stat = "12 (a) b) (c) S 1 2 3 4 5 6 7 8 9 10 250 50 99 99 20 0 1 0 1"
+    ticks_hz = os.sysconf("SC_CLK_TCK")
+    assert process_figures.cpu_s_of(stat) == 300 / ticks_hz
+    assert process_figures.peak_rss_mib("Name:\tx\nVmHWM:\t  2560 kB\nVmRSS:\t  1 kB\n") == 2.5
+
+
+def test_a_process_and_those_that_it_started_are_measured() -> None:
+    code = "import subprocess, sys; p = subprocess.Popen(['cat'], stdin=-1); print(p.pid); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-uc", code], stdin=-1, stdout=-1, text=True) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        assert process_figures.children_of(parent.pid) == [child]
+        parent.communicate("")
+
+
+def test_threads_are_counted() -> None:
+    go = threading.Event()
+    before = process_figures.thread_count()
+    thread = threading.Thread(target=go.wait)
+    thread.start()
+    try:
+        assert process_figures.thread_count() == before + 1
+    finally:
+        go.set()
+        thread.join()
+
+
+def test_open_files_are_counted(tmp_path: Path) -> None:
+    before = process_figures.open_file_count()
+    with (tmp_path / "one").open("w"):
+        assert process_figures.open_file_count() == before + 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workers.bench import timing
+from workers.figures import timing
 from workers.figures.timing import Comparison, Cost, Side, Spread
 
 
