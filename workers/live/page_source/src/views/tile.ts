@@ -5,6 +5,7 @@ import { h, setAttribute, setText } from "../dom";
 import { cleared, drawFace } from "../faces/draw_face";
 import { setOf } from "../faces/landmark_set";
 import type { Camera, Face } from "../live_state";
+import { tellDrawn } from "../measure";
 import { colours } from "../theme";
 import { type Known, isIdle, liveWords, tileState } from "../tile_state";
 import { capital, emotionWords, stateWords } from "../words";
@@ -85,6 +86,7 @@ export class Tile {
     const shown = faces.map((face) => face.drawn).filter((one) => one !== null).slice(0, FACES_MAX);
     const events = shown.map(({ event }) => event.event_id).join();
     if (events === this.#drawnEvents) return false;
+    const before = this.#drawnEvents;
     this.#drawnEvents = events;
     const context = cleared(this.#canvas);
     if (!context) return false;
@@ -100,6 +102,7 @@ export class Tile {
         size,
       };
       drawFace(context, box, setOf(this.context.landmarkSet, event.model.landmark_set), points, event.explanation.attributions, colours());
+      if (!before.includes(event.event_id)) tellDrawn(event.captured_at);
     });
     return true;
   }
