@@ -83,6 +83,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workers.probe": {*STREAMS, "models.faces", "models.staged", "workers"},
     "workers.local": {*STREAMS, "streams.local", "models.staged", "workers", "workers.camera"},
     "workers.figures": set(),
+    "workers.bench_live": {
+        *STREAMS,
+        "models",
+        "models.faces",
+        "workers",
+        "workers.figures",
+        "workers.local",
+    },
     "workers.bench": {
         *STREAMS,
         "streams.local",
@@ -90,6 +98,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *LAB,
         "workers",
         "workers.alerts",
+        "workers.bench_live",
         "workers.coverage",
         "workers.stages",
         "workers.camera",

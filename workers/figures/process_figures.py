@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -54,3 +55,16 @@ def peak_rss_mib(status: str) -> float:
     """The most memory that a process ever held: VmHWM of its /proc/PID/status, in MiB."""
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
     return round(int(line.split()[1]) / 1024, 1)
+
+
+def tree_cpu_s(pid: int, without: Collection[int] = ()) -> float:
+    """CPU time of a process and all that come from it, in s; without these, and what comes from them."""
+    if pid in without:
+        return 0.0
+    try:
+        used_s = cpu_s_of(Path(f"/proc/{pid}/stat").read_text())
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())  # whichever of its threads started a process
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return 0.0  # it has just ended
+    return used_s + sum(tree_cpu_s(child, without) for child in children)
