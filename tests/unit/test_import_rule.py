@@ -85,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workers.figures": set(),
     "workers.bench_live": {
         *STREAMS,
+        "streams.local",
         "models",
         "models.faces",
         "workers",

@@ -28,7 +28,7 @@ from workers.bench_live import live_summary, page_viewer, stream_viewers
 from workers.bench_live.event_sender import EVENTS_PER_S, SENDING, Sent
 from workers.bench_live.live_summary import LIVE, Span
 from workers.bench_live.page_viewer import PageTaken
-from workers.figures.process_figures import rss_mib, tree_cpu_s
+from workers.figures.process_figures import cpu_wait_s, rss_mib, tree_cpu_s
 from workers.figures.timing import Finding
 from workers.local import measured_servers
 from workers.local.chain import PAGE, Chain
@@ -118,12 +118,15 @@ class _Watched(NamedTuple):
 
     async def measure(self, seconds: float) -> Span:
         """Takes the CPU time of so many seconds."""
-        from_s, before = time.time(), self.cpu_s()
+        pid = self.pids[LIVE]
+        from_s, before, waited_s = time.time(), self.cpu_s(), cpu_wait_s(pid)
         await asyncio.sleep(seconds)
-        to_s, after = time.time(), self.cpu_s()
+        to_s, after, waited_s = time.time(), self.cpu_s(), cpu_wait_s(pid) - waited_s
         self.chain.check()
         self.sender.check()
-        return Span(from_s, to_s, {name: after[name] - before[name] for name in before}, self.rss_mib())
+        return Span(
+            from_s, to_s, {name: after[name] - before[name] for name in before}, waited_s, self.rss_mib()
+        )
 
 
 async def _run(watched: _Watched, seconds: float, cameras: int, viewers: int) -> _Run:

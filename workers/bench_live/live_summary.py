@@ -21,8 +21,10 @@ class Span(NamedTuple):
     to_s: float
     cpu_s: dict[str, float]
     """By process."""
+    wait_s: float
+    """In which `mien live` was ready and had no core …"""
     rss_mib: float
-    """Of `mien live`, at the end."""
+    """… and what it held at the end."""
 
     @property
     def seconds(self) -> float:
@@ -37,6 +39,7 @@ def server(span: Span, rss_mib_before: float, **others: Span) -> dict[str, Any]:
     """What `mien live` cost in a part of the run; as a ratio, beside each of the others."""
     return {
         "cpu_percent": round(span.cpu_percent(LIVE), 1),
+        "waits_for_cpu_percent": round(100 * span.wait_s / span.seconds, 1),
         **{f"cpu_ratio_to_{name}": round(ratio(span, other), 2) for name, other in others.items()},
         "rss_mib_start": round(rss_mib_before, 1),
         "rss_mib_end": round(span.rss_mib, 1),

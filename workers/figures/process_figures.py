@@ -57,6 +57,17 @@ def peak_rss_mib(status: str) -> float:
     return round(int(line.split()[1]) / 1024, 1)
 
 
+def cpu_wait_s(pid: int) -> float:
+    """How long a process's threads were ready and had no core, in s: others used all.
+
+    Source: Documentation/scheduler/sched-stats.rst of Linux, ``/proc/<pid>/schedstat``.
+    """
+    waited_ns = [
+        int((task / "schedstat").read_text().split()[1]) for task in Path(f"/proc/{pid}/task").iterdir()
+    ]
+    return sum(waited_ns) / 1e9
+
+
 def tree_cpu_s(pid: int, without: Collection[int] = ()) -> float:
     """CPU time of a process and all that come from it, in s; without these, and what comes from them."""
     if pid in without:

@@ -55,3 +55,18 @@ def test_open_files_are_counted(tmp_path: Path) -> None:
     before = process_figures.open_file_count()
     with (tmp_path / "one").open("w"):
         assert process_figures.open_file_count() == before + 1
+
+
+def test_a_tree_of_processes_is_summed_without_those_that_are_left_out() -> None:
+    code = "n = 0\nwhile n < 3_000_000: n += 1\nprint('done', flush=True)\nimport sys; sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as child:
+        assert child.stdout
+        assert child.stdout.readline() == "done\n"
+        used_s = process_figures.tree_cpu_s(child.pid)
+        assert used_s > 0
+        assert process_figures.tree_cpu_s(os.getpid()) >= used_s
+        without_s = process_figures.tree_cpu_s(os.getpid(), [child.pid])
+        assert without_s <= process_figures.tree_cpu_s(os.getpid()) - used_s
+        assert process_figures.cpu_wait_s(child.pid) >= 0
+        child.communicate("")
+    assert process_figures.tree_cpu_s(child.pid) == 0
