@@ -42,6 +42,10 @@ export class Tile {
     );
   }
 
+  get isOnScreen(): boolean {
+    return this.isVisible && !this.element.hidden;
+  }
+
   known(camera: Camera, now_ms: number, faces: readonly Face[]): Known {
     const seconds = (at_ms: number | null): number | null => (at_ms === null ? null : Math.max(0, (now_ms - at_ms) / 1000));
     const { live } = this.context;
@@ -63,7 +67,7 @@ export class Tile {
 
   /** Whether it was drawn: it was time, and something new was there. */
   frame(camera: Camera, now_ms: number): boolean {
-    if (!this.isVisible || this.element.hidden) return false;
+    if (!this.isOnScreen) return false;
     let isDrawn = false;
     if (now_ms - this.#drawnAt_ms >= DRAW_MS) {
       isDrawn = this.#draw(this.context.live.faces(camera, now_ms));

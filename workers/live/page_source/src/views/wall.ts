@@ -7,7 +7,7 @@ import { type Context, type View, readHash, writeParameters } from "./view";
 const KEY = "mien-wall";
 const CHOICES = ["columns", "size", "group", "idle"] as const;
 const SLOW_MS = 40; // between two pictures of the screen: then fewer tiles are drawn for each, in turn
-const DRAWN_LEAST = 2;
+const ROUND_MS = 1000; // but so many that all have their turn in this time: a busy machine is slow without drawing, too
 const NO_GROUP = "~"; // sorts behind all names, and is none
 
 export function wall(context: Context): View {
@@ -118,9 +118,11 @@ export function wall(context: Context): View {
         arrangedAt_ms = now_ms;
         arrange();
       }
-      drawnMost = now_ms - frameAt_ms > SLOW_MS ? Math.max(DRAWN_LEAST, Math.floor(drawnMost * 0.7)) : Math.min(tiles.size, drawnMost + 1);
+      const order = [...tiles.values()].filter((tile) => tile.isOnScreen);
+      const passed_ms = now_ms - frameAt_ms;
+      const drawnLeast = Math.ceil((order.length * passed_ms) / ROUND_MS);
+      drawnMost = passed_ms > SLOW_MS ? Math.max(drawnLeast, Math.floor(drawnMost * 0.7)) : Math.min(order.length, drawnMost + 1);
       frameAt_ms = now_ms;
-      const order = [...tiles.values()];
       let drawn = 0;
       for (let step = 0; step < order.length && drawn < drawnMost; step++) {
         const tile = order[turn++ % order.length]!;
