@@ -119,6 +119,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "models.training",
         "workers",
         "workers.bench",
+        "workers.bench_live",
         "workers.figures",
         "workers.local",
         "workers.stages",

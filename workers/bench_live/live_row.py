@@ -34,6 +34,8 @@ from workers.local import measured_servers
 from workers.local.chain import PAGE, Chain
 
 ROW: Final = "live"
+COST: Final = "mien live: CPU of 1000 messages"
+"""The line that `mien capacity` reads."""
 BESIDE_S: Final = 15.0
 """So long without viewers, and with one, at most."""
 SETTLE_S: Final = 3.0
@@ -88,7 +90,7 @@ def _cases(run: _Run, sent: Sent, cameras: int, viewers: int) -> dict[str, dict[
         "mien live: nobody looks": live_summary.server(run.none, run.rss_mib),
         "mien live: one stream": live_summary.server(run.one, run.none.rss_mib, none=run.none),
         "mien live: all viewers": live_summary.server(run.all, run.one.rss_mib, none=run.none, one=run.one),
-        "mien live: CPU of 1000 messages": live_summary.cost(run.none, run.all, viewers, 2 * paced["per_s"]),
+        COST: live_summary.cost(run.none, run.all, viewers, 2 * paced["per_s"]),
         "from event to stream": run.streams,
         "from event to screen": page,
         "CPU percent of the others": live_summary.others(run.all),
