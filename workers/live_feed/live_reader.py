@@ -33,8 +33,8 @@ KAFKA: Final = "kafka"
 """The condition of readiness: everything that Kafka had is known."""
 RETRY_BASE_S, RETRY_CAP_S = 0.5, 5.0
 GATHER_S: Final = 0.03
-"""After an answer that was not full: Kafka gives whatever is there, and an answer of one message costs about as
-much as one of many. Clients are sent what came every 100 ms."""
+"""After an answer that was not full: Kafka gives whatever is there, and an answer of one message costs about
+as much as one of many. Clients are sent what came every 100 ms."""
 ANSWER_MAX: Final = 500
 """Messages."""
 WITHOUT_TIMES_MAX: Final = 500
