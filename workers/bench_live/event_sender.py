@@ -41,7 +41,7 @@ class Sent(msgspec.Struct):
     events_by_second: dict[int, int]
     """By the second of the epoch in which they were."""
     late_ms: list[float]
-    """By so much each event was later than its time."""
+    """By so much each event of the whole run was later than its time."""
     failed: int = 0
     """Messages that Kafka did not take."""
 

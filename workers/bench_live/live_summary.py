@@ -1,5 +1,6 @@
 """From what was counted to the lines of the row: pure arithmetic."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +12,8 @@ from workers.bench_live.stream_viewers import StreamTally
 
 LIVE: Final = "mien live"
 """The name of its process."""
+LEAST_PER_S: Final = 0.1
+"""What is divided by, where nothing was sent."""
 
 
 class Span(NamedTuple):
@@ -53,7 +56,7 @@ def ratio(span: Span, other: Span) -> float:
 
 def cost(alone: Span, full: Span, viewers: int, messages_per_s: float) -> dict[str, float]:
     """CPU of `mien live`, in ms a thousand messages (a face is two): of reading them, and of sending them."""
-    thousands_per_s = messages_per_s / 1000
+    thousands_per_s = max(messages_per_s, LEAST_PER_S) / 1000
     read = 10 * alone.cpu_percent(LIVE) / thousands_per_s
     sent = 10 * (full.cpu_percent(LIVE) - alone.cpu_percent(LIVE)) / thousands_per_s / viewers
     return {"read_ms": round(read, 1), "sent_to_each_viewer_ms": round(sent, 1)}
@@ -66,8 +69,8 @@ def others(span: Span) -> dict[str, float]:
 
 def pace(sent: Sent, span: Span, cameras: int) -> dict[str, Any]:
     """What was really sent in a part of the run, in its whole seconds."""
-    first, last = int(np.ceil(span.from_s)), int(span.to_s)
-    by_second = [sent.events_by_second.get(second, 0) for second in range(first, last)]
+    seconds = range(math.ceil(span.from_s), int(span.to_s)) or [int(span.from_s)]
+    by_second = [sent.events_by_second.get(second, 0) for second in seconds]
     return {
         "wanted_per_s": cameras * EVENTS_PER_S,
         "per_s": round(float(np.mean(by_second)), 1),
@@ -99,7 +102,7 @@ def page(taken: PageTaken, seconds: float, sent_per_s: float) -> dict[str, Any]:
     return {
         "delay_ms": percentiles(taken.delays_ms),
         "faces_drawn_per_s": round(drawn_per_s, 1),
-        "faces_drawn_percent": round(100 * drawn_per_s / sent_per_s, 1),
+        "faces_drawn_percent": round(100 * drawn_per_s / max(sent_per_s, LEAST_PER_S), 1),
         "frames_per_s": round(len(taken.frames_ms) / seconds, 1),
         "frame_ms": percentiles(taken.frames_ms),
         "long_tasks": len(taken.long_tasks_ms),

@@ -37,7 +37,6 @@ STRONGEST: Final = 5
 _SIZE: Final = PictureSize(1280, 720, 1920)
 _BOX: Final = FaceBox(0.41, 0.22, 0.12, 0.18)
 _QUALITY: Final = Quality(64.0, 0.05, 0.98)
-_UPRIGHT: Final = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
 _ACTIONS: Final = [
     FacialAction("lip corners pulled up", 12, 1.1, 0.42),
     FacialAction("cheeks raised", 6, 0.8, 0.2),

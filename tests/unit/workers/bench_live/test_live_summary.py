@@ -53,6 +53,19 @@ def test_a_second_in_which_nothing_was_sent_counts() -> None:
     assert (told["per_s"], told["per_s_least"]) == (10.0, 0)
 
 
+def test_a_span_within_a_second_has_the_pace_of_that_second() -> None:
+    told = live_summary.pace(Sent({1000: 20}, [0.0]), span(1.0, seconds=0.3), 2)
+
+    assert (told["per_s"], told["per_s_least"]) == (20.0, 20)
+
+
+def test_a_sender_that_came_to_nothing_is_no_crash() -> None:
+    nothing = PageTaken([], frames_ms=[16.0], long_tasks_ms=[])
+
+    assert live_summary.page(nothing, seconds=1.0, sent_per_s=0.0)["faces_drawn_percent"] == 0
+    assert live_summary.cost(span(0.0), span(0.0), 20, 0.0) == {"read_ms": 0, "sent_to_each_viewer_ms": 0}
+
+
 def test_streams_are_told_together_and_the_worst_alone() -> None:
     tallies = [StreamTally(), StreamTally()]
     tallies[0].delays_ms = array("d", [10.0, 20.0])
