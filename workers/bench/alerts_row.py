@@ -26,7 +26,7 @@ from workers.alerts import alert_engine, rule_file
 from workers.alerts.alert_engine import Sighting, SubjectState
 from workers.alerts.rules import RuleSet
 from workers.alerts.smoothing import SmoothingRule
-from workers.bench.timing import Finding
+from workers.figures.timing import Finding
 
 RULES = 1000
 CAMERAS = 50

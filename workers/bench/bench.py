@@ -33,7 +33,8 @@ from workers.bench import (
     speed_rows,
     truth_row,
 )
-from workers.bench.timing import Comparison, Finding
+from workers.bench_live import live_row
+from workers.figures.timing import Comparison, Finding
 
 ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
     "camera": camera_rows.camera,
@@ -49,8 +50,9 @@ ROWS: dict[str, Callable[..., Sequence[Comparison | Finding]]] = {
     "cameras-soak": cameras_soak.cameras_soak,
     "truth": truth_row.truth,
     "overload": overload_row.overload,
+    "live": live_row.live,
 }
-ONLY_NAMED = {"chain-soak", "cameras-soak", "truth", "overload"}
+ONLY_NAMED = {"chain-soak", "cameras-soak", "truth", "overload", "live"}
 """Rows that are not measured unless they are asked for: they are for minutes or hours."""
 LIBRARIES = (
     "mien",
@@ -68,29 +70,36 @@ LIBRARIES = (
 )
 SOAK_FRAMES = 250
 """Frames of each camera; enough to see that it runs. docs/landmarks.md has the figures of 10,000."""
-CAMERAS = 20
-"""How many cameras `cameras-soak` runs."""
+SECONDS = 3.0
+"""How long each measurement runs …"""
+LONGER = {"live": 60.0}
+"""… where one of these is asked for."""
+CAMERAS = {"cameras-soak": 20, "live": 50}
 FAULT_RATE = 10.0
-"""So many times the faults of a bad camera they have."""
+"""So many times the faults of a bad camera those of `cameras-soak` have."""
+VIEWERS = 20
+"""How many look at `live`."""
 COLUMNS = ("ms", "CPU ms", "Mien × as fast", "in CPU time")
 
 
 def run(
     settings: Settings,
     rows: Sequence[str],
-    seconds: float,
+    seconds: float | None,
     console: Console,
     *,
     soak_frames: int = SOAK_FRAMES,
-    cameras: int = CAMERAS,
+    cameras: int | None = None,
     fault_rate: float = FAULT_RATE,
+    viewers: int = VIEWERS,
     plot: Path | None = None,
 ) -> dict[str, Any]:
-    """Measures the rows (all without any), each side of each comparison for so many seconds.
+    """Measures the rows (all without any), each side of each comparison for so many seconds (`SECONDS`).
 
     Returns ``{"machine": {...}, "seconds": …, "rows": [comparison, ...], "findings": [finding, ...]}``,
     ready for JSON. ``soak_frames``: how many frames of each camera the soak of ``landmarks`` takes;
-    ``cameras``: how many `cameras-soak` runs, and ``fault_rate`` how many times the usual faults they have;
+    ``cameras``: how many `cameras-soak` runs and `live` has, else `CAMERAS`; ``fault_rate``: how many times
+    the usual faults those of `cameras-soak` have; ``viewers``: how many look;
     ``plot``: where the PNG of its small faces goes.
 
     Raises:
@@ -103,7 +112,12 @@ def run(
         raise SettingsInvalid(f"There is no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
     if plot:
         output_files.check_file(plot)
-    more: dict[str, list[float]] = {"landmarks": [soak_frames], "cameras-soak": [cameras, fault_rate]}
+    seconds = seconds or max([SECONDS, *(LONGER.get(row, 0.0) for row in rows)])
+    more: dict[str, list[float]] = {
+        "landmarks": [soak_frames],
+        "cameras-soak": [cameras or CAMERAS["cameras-soak"], fault_rate],
+        "live": [cameras or CAMERAS["live"], viewers],
+    }
     before = machine()
     measured: list[Comparison | Finding] = []
     for row in [row for row in ROWS if (row in rows if rows else row not in ONLY_NAMED)]:

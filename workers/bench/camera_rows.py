@@ -17,7 +17,7 @@ from models.arrays import Picture
 from models.staged.animate import Animation
 from models.staged.expression_scripts import find_script
 from streams.settings import Settings
-from workers.bench.timing import Comparison, Finding, Side, alternate
+from workers.figures.timing import Comparison, Finding, Side, alternate
 from workers.video_readers.live_camera import CAMERA_FPS, VIDEO_FPS
 from workers.video_readers.mien_camera import SENT_WIDTH_PX, MienCamera
 from workers.video_readers.opencv_camera import OpenCvCamera

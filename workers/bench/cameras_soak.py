@@ -23,10 +23,10 @@ from streams.errors import ServiceUnavailable
 from streams.local import child_process, embedded_servers
 from streams.settings import Settings, child_environment
 from workers.bench.chain_soak import LEAST_EVERY_S, SAMPLES, Sample, figures
-from workers.bench.soak import open_file_count, rss_mib, thread_count
-from workers.bench.timing import Finding
 from workers.faulty_cameras import made_up_streams
 from workers.faulty_cameras.faulty_server import FaultyServer, Sent
+from workers.figures.process_figures import open_file_count, rss_mib, thread_count
+from workers.figures.timing import Finding
 from workers.local import metrics_scrape
 from workers.local.chain import embedded_kafka
 

@@ -15,18 +15,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from streams.settings import Settings
-from workers.bench.pipeline_row import (
-    PARTITIONS,
-    SIZE_PX,
-    MeasuredChain,
-    applied_frames,
-    drain,
-    running_chain,
-    servers,
-)
-from workers.bench.soak import open_file_count, rss_mib, slope, thread_count
+from workers.bench.pipeline_row import SIZE_PX, MeasuredChain, applied_frames, drain, running_chain
+from workers.bench.soak import slope
 from workers.bench.speed_rows import FRAMES, jpegs
-from workers.bench.timing import Finding
+from workers.figures.process_figures import open_file_count, rss_mib, thread_count
+from workers.figures.timing import Finding
+from workers.local.measured_servers import PARTITIONS, servers
 
 SAMPLES: Final = 360
 LEAST_EVERY_S: Final = 1.0

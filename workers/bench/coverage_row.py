@@ -15,8 +15,8 @@ from streams.local import embedded_servers
 from streams.settings import Settings
 from streams.store import coverage_store, subject_state
 from workers.bench.alerts_row import FPS, example_event
-from workers.bench.timing import Comparison, Side, alternate
 from workers.coverage.coverage_tally import WRITE_EVERY_S, CoverageTally
+from workers.figures.timing import Comparison, Side, alternate
 from workers.stages.handler import Message
 from workers.stages.outlet import Outlet
 from workers.stages.state import BATCH_MAX, StateWorker

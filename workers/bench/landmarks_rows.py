@@ -27,7 +27,7 @@ from streams.settings import Settings
 from workers import model_loading
 from workers.bench import scene_runs, soak
 from workers.bench.scene_runs import JPEG_QUALITY, StageCamera
-from workers.bench.timing import Comparison, Finding, Side, alternate
+from workers.figures.timing import Comparison, Finding, Side, alternate
 from workers.stages.landmarks import Faces
 
 FPS: Final = 10.0

@@ -8,9 +8,9 @@ from pathlib import Path
 from streams.local import embedded_servers
 from streams.settings import Settings
 from workers.bench.speed_rows import jpegs
-from workers.bench.timing import Finding
+from workers.figures.process_figures import memory_mib
+from workers.figures.timing import Finding
 from workers.local.chain import Chain, embedded_kafka
-from workers.local.process_memory import memory_mib
 
 SLOW = ["--fps", "0.1"]
 """A frame goes through, so that everything is loaded that is loaded at the first one; then all rest."""

@@ -28,11 +28,11 @@ from streams.messages import frame_message, landmarks_message
 from streams.messages.frame_message import PRIORITIES, Frame, Priority, Source
 from streams.settings import Settings
 from streams.telemetry.trace_context import TraceContext
-from workers.bench import pipeline_row
-from workers.bench.pipeline_row import PARTITIONS, quantile
-from workers.bench.timing import Finding
+from workers.bench.pipeline_row import quantile
+from workers.figures.timing import Finding
 from workers.local import metrics_scrape
 from workers.local.chain import Chain
+from workers.local.measured_servers import PARTITIONS, servers
 
 LOAD: Final = 2.0
 SIZE_PX: Final = (320, 240)
@@ -66,13 +66,13 @@ def overload(settings: Settings, seconds: float) -> list[Finding]:
     cameras, findings = made_up_cameras(), []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-bench-")))
-        servers = stack.enter_context(pipeline_row.servers(settings))
-        using = Settings(**servers.settings)
+        found = stack.enter_context(servers(settings))
+        using = Settings(**found.settings)
         for name, thinning in RUNS.items():
-            with _running_worker(servers.settings, folder, thinning=thinning) as worker:
+            with _running_worker(found.settings, folder, thinning=thinning) as worker:
                 fps = asyncio.run(_can_do(using, worker, cameras))
                 run = asyncio.run(_run(using, worker, cameras, LOAD * fps, max(LEAST_S, seconds)))
-            table = f"{LOAD:.0%} of the {fps:.0f} frames/s that a worker can do, {servers.kind}, {name}"
+            table = f"{LOAD:.0%} of the {fps:.0f} frames/s that a worker can do, {found.kind}, {name}"
             findings += [Finding("overload", table, case, figures) for case, figures in run.items()]
     return findings
 

@@ -9,9 +9,7 @@ with the bare library loop: while one is measured, the other is stopped (SIGSTOP
     start again, with two landmarks processes → warm up → chain runs × rounds
 """
 
-import asyncio
 import math
-import os
 import signal
 import tempfile
 import time
@@ -22,24 +20,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import redis
 import simplejpeg
 
 from models.faces.engine import EYE_CORNERS
 from models.judging.facemesh_reference import FaceMeshReference
-from streams import broker
-from streams.errors import KafkaServerUnavailable
-from streams.local import embedded_servers
-from streams.local.kafka_jars import fetch_jars
-from streams.local.kafka_server import KafkaServer
 from streams.settings import Settings
 from workers import model_loading
 from workers.bench.speed_rows import FRAMES, frames, jpegs
-from workers.bench.timing import Comparison, Cost, Side, cost_of
+from workers.figures.process_figures import children_of, cpu_s_of, peak_rss_mib
+from workers.figures.timing import Comparison, Cost, Side, cost_of
 from workers.local import metrics_scrape
-from workers.local.chain import STAGES, Chain, embedded_kafka, one_camera_a_partition
+from workers.local.chain import STAGES, Chain, one_camera_a_partition
+from workers.local.measured_servers import PARTITIONS, Servers, servers
 
-PARTITIONS = 4  # as many as the embedded broker has
 LATENCY_SHARE = 0.7
 SIZE_PX = (640, 480)
 CHAIN_ROUND_S = 2.0
@@ -110,38 +103,6 @@ def _rates(costs: list[Cost]) -> dict[str, float]:
         "frames_per_s": 1000 / float(np.median([cost.wall_ms for cost in costs])),
         "frames_per_cpu_s": 1000 / float(np.median([cost.cpu_ms for cost in costs])),
     }
-
-
-class Servers(NamedTuple):
-    """Kafka and Redis, and the processes that they are."""
-
-    kind: str
-    settings: dict[str, Any]
-    pids: dict[str, int]
-    note: str = ""
-
-
-@contextmanager
-def servers(settings: Settings) -> Iterator[Servers]:
-    with ExitStack() as stack:
-        redis_url = stack.enter_context(embedded_servers.redis_server())
-        with redis.Redis.from_url(redis_url) as client:
-            pids = {"redis": int(client.info("server")["process_id"])}
-        try:
-            fetch_jars()
-            kafka = stack.enter_context(KafkaServer(partitions=PARTITIONS, short_lived=True))
-        except KafkaServerUnavailable as exc:
-            kafka_settings = stack.enter_context(embedded_kafka(settings.topics))
-            yield Servers(
-                "embedded",
-                kafka_settings | {"redis_url": redis_url},
-                pids,
-                note=f"on the embedded broker, for Apache Kafka cannot be had: {exc}",
-            )
-            return
-        chosen: dict[str, Any] = {"kafka_bootstrap_servers": kafka.bootstrap, "topic_partitions": PARTITIONS}
-        asyncio.run(broker.create_topics(Settings(**chosen)))
-        yield Servers("Apache Kafka", chosen | {"redis_url": redis_url}, pids | {"kafka": kafka.pid})
 
 
 class MeasuredChain(Chain):
@@ -292,20 +253,3 @@ def quantile(counts: Mapping[float, int], share: float) -> float:
             )
         lower, below = bound, counts[bound]
     return math.nan
-
-
-def children_of(pid: int) -> list[int]:
-    """Ids of the processes that this one has started. Source: man 5 proc_pid_task, ``children``."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def cpu_s_of(stat: str) -> float:
-    """User and system time of a process from its /proc/PID/stat (proc(5), fields 14 and 15), in s."""
-    after_name = stat.rpartition(")")[2].split()  # the name may hold spaces and brackets
-    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_rss_mib(status: str) -> float:
-    """The most memory that a process ever held: VmHWM of its /proc/PID/status, in MiB."""
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return round(int(line.split()[1]) / 1024, 1)

@@ -24,7 +24,7 @@ from streams.messages.frame_message import Frame
 from streams.messages.landmarks_message import Landmarks
 from streams.settings import Settings
 from workers import model_loading
-from workers.bench.timing import Finding
+from workers.figures.timing import Finding
 from workers.stages.landmarks import Faces
 
 JPEG_QUALITY: Final = 85

@@ -3,8 +3,7 @@
 import time
 from collections.abc import Sequence
 from itertools import count
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,7 +13,8 @@ from models.staged import scenes
 from streams.settings import Settings
 from workers import model_loading
 from workers.bench.scene_runs import JPEG_QUALITY, StageCamera
-from workers.bench.timing import Finding
+from workers.figures.process_figures import open_file_count, rss_mib, thread_count
+from workers.figures.timing import Finding
 from workers.stages.landmarks import Faces
 
 CAMERAS: Final = 20
@@ -92,21 +92,3 @@ def slope(samples: Sequence[tuple[float, float]]) -> float:
     x, y = np.array(samples, np.float64).T
     x = x - x.mean()
     return float(x @ (y - y.mean()) / (x @ x))
-
-
-def rss_mib(pid: int | Literal["self"] = "self") -> float:
-    """A process's resident set, in MiB (proc(5))."""
-    (line,) = (
-        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")
-    )
-    return int(line.split()[1]) / 1024
-
-
-def thread_count(pid: int | Literal["self"] = "self") -> int:
-    """How many threads a process has, native ones too."""
-    return len(list(Path(f"/proc/{pid}/task").iterdir()))
-
-
-def open_file_count(pid: int | Literal["self"] = "self") -> int:
-    """How many files, sockets and pipes a process has open."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))

@@ -31,7 +31,7 @@ from models.training.network import Network
 from models.training.trained_model import TrainedModel
 from streams.settings import Settings
 from workers import model_loading
-from workers.bench.timing import Comparison, Cost, Side, alternate
+from workers.figures.timing import Comparison, Cost, Side, alternate
 
 FPS = 10.0
 FRAMES = 60

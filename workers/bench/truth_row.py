@@ -12,9 +12,9 @@ from models.faces.jpeg_passthrough import JpegLimits
 from models.staged.camera_scenes import PLACES
 from streams.settings import Settings
 from workers.bench.camera_rows import CODECS, write_video
-from workers.bench.timing import Comparison, Finding, alternate
 from workers.camera.sources import Source, open_source
 from workers.camera.video_picture import Shot, VideoJpegs, VideoPicture, luma
+from workers.figures.timing import Comparison, Finding, alternate
 from workers.truth import picture_measures, scene
 from workers.truth.false_alarms import trials
 from workers.truth.small_grey import WIDTH_PX, small_grey

@@ -1,6 +1,7 @@
 """Measures what the simulation needs on the real chain (Apache Kafka, Redis), and holds the two together.
 
 `measure`: CPU time of each process a frame, with 0, 1 and 4 faces in it, lossless cameras as fast as they go.
+And what `mien live` costs a message, by the row `live` of `mien bench`.
 `check`: frames a second with 1, 2 and 4 landmarks workers, and how old live frames are, beside what the
 simulation says of the same load on as many cores.
 """
@@ -21,17 +22,22 @@ from streams.settings import Settings
 from streams.topics import Topic
 from workers.bench import pipeline_row
 from workers.bench.bench import cpu_model
-from workers.bench.pipeline_row import PARTITIONS, MeasuredChain, cpu_s_of, quantile
+from workers.bench.pipeline_row import MeasuredChain, quantile
 from workers.bench.speed_rows import JPEG_QUALITY
-from workers.capacity.service_times import FACES, FrameCost, ServiceTimes
+from workers.bench_live import live_row
+from workers.capacity.service_times import FACES, FrameCost, LiveCost, ServiceTimes
 from workers.capacity.simulation import Load, simulate
-from workers.local import metrics_scrape
+from workers.figures.process_figures import cpu_s_of
+from workers.local import measured_servers, metrics_scrape
+from workers.local.measured_servers import PARTITIONS
 
 SIZE_PX: Final = (640, 480)
 FACE_PX: Final = 90.0
 PICTURES: Final = 40
 SAMPLED: Final = 50
 WORKERS: Final = (1, 2, 4)
+LIVE_CAMERAS: Final = 50
+LIVE_VIEWERS: Final = 20
 LIVE_SHARE: Final = 0.6
 """Of the rate of one worker, at which ages are compared."""
 
@@ -50,7 +56,7 @@ def measure(settings: Settings, seconds: float) -> ServiceTimes:
     by_faces = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-capacity-")))
-        servers = stack.enter_context(pipeline_row.servers(settings))
+        servers = stack.enter_context(measured_servers.servers(settings))
         for faces in FACES:
             pictures = _pictures(folder / str(faces), faces)
             with pipeline_row.running_chain(servers, folder, pictures) as chain:
@@ -71,7 +77,13 @@ def measure(settings: Settings, seconds: float) -> ServiceTimes:
         frame=f"{SIZE_PX[0]}x{SIZE_PX[1]}, JPEG quality {JPEG_QUALITY}, faces {FACE_PX:.0f} px wide",
         by_faces=by_faces,
         hop_ms=round(max(0.5, (alone_ms - work_ms) / 3), 2),
+        live=_live_cost(settings, seconds),
     )
+
+
+def _live_cost(settings: Settings, seconds: float) -> LiveCost:
+    lines = live_row.live(settings, seconds, LIVE_CAMERAS, LIVE_VIEWERS)
+    return next(LiveCost(**line.figures) for line in lines if line.case == live_row.COST)
 
 
 def check(settings: Settings, times: ServiceTimes, seconds: float) -> list[Checked]:
@@ -79,7 +91,7 @@ def check(settings: Settings, times: ServiceTimes, seconds: float) -> list[Check
     found, cores = [], os.cpu_count() or 1
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-capacity-")))
-        servers = stack.enter_context(pipeline_row.servers(settings))
+        servers = stack.enter_context(measured_servers.servers(settings))
         pictures = _pictures(folder / "1", 1)
         for workers in WORKERS:
             with pipeline_row.running_chain(servers, folder, pictures, processes=workers) as chain:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from workers.capacity.service_times import ServiceTimes
+from workers.capacity.service_times import LiveCost, ServiceTimes
 
 UTILISATION: Final = 0.4
 """Share of its time in which a worker works, on average. The busiest of many has twice as many cameras as
@@ -37,9 +37,13 @@ class Needs(NamedTuple):
     """… and what brokers send each other."""
     disk_gb: float
     """All copies, when the retention is full."""
+    viewers: int
+    """Who look at all cameras through one `mien live` …"""
+    live_cores: float | None
+    """… and the CPU of that; None where it was not measured."""
 
 
-def needs(times: ServiceTimes, *, cameras: int, fps: float, faces: float) -> Needs:
+def needs(times: ServiceTimes, *, cameras: int, fps: float, faces: float, viewers: int = 1) -> Needs:
     """What `cameras` need that send `fps` frames a second with `faces` faces in each."""
     cost = times.of(faces)
     rate = cameras * fps
@@ -57,7 +61,13 @@ def needs(times: ServiceTimes, *, cameras: int, fps: float, faces: float) -> Nee
         out_mb_s=rate * (pictures + cost.landmarks_bytes + 2 * cost.events_bytes) / 1e6,
         replicated_mb_s=(REPLICATION - 1) * in_b_s / 1e6,
         disk_gb=REPLICATION * rate * (pictures * FRAMES_KEPT_S + events * EVENTS_KEPT_S) / 1e9,
+        viewers=viewers,
+        live_cores=_live_cores(times.live, 2 * faces * rate, viewers) if times.live else None,
     )
+
+
+def _live_cores(cost: LiveCost, messages_per_s: float, viewers: int) -> float:
+    return messages_per_s / 1000 * (cost.read_ms + viewers * cost.sent_to_each_viewer_ms) / 1000
 
 
 def show(plan: Needs, console: Console) -> None:
@@ -69,6 +79,9 @@ def show(plan: Needs, console: Console) -> None:
     rows.add_row("partitions", f"{plan.partitions:,}")
     for name, cores in plan.cores.items():
         rows.add_row(f"cores, {name}", f"{cores:,.2f}")
+    if plan.live_cores is not None:
+        whose = "1 viewer" if plan.viewers == 1 else f"{plan.viewers} viewers"
+        rows.add_row(f"cores, live with {whose} of all", f"{plan.live_cores:,.2f}")
     rows.add_row("to Kafka, from Kafka", f"{plan.in_mb_s:,.1f} MB/s, {plan.out_mb_s:,.1f} MB/s")
     rows.add_row(f"between brokers, {REPLICATION} copies", f"{plan.replicated_mb_s:,.1f} MB/s")
     rows.add_row("disk, all copies", f"{plan.disk_gb:,.0f} GB")

@@ -27,6 +27,13 @@ class FrameCost(msgspec.Struct, frozen=True):
     events_bytes: float
 
 
+class LiveCost(msgspec.Struct, frozen=True):
+    """CPU time of `mien live` for a thousand messages, of which a face is two: its points and its event."""
+
+    read_ms: float
+    sent_to_each_viewer_ms: float
+
+
 class ServiceTimes(msgspec.Struct, frozen=True):
     """Of frames of one size, by the number of faces."""
 
@@ -37,6 +44,8 @@ class ServiceTimes(msgspec.Struct, frozen=True):
     by_faces: dict[int, FrameCost]
     hop_ms: float
     """From a message's sending until its reader has it, and nothing waits before it."""
+    live: LiveCost | None = None
+    """None: not measured."""
 
     def of(self, faces: float) -> FrameCost:
         """Between two numbers of faces that were measured on a straight line, beyond the last one too."""

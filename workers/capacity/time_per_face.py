@@ -10,7 +10,7 @@ import numpy as np
 from models.emotion.classifier import Classifier
 from models.release.onnx_export import export
 from models.training.training_recipe import TrainedModel
-from workers.bench.timing import Spread, alternate
+from workers.figures.timing import Spread, alternate
 
 BATCHES = (1, 32)
 

@@ -32,6 +32,11 @@ from workers.truth.state_spans import StateSpans
 KAFKA: Final = "kafka"
 """The condition of readiness: everything that Kafka had is known."""
 RETRY_BASE_S, RETRY_CAP_S = 0.5, 5.0
+GATHER_S: Final = 0.03
+"""After an answer that was not full: Kafka gives whatever is there, and an answer of one message costs about
+as much as one of many. Clients are sent what came every 100 ms."""
+ANSWER_MAX: Final = 500
+"""Messages."""
 WITHOUT_TIMES_MAX: Final = 500
 """So many of the last messages are looked at where Kafka does not say which are new: the embedded broker
 knows no times."""
@@ -94,13 +99,16 @@ class LiveReader:
             while consumer.assignment() == places:
                 if not waiting:
                     self._health.set_ready(KAFKA)
-                for place, records in (await consumer.getmany(timeout_ms=500, max_records=500)).items():
+                answer = await consumer.getmany(timeout_ms=500, max_records=ANSWER_MAX)
+                for place, records in answer.items():
                     for record in records:
                         self.take(record)
                     if place in waiting and records[-1].offset + 1 >= waiting[place]:
                         del waiting[place]
                     if self._kinds[place.topic] == "verdicts":
                         self.tell_precision()
+                if sum(map(len, answer.values())) < ANSWER_MAX:
+                    await asyncio.sleep(GATHER_S)
         finally:
             await consumer.stop()
 

@@ -20,6 +20,7 @@ def capacity(
     cameras: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
     fps: Annotated[float, typer.Option(min=0.1, help="Frames a second, each.")] = 10.0,
     faces: Annotated[float, typer.Option(min=0, max=50, help="Faces in a frame, on average.")] = 1.0,
+    viewers: Annotated[int, typer.Option(min=0, help="Who look at all of them on the page.")] = 1,
     measure: Annotated[
         Path | None,
         typer.Option(
@@ -72,6 +73,6 @@ def capacity(
 
         print(guide.markdown(times))
     elif as_json:
-        print_json(plan.needs(times, cameras=cameras, fps=fps, faces=faces)._asdict())
+        print_json(plan.needs(times, cameras=cameras, fps=fps, faces=faces, viewers=viewers)._asdict())
     else:
-        plan.show(plan.needs(times, cameras=cameras, fps=fps, faces=faces), Terminal())
+        plan.show(plan.needs(times, cameras=cameras, fps=fps, faces=faces, viewers=viewers), Terminal())

@@ -219,15 +219,25 @@ def bench(
         list[str] | None,
         typer.Argument(
             help="camera, decode, mesh, landmarks, classify, alerts, pipeline, memory: all of these without "
-            "it; chain-soak, cameras-soak, truth, overload."
+            "it; chain-soak, cameras-soak, truth, overload, live."
         ),
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.5, help="How long each measurement runs.")] = 3.0,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.5, help="How long each measurement runs; 3, and 60 with live.")
+    ] = None,
     soak_frames: Annotated[
         int, typer.Option(min=1, help="landmarks: frames of each of the 20 cameras of the soak.")
     ] = 250,
     cameras: Annotated[
-        int, typer.Option(min=1, max=200, help="cameras-soak: how many cameras fail and come back.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=200,
+            help="cameras-soak: how many fail and come back (20); live: how many see a face (50).",
+        ),
+    ] = None,
+    viewers: Annotated[
+        int, typer.Option(min=1, max=200, help="live: how many look, one of them the page in a browser.")
     ] = 20,
     fault_rate: Annotated[
         float,
@@ -254,6 +264,7 @@ def bench(
         soak_frames=soak_frames,
         cameras=cameras,
         fault_rate=fault_rate,
+        viewers=viewers,
         plot=plot,
     )
     if as_json:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from workers.camera.pace import Thinning
-from workers.local.process_memory import memory_mib
+from workers.figures.process_figures import memory_mib
 
 VIDEO_FPS: Final = 25
 CAMERA_FPS: Final = 10

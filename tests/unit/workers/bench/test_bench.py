@@ -12,7 +12,7 @@ from rich.console import Console
 from streams.errors import SettingsInvalid
 from streams.settings import Settings
 from workers.bench import bench
-from workers.bench.timing import Comparison, Cost, Side
+from workers.figures.timing import Comparison, Cost, Side
 
 ROOT = Path(__file__).parents[4]
 

@@ -10,7 +10,7 @@ from models.faces.pictures import read_picture
 from streams.errors import SettingsInvalid
 from streams.settings import Settings
 from workers.bench import bench, landmarks_rows, scene_runs, soak
-from workers.bench.timing import Finding
+from workers.figures.timing import Finding
 
 
 def test_agreement_is_that_of_the_pictures_compared() -> None:

@@ -1,7 +1,6 @@
-"""The row `pipeline` of `mien bench`: what is read of processes and histograms; a paused chain."""
+"""The row `pipeline` of `mien bench`: what is read of histograms; a paused chain."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,7 @@ import pytest
 
 from workers.bench import pipeline_row
 from workers.local.chain import Child
-
-
-def test_process_figures_are_read_from_proc() -> None:
-    stat = "12 (a) b) (c) S 1 2 3 4 5 6 7 8 9 10 250 50 99 99 20 0 1 0 1"
-    ticks_hz = pipeline_row.os.sysconf("SC_CLK_TCK")
-    assert pipeline_row.cpu_s_of(stat) == 300 / ticks_hz
-    assert pipeline_row.peak_rss_mib("Name:\tx\nVmHWM:\t  2560 kB\nVmRSS:\t  1 kB\n") == 2.5
+from workers.local.measured_servers import Servers
 
 
 @pytest.mark.parametrize(
@@ -31,21 +24,12 @@ def test_what_is_beyond_the_last_bound_counts_as_that_bound() -> None:
     assert np.isnan(pipeline_row.quantile({0.1: 0, float("inf"): 0}, 0.5))
 
 
-def test_a_process_and_those_that_it_started_are_measured() -> None:
-    code = "import subprocess, sys; p = subprocess.Popen(['cat'], stdin=-1); print(p.pid); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-uc", code], stdin=-1, stdout=-1, text=True) as parent:
-        assert parent.stdout
-        child = int(parent.stdout.readline())
-        assert pipeline_row.children_of(parent.pid) == [child]
-        parent.communicate("")
-
-
 def test_a_paused_chain_stands_still_and_goes_on(tmp_path: Path) -> None:
     def state() -> str:
         _, _, rest = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")
         return rest.split()[0]
 
-    chain = pipeline_row.MeasuredChain(pipeline_row.Servers("none", {}, {}), tmp_path)
+    chain = pipeline_row.MeasuredChain(Servers("none", {}, {}), tmp_path)
     process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     chain._children["cat"] = Child(process, tmp_path / "log")
     try:

@@ -1,8 +1,5 @@
 """The soak of `mien bench landmarks`: cameras that come and go, and what it says of memory and threads."""
 
-import threading
-from pathlib import Path
-
 import pytest
 
 from streams.messages.landmarks_message import Landmarks
@@ -35,21 +32,3 @@ def test_a_slope_is_that_of_the_line() -> None:
     assert soak.slope([(0, 5), (10, 7), (20, 9)]) == pytest.approx(0.2)
     assert soak.slope([(0, 1), (1, 2), (2, 1), (3, 2)]) == pytest.approx(0.2)
     assert soak.slope([(3, 4)]) == 0
-
-
-def test_threads_are_counted() -> None:
-    go = threading.Event()
-    before = soak.thread_count()
-    thread = threading.Thread(target=go.wait)
-    thread.start()
-    try:
-        assert soak.thread_count() == before + 1
-    finally:
-        go.set()
-        thread.join()
-
-
-def test_open_files_are_counted(tmp_path: Path) -> None:
-    before = soak.open_file_count()
-    with (tmp_path / "one").open("w"):
-        assert soak.open_file_count() == before + 1

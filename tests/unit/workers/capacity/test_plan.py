@@ -1,14 +1,18 @@
 """What so many cameras need: arithmetic by hand, and the page that it makes."""
 
+import io
 from pathlib import Path
 
+import msgspec
 import pytest
 from made_up_costs import TIMES
+from rich.console import Console
 
 from streams.errors import SettingsInvalid, SourceNotFound
 from streams.settings import Settings
 from workers.capacity import guide, plan, service_times
 from workers.capacity.plan import needs
+from workers.capacity.service_times import LiveCost
 
 ROOT = Path(__file__).parents[4]
 
@@ -34,6 +38,25 @@ def test_one_camera_needs_one_worker_of_each() -> None:
     found = needs(TIMES, cameras=1, fps=5.0, faces=0.0)
     assert found.workers == dict.fromkeys(plan.STAGES, 1)
     assert found.partitions == 8
+
+
+def test_who_looks_costs_what_each_is_sent() -> None:
+    times = msgspec.structs.replace(TIMES, live=LiveCost(read_ms=100.0, sent_to_each_viewer_ms=10.0))
+    found = needs(times, cameras=100, fps=10.0, faces=0.5, viewers=20)
+
+    assert found.live_cores == pytest.approx(1.0 * (0.1 + 20 * 0.01))  # a thousand messages a second
+    assert needs(TIMES, cameras=100, fps=10.0, faces=0.5, viewers=20).live_cores is None
+
+
+def test_a_plan_tells_of_viewers_where_they_were_measured() -> None:
+    def shown(live: LiveCost | None) -> str:
+        console = Console(file=io.StringIO(), width=100)
+        times = msgspec.structs.replace(TIMES, live=live)
+        plan.show(needs(times, cameras=100, fps=10.0, faces=0.5, viewers=20), console)
+        return console.file.getvalue()
+
+    assert "cores, live with 20 viewers of all │ 0.30" in shown(LiveCost(100.0, 10.0))
+    assert "live" not in shown(None)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ import { h, setAttribute, setText } from "../dom";
 import { cleared, drawFace } from "../faces/draw_face";
 import { setOf } from "../faces/landmark_set";
 import type { Camera, Face } from "../live_state";
+import { tellDrawn } from "../measure";
 import { colours } from "../theme";
 import { type Known, isIdle, liveWords, tileState } from "../tile_state";
 import { capital, emotionWords, stateWords } from "../words";
 import { type Context, subjectHash } from "./view";
 
-const DRAW_MS = 100;
+const DRAW_MS = 90; // ten times a second: less than three rounds of the wall
 const WRITE_MS = 500;
 const FACES_MAX = 4;
 
@@ -41,6 +42,10 @@ export class Tile {
     );
   }
 
+  get isOnScreen(): boolean {
+    return this.isVisible && !this.element.hidden;
+  }
+
   known(camera: Camera, now_ms: number, faces: readonly Face[]): Known {
     const seconds = (at_ms: number | null): number | null => (at_ms === null ? null : Math.max(0, (now_ms - at_ms) / 1000));
     const { live } = this.context;
@@ -61,18 +66,17 @@ export class Tile {
   }
 
   /** Whether it was drawn: it was time, and something new was there. */
-  frame(camera: Camera, now_ms: number): boolean {
-    if (!this.isVisible || this.element.hidden) return false;
-    let isDrawn = false;
-    if (now_ms - this.#drawnAt_ms >= DRAW_MS) {
-      isDrawn = this.#draw(this.context.live.faces(camera, now_ms));
-      if (isDrawn) this.#drawnAt_ms = now_ms;
-    }
-    if (now_ms - this.#writtenAt_ms >= WRITE_MS) {
-      this.#writtenAt_ms = now_ms;
-      this.#write(camera, now_ms);
-    }
-    return isDrawn;
+  draw(camera: Camera, now_ms: number): boolean {
+    if (now_ms - this.#drawnAt_ms < DRAW_MS || !this.#draw(this.context.live.faces(camera, now_ms))) return false;
+    this.#drawnAt_ms = now_ms;
+    return true;
+  }
+
+  /** Writes what stands beside the faces, where it is time. */
+  write(camera: Camera, now_ms: number): void {
+    if (now_ms - this.#writtenAt_ms < WRITE_MS) return;
+    this.#writtenAt_ms = now_ms;
+    this.#write(camera, now_ms);
   }
 
   /** Draws again also what has not changed: the theme or the size is another. */
@@ -85,6 +89,7 @@ export class Tile {
     const shown = faces.map((face) => face.drawn).filter((one) => one !== null).slice(0, FACES_MAX);
     const events = shown.map(({ event }) => event.event_id).join();
     if (events === this.#drawnEvents) return false;
+    const before = this.#drawnEvents;
     this.#drawnEvents = events;
     const context = cleared(this.#canvas);
     if (!context) return false;
@@ -100,6 +105,7 @@ export class Tile {
         size,
       };
       drawFace(context, box, setOf(this.context.landmarkSet, event.model.landmark_set), points, event.explanation.attributions, colours());
+      if (!before.includes(event.event_id)) tellDrawn(event.captured_at);
     });
     return true;
   }

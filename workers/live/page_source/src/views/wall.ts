@@ -6,8 +6,9 @@ import { type Context, type View, readHash, writeParameters } from "./view";
 
 const KEY = "mien-wall";
 const CHOICES = ["columns", "size", "group", "idle"] as const;
-const SLOW_MS = 40; // between two pictures of the screen: then fewer tiles are drawn for each, in turn
-const DRAWN_LEAST = 2;
+const ROUND_MS = 30; // between two rounds of drawing: each costs the browser something for every canvas there is
+const SLOW_MS = 60; // then fewer tiles are drawn in a round, in turn …
+const ALL_MS = 1000; // … but so many that all have their turn in this time: a busy machine is slow without drawing, too
 const NO_GROUP = "~"; // sorts behind all names, and is none
 
 export function wall(context: Context): View {
@@ -102,7 +103,7 @@ export function wall(context: Context): View {
   );
 
   let arrangedAt_ms = -Infinity;
-  let frameAt_ms = 0;
+  let roundAt_ms = 0;
   let drawnMost = 16;
   let turn = 0;
   const listener = { changed: () => void (arrangedAt_ms = -Infinity) };
@@ -118,15 +119,19 @@ export function wall(context: Context): View {
         arrangedAt_ms = now_ms;
         arrange();
       }
-      drawnMost = now_ms - frameAt_ms > SLOW_MS ? Math.max(DRAWN_LEAST, Math.floor(drawnMost * 0.7)) : Math.min(tiles.size, drawnMost + 1);
-      frameAt_ms = now_ms;
-      const order = [...tiles.values()];
+      const passed_ms = now_ms - roundAt_ms;
+      if (passed_ms < ROUND_MS) return;
+      roundAt_ms = now_ms;
+      const shown = [...tiles.values()].filter((tile) => tile.isOnScreen && live.cameras.has(tile.cameraId));
+      const drawnLeast = Math.ceil((shown.length * passed_ms) / ALL_MS);
+      drawnMost = passed_ms > SLOW_MS ? Math.max(drawnLeast, Math.floor(drawnMost * 0.7)) : Math.min(shown.length, drawnMost + 2);
       let drawn = 0;
-      for (let step = 0; step < order.length && drawn < drawnMost; step++) {
-        const tile = order[turn++ % order.length]!;
-        const camera = live.cameras.get(tile.cameraId);
-        if (camera && tile.frame(camera, now_ms)) drawn++;
+      for (let step = 0; step < shown.length && drawn < drawnMost; step++) {
+        const tile = shown[turn++ % shown.length]!;
+        if (tile.draw(live.cameras.get(tile.cameraId)!, now_ms)) drawn++;
       }
+      // Behind all drawing, which asks how large canvases are: between two words it would lay the page out anew.
+      for (const tile of shown) tile.write(live.cameras.get(tile.cameraId)!, now_ms);
     },
     close() {
       live.listeners.delete(listener);

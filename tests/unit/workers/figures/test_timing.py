@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from workers.bench import timing
-from workers.bench.timing import Comparison, Cost, Side, Spread
+from workers.figures import timing
+from workers.figures.timing import Comparison, Cost, Side, Spread
 
 
 class FakeMachine:
