@@ -107,7 +107,7 @@ async def _serve(live: Live, listening: socket.socket) -> None:
     server = _Server(config, live)
     readers = [live.reader.keep_reading()]
     if live.settings.live_frames:
-        readers.append(live.frame_reader.keep_reading())
+        readers.append(live.pictures.keep_reading())
     reading = [asyncio.ensure_future(one) for one in readers]
     for one in reading:
         one.add_done_callback(lambda _: server.stop())

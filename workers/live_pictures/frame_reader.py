@@ -5,6 +5,7 @@ From their end, and by no group, so that it takes nothing from the landmarks sta
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -43,15 +44,16 @@ class FrameReader:
         self._book.look(camera_id, time.monotonic())
         self._looked.set()
 
-    async def keep_reading(self) -> None:
-        """For ever."""
+    async def keep_reading(self, ended: Callable[[], None]) -> None:
+        """For ever; `ended` is called when nobody looks any more."""
         while True:
             await self._looked.wait()
             self._looked.clear()
             for pause_s in backoff_s(RETRY_BASE_S, RETRY_CAP_S):
                 try:
                     await self._read()
-                    break  # nobody looks
+                    ended()
+                    break
                 except (KafkaError, OSError) as exc:
                     error = broker.unavailable(self._settings, exc)
                     log.warning("pictures are not read", error=str(error))

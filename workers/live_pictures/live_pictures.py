@@ -40,6 +40,15 @@ class LivePictures:
         self._making = asyncio.Semaphore(MADE_AT_ONCE)
         self._made: dict[tuple[str, bool], tuple[Chosen, asyncio.Future[bytes | None]]] = {}
 
+    @property
+    def kept(self) -> int:
+        """How many pictures it keeps."""
+        return len(self._made)
+
+    async def keep_reading(self) -> None:
+        """For ever, while somebody looks; then nothing of the pictures is left here."""
+        await self._reader.keep_reading(ended=self._made.clear)
+
     def take_face(self, face: Landmarks) -> None:
         """A face that the chain has found."""
         self._book.take_face(face, time.monotonic())
@@ -65,7 +74,8 @@ class LivePictures:
         made = self._made.get((camera_id, shown))
         if made is None or made[0] != chosen:
             here = set(self._book.looked_at(time.monotonic()))
-            self._made = {of: one for of, one in self._made.items() if of[0] in here}
+            for of in [of for of in self._made if of[0] not in here]:
+                del self._made[of]
             made = self._made[camera_id, shown] = chosen, asyncio.ensure_future(self._make(chosen))
         return await asyncio.shield(made[1])  # others wait for it too
 

@@ -12,7 +12,8 @@ class LookLog:
     def __init__(self) -> None:
         self._told_s: dict[tuple[str, str, str], float] = {}
 
-    def __len__(self) -> int:
+    @property
+    def known(self) -> int:
         """How many looks it remembers."""
         return len(self._told_s)
 

@@ -20,11 +20,10 @@ JPEG = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
 
 
 class Pictures:
-    def __init__(self, **changes: Any) -> None:
+    def __init__(self, reader: type[FrameReader] = FrameReader, **changes: Any) -> None:
         settings = Settings(live_frames=True, **changes)
         self.book = PictureBook()
-        reader = FrameReader(settings, self.book, cast(Any, None))
-        self.pictures = LivePictures(settings, self.book, reader)
+        self.pictures = LivePictures(settings, self.book, reader(settings, self.book, cast(Any, None)))
 
     def frame(self, seq: int, jpeg: bytes = JPEG) -> None:
         self.book.look("lobby-1", live_pictures.time.monotonic())
@@ -79,3 +78,17 @@ async def test_where_everything_is_to_be_hidden_it_is(
 
     assert found is not None
     assert found.faces == faces
+
+
+async def test_nothing_is_left_when_nobody_looks_any_more() -> None:
+    class Reader(FrameReader):
+        async def keep_reading(self, ended: Callable[[], None]) -> None:
+            ended()
+
+    told = Pictures(Reader)
+    told.frame(1)
+    await told.pictures.newest("lobby-1", shown=True)
+    assert told.pictures.kept == 1
+    await told.pictures.keep_reading()
+
+    assert told.pictures.kept == 0

@@ -27,4 +27,4 @@ def test_it_does_not_grow_for_ever() -> None:
         looks.is_due("anna", f"camera-{number}", "shown", 0.0)
     assert looks.is_due("anna", "another", "shown", EVERY_S)
 
-    assert len(looks) == 1
+    assert looks.known == 1
