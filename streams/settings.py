@@ -288,6 +288,15 @@ class Settings(BaseSettings):
     )
     live_client_events_per_s: int = Field(2_000, ge=10, description="what one stream is sent, at most")
     live_clients_max: int = Field(200, ge=1, description="open streams of one process")
+    live_frames: bool = Field(
+        False, description="`mien live` shows the cameras' pictures too, with faces hidden: docs/live.md"
+    )
+    live_frames_hide: Literal["faces", "everything"] = Field(
+        "faces", description="of these pictures: the faces that were found, or all of each picture"
+    )
+    live_reveal_role: Literal["reviewer", "admin", "nobody"] = Field(
+        "admin", description="from which role on one may see faces in them; each look is logged"
+    )
 
     # Running
     metrics_host: str = Field(
@@ -372,6 +381,11 @@ class Settings(BaseSettings):
         if self.live_proxy_header and self.live_access_file is None:
             raise ValueError(
                 "MIEN_LIVE_PROXY_HEADER needs MIEN_LIVE_ACCESS_FILE, which says who may see what"
+            )
+        if self.live_frames and self.frames == "none":
+            raise ValueError(
+                "MIEN_LIVE_FRAMES shows pictures, and MIEN_FRAMES=none lets none leave a camera: "
+                "set only one of them"
             )
         return self
 
@@ -466,14 +480,14 @@ def _is_secret(field: FieldInfo) -> bool:
     return not field.repr or SecretStr in get_args(field.annotation)
 
 
-def load() -> Settings:
-    """The settings of this process.
+def load(**changes: Any) -> Settings:
+    """The settings of this process; ``changes`` instead of what the environment says.
 
     Raises:
         SettingsInvalid: naming each variable that cannot be used, and why.
     """
     try:
-        return Settings()
+        return Settings(**changes)
     except ValidationError as exc:
         problems = "; ".join(
             (f"{environment_name(str(e['loc'][0]))}: " if e["loc"] else "")

@@ -12,6 +12,14 @@ from streams.messages.emotion_event import time_of
 from streams.messages.landmarks_message import CameraId, FrameSeq, Landmarks, SubjectId
 
 
+class PlaceInPicture(msgspec.Struct, frozen=True):
+    """Where a face is in its picture: ``scale · points @ rotation.T + (x, y)``, in widths of the picture."""
+
+    scale: float
+    x: float
+    y: float
+
+
 class FacePoints(msgspec.Struct, frozen=True):
     """One face in one frame."""
 
@@ -27,6 +35,9 @@ class FacePoints(msgspec.Struct, frozen=True):
     rotation: Annotated[
         list[float], msgspec.Meta(description="3×3, row by row: as the head is held, points @ rotation.T")
     ]
+    place: Annotated[
+        PlaceInPicture | None, msgspec.Meta(description="null where the picture's size was not told")
+    ] = None
 
 
 def face_points(face: Landmarks) -> FacePoints:
@@ -47,4 +58,12 @@ def face_points(face: Landmarks) -> FacePoints:
         face.landmark_set,
         base64.b64encode(points.astype("<f2").tobytes()).decode(),
         [round(value, 4) for value in face.transform.rotation],
+        _place(face),
     )
+
+
+def _place(face: Landmarks) -> PlaceInPicture | None:
+    if face.picture is None:
+        return None
+    width_px, (x_px, y_px, _) = face.picture.width_px, face.transform.translation_px
+    return PlaceInPicture(*(round(px / width_px, 5) for px in (face.transform.scale_px, x_px, y_px)))

@@ -24,6 +24,8 @@ COLOURS: Final = 256
 """Of a picture's palette: a page needs no more, and files stay small."""
 STEP_MS: Final = 4_000.0
 ALERT: Final = "() => document.querySelector('.tile[data-alert] [data-emotion=happiness]')"
+HIDDEN: Final = """() => [...document.querySelectorAll('.tile')].filter((tile) =>
+  /^Faces hidden/.test(tile.querySelector('.about-picture').innerText)).length >= 5"""
 EVIDENCE: Final = """() => document.querySelector("[data-precision=rule]")
   && /Happiness/.test(document.querySelector(".detail canvas + p").innerText)"""
 
@@ -50,6 +52,9 @@ def main() -> None:
             "() => /^Happiness/.test(document.querySelector('.says').innerText)",
         )
         _take(page, site, "review", "#/review", EVIDENCE)
+        page.goto(site.address + "#/wall?columns=3")
+        page.get_by_label("Pictures").check()
+        _take(page, site, "pictures", "#/wall?columns=3", HIDDEN)
         page.emulate_media(color_scheme="dark")
         _take(page, site, "timeline", "#/timeline", "() => document.querySelectorAll('.mark').length > 4")
         browser.close()

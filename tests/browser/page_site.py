@@ -88,6 +88,7 @@ class Site:
             live_port=str(self.port),
             live_access_file=str(self._folder / "access.yaml"),
             live_secret="a secret of all replicas",
+            live_frames="true",
         )  # fmt: skip
 
     def stop_page(self) -> None:

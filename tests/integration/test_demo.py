@@ -104,14 +104,17 @@ def test_without_the_page_it_starts_none(demo: Callable[..., Process]) -> None:
     assert "page " not in process.out
 
 
-def test_its_page_is_where_it_says(demo: Callable[..., Process]) -> None:
-    process = demo("--cameras", "1")
+@pytest.mark.parametrize("pictures", [False, True], ids=["without pictures", "with pictures"])
+def test_its_page_is_where_it_says(demo: Callable[..., Process], pictures: bool) -> None:
+    process = demo("--cameras", "1", *(["--frames"] if pictures else []))
     address = eventually(
         lambda: re.search(r"^page +(http://localhost:\d+)$", process.out, re.MULTILINE),
         lambda: f"an address:\n{process.out}",
     )[1]
     cameras = eventually(lambda: items(f"{address}/api/v1/cameras"), lambda: f"a camera:\n{process.out}")
     assert [camera["camera_id"] for camera in cameras] == ["demo-1"]
+    me = httpx.get(f"{address}/api/v1/me", timeout=5, trust_env=False).json()
+    assert me["pictures"] is me["may_show_faces"] is pictures
     assert process.end(signal.SIGINT) == 0, process.err
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import schemathesis
 from confluent_kafka import Producer
-from harness import Chain, Process, eventually
+from harness import Chain, eventually
+from live_page import ACCESS, TOKENS, Page
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
@@ -25,50 +26,10 @@ from streams.messages.camera_truth import CameraTruth
 from streams.messages.emotion_event import EmotionEvent, time_of
 from streams.messages.landmarks_message import Landmarks
 from streams.store import coverage_store
-from workers.access.viewers import token_hash
 from workers.local import metrics_scrape
 
-TOKENS = {name: f"mien_{name}-token" for name in ("anna", "ben", "root")}
-ACCESS = f"""
-groups:
-  a: [a-*]
-  b: [b-*]
-people:
-  - {{name: anna, role: reviewer, groups: [a], token_sha256: {token_hash(TOKENS["anna"])}}}
-  - {{name: ben, role: viewer, groups: [b], token_sha256: {token_hash(TOKENS["ben"])}}}
-  - {{name: root, role: admin, token_sha256: {token_hash(TOKENS["root"])}}}
-"""
 MakeEvent = Callable[..., EmotionEvent]
 MakeLandmarks = Callable[..., Landmarks]
-
-
-class Page:
-    """`mien live`, and who asks it."""
-
-    def __init__(self, chain: Chain, **changes: Any) -> None:
-        (self.port,) = free_ports(1)
-        self._chain = chain
-        self._changes = changes
-        self.process: Process = self._start()
-
-    def _start(self) -> Process:
-        return self._chain.start("live", live_port=self.port, **self._changes).wait_ready()
-
-    def restart(self) -> None:
-        assert self.process.end() == 0, self.process.err
-        self.process = self._start()
-
-    def client(self, name: str = "") -> httpx.Client:
-        headers = {"authorization": f"Bearer {TOKENS[name]}"} if name else {}
-        return httpx.Client(
-            base_url=f"http://127.0.0.1:{self.port}/api/v1", headers=headers, timeout=30, trust_env=False
-        )
-
-    def get(self, name: str, path: str, status: int = 200) -> Any:
-        with self.client(name) as client:
-            answer = client.get(path)
-        assert answer.status_code == status, answer.text
-        return answer.json()
 
 
 class Stream:
@@ -164,7 +125,7 @@ def world(chain: Chain, make_event: MakeEvent, make_landmarks: MakeLandmarks) ->
 def page(chain: Chain, tmp_path: Path) -> Page:
     path = tmp_path / "access.yaml"
     path.write_text(ACCESS)
-    return Page(chain, live_access_file=path, live_secret="a secret of all replicas")
+    return Page(chain, live_access_file=path, live_secret="a secret of all replicas", live_frames=True)
 
 
 def test_a_stream_goes_on_where_it_was_after_a_restart(page: Page, world: World) -> None:

@@ -31,7 +31,7 @@ from streams.settings import Settings
 from workers.upkeep.acls import KafkaRight, redis_commands, rights
 
 PREFIX = unique_prefix()
-SETTINGS = Settings(topic_prefix=PREFIX)
+SETTINGS = Settings(topic_prefix=PREFIX, live_frames=True)
 STAGES_AND_OTHERS = ("camera", "landmarks", "classify", "state", "alerts", "live", "probe", "topics")
 USERS = {name: f"{PREFIX}-{name}" for name in STAGES_AND_OTHERS}
 TOPICS = ("frames", "landmarks", "emotions", "alerts", "cameras", "verdicts", "dead-letters")
@@ -40,7 +40,7 @@ READS = {
     "classify": {"landmarks"},
     "state": {"emotions"},
     "alerts": {"emotions", "cameras"},
-    "live": {"landmarks", "emotions", "alerts", "cameras", "verdicts"},
+    "live": {"frames", "landmarks", "emotions", "alerts", "cameras", "verdicts"},
     "probe": {"landmarks", "emotions"},
 }
 WRITES = {
@@ -228,7 +228,7 @@ def test_every_stage_works_with_its_own_user_and_its_rights_alone(
     rules.write_text("rules:\n  - {name: any, emotions: [neutral], probability: 0.1, for: 1s}\n")
     alerts = chain.start("alerts", **user_of("alerts", guarded_redis), alerts_path=rules).wait_ready()
     (live_port,) = child_process.free_ports(1)
-    page = chain.start("live", **user_of("live", guarded_redis), live_port=live_port).wait_ready()
+    page = chain.start("live", "--frames", **user_of("live", guarded_redis), live_port=live_port).wait_ready()
     camera = chain.start(
         "camera", "--camera", "lobby", "--source", str(pictures(40)), "--lossless", "--as-fast-as-possible",
         **user_of("camera", guarded_redis),
@@ -249,6 +249,13 @@ def test_every_stage_works_with_its_own_user_and_its_rights_alone(
         (alert, *_) = client.get("/alerts").json()["items"]
         body = {"alert_ids": [alert["alert"]["alert_id"]], "verdict": "confirmed"}
         assert client.post("/verdicts", json=body).status_code == 201
+        hall = chain.start(
+            "camera", "--camera", "hall", "--source", str(pictures(20)), "--repeat", "--fps", "5",
+            **user_of("camera", guarded_redis),
+        )  # fmt: skip
+        eventually(lambda: client.get("/cameras/hall/picture").status_code == 200, lambda: page.err)
+        assert hall.end() == 0, hall.err
+        assert client.get("/cameras/mien-probe/picture").status_code == 404
     status, out, err = chain.run("subjects", "--json", **user_of("subjects", guarded_redis))
     assert status == 0, err
     assert '"camera_id":"lobby"' in out

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from streams.messages.emotion_event import time_of
 from workers.access.signed_tokens import STREAM_S
 from workers.live import front_door
+from workers.live.api_pictures import may_show_faces
 from workers.live.api_types import (
     Asked,
     Me,
@@ -26,7 +27,16 @@ async def me(live: Live, asked: Asked) -> Me:
         name for camera in known_cameras(live) if who.may_see(camera) for name in access.groups_of(camera)
     }
     groups = sorted(seen | set(who.groups))
-    return Me(who.name, who.role, list(who.groups), list(who.patterns), groups, not live.access.is_open)
+    return Me(
+        who.name,
+        who.role,
+        list(who.groups),
+        list(who.patterns),
+        groups,
+        signed_in=not live.access.is_open,
+        pictures=live.settings.live_frames,
+        may_show_faces=live.settings.live_frames and may_show_faces(live.settings, who),
+    )
 
 
 async def sign_in(live: Live, asked: Asked) -> Response:

@@ -47,6 +47,12 @@ class CoverageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ) = None
 
 
+class PictureQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    faces: Annotated[
+        Literal["hidden", "shown"], msgspec.Meta(description="shown: for who may, and logged")
+    ] = "hidden"
+
+
 class SpansQuery(OfCameras, frozen=True, forbid_unknown_fields=True, kw_only=True):
     since: Annotated[Moment | None, msgspec.Meta(description="an hour ago without it")] = None
     until: Moment | None = None
@@ -127,11 +133,17 @@ class Me(msgspec.Struct, frozen=True):
     cameras: Annotated[list[str], msgspec.Meta(description="patterns; an admin sees all")]
     all_groups: Annotated[list[str], msgspec.Meta(description="with a camera that one may see")]
     signed_in: Annotated[bool, msgspec.Meta(description="false where nobody has to sign in")]
+    pictures: Annotated[bool, msgspec.Meta(description="whether pictures of cameras are to be had")]
+    may_show_faces: Annotated[bool, msgspec.Meta(description="whether one may see faces in them")]
 
 
 class StreamToken(msgspec.Struct, frozen=True):
     token: str
     expires_at: datetime
+
+
+class JpegPicture:
+    """Stands for an answer that is a JPEG, or nothing yet (204)."""
 
 
 class LandmarkSetView(msgspec.Struct, frozen=True):
@@ -221,6 +233,8 @@ class Route(NamedTuple):
     status: int = 200
     public: bool = False
     """Whether nobody has to be signed in."""
+    logs_itself: bool = False
+    """Whether its handler writes down who looked: it is asked too often for a line each."""
 
 
 AlertPage = Page[ReviewedAlert]

@@ -105,7 +105,8 @@ def _endpoint(live: Live, routes: dict[str, Route]) -> Any:
         query = read_query(route.query, request)
         body = await _body(route.body, request) if route.body else None
         answer = await route.handler(live, Asked(who, request.path_params, query, body, request))
-        _log(request, route.status)
+        if not route.logs_itself:
+            _log(request, route.status)
         if isinstance(answer, Response | EventStream):
             return answer
         return Response(

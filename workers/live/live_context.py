@@ -18,6 +18,10 @@ from workers.live_feed.live_feed import LiveFeed
 from workers.live_feed.live_reader import LiveReader
 from workers.live_feed.review_book import ReviewBook
 from workers.live_feed.topic_history import TopicHistory
+from workers.live_pictures.frame_reader import FrameReader
+from workers.live_pictures.live_pictures import LivePictures
+from workers.live_pictures.look_log import LookLog
+from workers.live_pictures.picture_book import PictureBook
 
 SUBJECTS_FRESH_S: Final = 0.5
 """So long an answer of Redis serves everybody who asks."""
@@ -47,7 +51,10 @@ class Live:
         self.coverage = coverage
         self.feed = LiveFeed(ring_bytes=settings.live_ring_bytes, keep_s=settings.live_keep_s)
         self.book = ReviewBook()
-        self.reader = LiveReader(settings, self.feed, self.book, health)
+        self.frames = PictureBook()
+        self.pictures = LivePictures(settings, self.frames, FrameReader(settings, self.frames, producer))
+        self.look_log = LookLog()
+        self.reader = LiveReader(settings, self.feed, self.book, health, self.pictures.take_face)
         self.history = TopicHistory(settings, producer)
         self.streams: set[object] = set()
         """Open ones."""

@@ -58,6 +58,7 @@ async def _run(
         settings,
         settings.startup_timeout_s,
         *(topics.emotions, topics.landmarks, topics.alerts, topics.cameras, topics.verdicts),
+        *((topics.frames,) if settings.live_frames else ()),
     )
     producer = broker.producer(settings, max_message_bytes=topics.verdicts.max_message_bytes)
     for word in VERDICTS:
@@ -104,14 +105,19 @@ async def _serve(live: Live, listening: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_stopping)  # uvicorn raises it again when it has ended
     server = _Server(config, live)
-    reading = asyncio.ensure_future(live.reader.keep_reading())
-    reading.add_done_callback(lambda _: server.stop())
+    readers = [live.reader.keep_reading()]
+    if live.settings.live_frames:
+        readers.append(live.pictures.keep_reading())
+    reading = [asyncio.ensure_future(one) for one in readers]
+    for one in reading:
+        one.add_done_callback(lambda _: server.stop())
     try:
         await server.serve(sockets=[listening])
     finally:
-        if reading.done():
-            await reading
-        reading.cancel()
+        for one in reading:
+            if one.done():
+                await one
+            one.cancel()
 
 
 class _Server(uvicorn.Server):

@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 
 from streams.messages.emotion_event import EmotionEvent
-from workers.live import api_access, api_cameras, api_review, api_stream, api_subjects
-from workers.live.api_types import PATH_PATTERNS, Problem, Route
+from workers.live import api_access, api_cameras, api_pictures, api_review, api_stream, api_subjects
+from workers.live.api_types import PATH_PATTERNS, JpegPicture, Problem, Route
 from workers.live_feed.event_stream import EventStream
 
 FILE_NAME: Final = "live-openapi.json"
@@ -15,6 +15,7 @@ PREFIX: Final = "/api/v1"
 ROUTES: Final = (
     *api_access.ROUTES,
     *api_cameras.ROUTES,
+    *api_pictures.ROUTES,
     *api_subjects.ROUTES,
     *api_stream.ROUTES,
     *api_review.ROUTES,
@@ -52,7 +53,7 @@ def _types() -> list[Any]:
     found: list[Any] = [Problem, EmotionEvent]
     for route in ROUTES:
         found += [route.query, *([route.body] if route.body else [])]
-        if route.reply not in (None, EventStream):
+        if route.reply not in (None, EventStream, JpegPicture):
             found.append(route.reply)
     return list({repr(kind): kind for kind in found}.values())
 
@@ -62,6 +63,8 @@ def _operation(route: Route, schemas: dict[str, Any], components: dict[str, Any]
         content = None
     elif route.reply is EventStream:
         content = {"text/event-stream": {"schema": {"type": "string"}}}
+    elif route.reply is JpegPicture:
+        content = {"image/jpeg": {}}
     else:
         content = {"application/json": {"schema": schemas[repr(route.reply)]}}
     good = {"description": route.summary} | ({"content": content} if content else {})
@@ -72,6 +75,7 @@ def _operation(route: Route, schemas: dict[str, Any], components: dict[str, Any]
         "parameters": [*_path_parameters(route), *_query_parameters(components[route.query.__name__])],
         "responses": {
             str(route.status): good,
+            **({"204": {"description": "None yet: ask again"}} if route.reply is JpegPicture else {}),
             "default": {
                 "description": "Why not",
                 "content": {"application/problem+json": {"schema": schemas[repr(Problem)]}},

@@ -5,7 +5,7 @@ Events and points from some minutes ago on; camera truth, alerts and verdicts al
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +22,7 @@ from streams.messages import verdict as verdict_message
 from streams.messages.camera_truth import CameraTruth
 from streams.messages.face_points import face_points
 from streams.messages.frame_message import PROBE_CAMERA
+from streams.messages.landmarks_message import Landmarks
 from streams.settings import Settings
 from workers.live_feed import server_sent_events
 from workers.live_feed.alert_precision import precision
@@ -49,7 +50,15 @@ log = logs.get("mien.live")
 class LiveReader:
     """Keeps feed, review book and truths up to date."""
 
-    def __init__(self, settings: Settings, feed: LiveFeed, book: ReviewBook, health: Health) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        feed: LiveFeed,
+        book: ReviewBook,
+        health: Health,
+        on_face: Callable[[Landmarks], None] = lambda _: None,
+    ) -> None:
+        """Each face that comes is told to ``on_face`` too."""
         topics = settings.topics
         self._kinds: Mapping[str, Kind] = {
             topics.emotions.name: "emotions",
@@ -64,6 +73,7 @@ class LiveReader:
         self._feed = feed
         self._book = book
         self._health = health
+        self._on_face = on_face
         self.truths: dict[str, CameraTruth] = {}
         """Camera → what was told of it last."""
         self.spans: dict[str, StateSpans] = {}
@@ -164,6 +174,7 @@ class LiveReader:
             return _of_camera(event.camera_id, "emotion", value, event.emotion, event.confidence)
         if kind == "points":
             face = landmarks_message.decode(value)
+            self._on_face(face)
             return _of_camera(face.camera_id, "points", msgspec.json.encode(face_points(face)))
         if kind == "cameras":
             truth = camera_truth.decode(value)

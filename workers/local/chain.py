@@ -93,11 +93,15 @@ class Chain:
         self.start(camera_id, "camera", "--camera", camera_id, *how, *options, camera_source=source)
         return first_seq
 
-    def start_page(self, port: int) -> str:
-        """Starts `mien live`, on another port where somebody listens on this one; its address."""
+    def start_page(self, port: int, *, frames: bool = False) -> str:
+        """Starts `mien live`, on another port where somebody listens on this one; its address.
+
+        With `frames` it shows pictures.
+        """
         if port == 0 or not child_process.can_listen(port):
             (port,) = child_process.free_ports(1)
-        self.start(PAGE, PAGE, live_host="127.0.0.1", live_port=str(port))
+        changes = {"live_host": "127.0.0.1", "live_port": str(port), "live_frames": str(frames)}
+        self.start(PAGE, PAGE, **changes)
         return f"http://localhost:{port}"
 
     @property

@@ -76,7 +76,7 @@ def run(
             options = ["--fps", str(fps), "--seed", str(number)]
             watch.first_seq[camera_id] = chain.start_camera(camera_id, source, *options)
         if page:  # last, so that it keeps nothing waiting
-            console.print(f"page      {chain.start_page(base.live_port)}")
+            console.print(f"page      {chain.start_page(base.live_port, frames=base.live_frames)}")
         return asyncio.run(_watch(chain, watch, seconds, console))
 
 

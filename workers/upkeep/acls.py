@@ -97,10 +97,8 @@ def _kafka_rights(settings: Settings) -> list[KafkaRight]:
     found += [
         KafkaRight(group("probe"), "topic", name, "literal", ("Read",)) for name in (landmarks, emotions)
     ]
-    found += [  # likewise
-        KafkaRight(group("live"), "topic", name, "literal", ("Read",))
-        for name in (landmarks, emotions, alerts, cameras, verdicts)
-    ]
+    shown = [landmarks, emotions, alerts, cameras, verdicts, *([frames] if settings.live_frames else [])]
+    found += [KafkaRight(group("live"), "topic", name, "literal", ("Read",)) for name in shown]  # likewise
     return sorted(found)
 
 

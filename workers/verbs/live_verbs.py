@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from workers.json_output import print_json
-from workers.verbs.command_line import JsonOption, start
+from workers.verbs.command_line import FramesOption, JsonOption, shown, start
 
 PANEL = "Look"
 
@@ -13,11 +13,11 @@ verbs = typer.Typer()
 
 
 @verbs.command(epilog="Example: MIEN_LIVE_ACCESS_FILE=access.yaml mien live", rich_help_panel=PANEL)
-def live() -> None:
+def live(frames: FramesOption = False) -> None:
     """Serve the page of all cameras, and its API: see it, the reason for it, and review alerts."""
     from workers.live import live_server
 
-    live_server.run(start())
+    live_server.run(start(**shown(frames)))
 
 
 @verbs.command(

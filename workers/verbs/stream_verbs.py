@@ -8,7 +8,7 @@ import typer
 from streams.messages.frame_message import Priority
 from workers.json_output import print_json
 from workers.terminal import Terminal
-from workers.verbs.command_line import JsonOption, start
+from workers.verbs.command_line import FramesOption, JsonOption, shown, start
 
 PANEL = "Stream"
 
@@ -51,6 +51,7 @@ def demo(
     page: Annotated[
         bool, typer.Option(help="Serve the page of all cameras too, on MIEN_LIVE_PORT or a free one.")
     ] = True,
+    frames: FramesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run the whole chain on this machine: broker, Redis, cameras, stages, a live table, and the page.
@@ -60,7 +61,7 @@ def demo(
     from workers.camera.source_choice import chosen_source
     from workers.local import demo as demo_
 
-    loaded = start(log_level="warning")
+    loaded = start(log_level="warning", **shown(frames))
     _refuse_two(source, source_file)
     chosen = chosen_source(loaded, source, source_file)
     if chosen is None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streams.errors import BadMessage
 from streams.messages import emotion_event, landmarks_message
 from streams.messages.face_points import face_points
-from streams.messages.landmarks_message import Landmarks
+from streams.messages.landmarks_message import Landmarks, PictureSize, Transform
 
 
 @given(
@@ -34,3 +34,19 @@ def test_points_are_as_near_as_can_be_drawn(
 def test_what_cannot_be_drawn(make_landmarks: Callable[..., Landmarks], points: bytes) -> None:
     with pytest.raises(BadMessage, match="points"):
         face_points(make_landmarks(points=points))
+
+
+def test_a_place_in_the_picture_leads_back_to_its_pixels(make_landmarks: Callable[..., Landmarks]) -> None:
+    point = np.array([[0.5, -0.25, 0.1]], np.float32)
+    turn = [0.0, -1, 0, 1, 0, 0, 0, 0, 1]
+    face = make_landmarks(
+        points=landmarks_message.pack_points(point),
+        transform=Transform(64.0, turn, [320.0, 240.0, 5.0]),
+        picture=PictureSize(640, 480, 1920),
+    )
+    place = face_points(face).place
+
+    assert place is not None
+    told_px = 640 * (place.scale * (point @ np.array(turn).reshape(3, 3).T)[0, :2] + (place.x, place.y))
+    assert told_px.tolist() == pytest.approx([320 + 64 * 0.25, 240 + 64 * 0.5], abs=0.01)
+    assert face_points(make_landmarks(picture=None)).place is None

@@ -87,6 +87,20 @@ def test_what_is_old_is_known_but_not_shown_again(reading: Reading) -> None:
     assert reading.feed.positions == {("alerts", 0): 1}
 
 
+def test_each_face_is_told_on(make_landmarks: Callable[..., Landmarks]) -> None:
+    told: list[Landmarks] = []
+    settings, feed = Settings(), LiveFeed(ring_bytes=10**6, keep_s=120)
+    reader = LiveReader(settings, feed, ReviewBook(), Health("kafka"), told.append)
+    face = make_landmarks()
+    for value in (landmarks_message.encode(face), b"junk"):
+        record: Any = SimpleNamespace(
+            topic=settings.topics.landmarks.name, partition=0, offset=0, value=value, timestamp=0
+        )
+        reader.take(record)
+
+    assert told == [face]
+
+
 def test_the_probe_is_left_out(reading: Reading, make_event: Callable[..., EmotionEvent]) -> None:
     event = make_event(camera_id=PROBE_CAMERA, subject_id=f"{PROBE_CAMERA}:x")
     reading.take("emotions", emotion_event.encode(event)[1])

@@ -22,6 +22,14 @@ def test_only_landmarks_may_read_pictures() -> None:
     assert readers == {"trial-landmarks"}
 
 
+def test_the_page_may_read_pictures_only_where_it_is_to_show_them() -> None:
+    shown = set(acls.rights(Settings(topic_prefix="trial", live_frames=True)).kafka)
+
+    assert shown - set(RIGHTS.kafka) == {
+        acls.KafkaRight("trial-live", "topic", "trial.frames", "literal", ("Read",))
+    }
+
+
 def test_nobody_may_read_or_write_by_prefix_or_do_everything() -> None:
     for right in RIGHTS.kafka:
         assert "All" not in right.operations

@@ -11,6 +11,8 @@ export interface Me {
   role: "viewer" | "reviewer" | "admin";
   all_groups: string[];
   signed_in: boolean;
+  pictures: boolean;
+  may_show_faces: boolean;
 }
 export interface LandmarkSetView {
   landmark_set: string;
@@ -74,6 +76,8 @@ export interface FacePoints {
   landmark_set: string;
   points: string;
   rotation: number[];
+  /** In widths of the picture. */
+  place: { scale: number; x: number; y: number } | null;
 }
 export interface Subject {
   subject_id: string;

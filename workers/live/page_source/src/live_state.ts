@@ -62,7 +62,7 @@ export class Face {
       const at = this.#points.findIndex((one) => (one as FacePoints).event_id === event.event_id);
       if (at >= 0) {
         const [found] = this.#points.splice(0, at + 1).slice(-1) as [FacePoints];
-        this.#drawn = { event, points: turned(decodePoints(found.points), found.rotation) };
+        this.#drawn = { event, points: turned(decodePoints(found.points), found.rotation), place: found.place };
       }
     }
     return this.#drawn;
@@ -72,6 +72,7 @@ export class Face {
 export interface Drawn {
   event: EmotionEvent;
   points: Float32Array;
+  place: FacePoints["place"];
 }
 
 export interface Listener {

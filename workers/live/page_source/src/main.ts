@@ -5,6 +5,7 @@ import { type Me, Refused, ask, onSignedOut } from "./api";
 import { h, setAttribute, setText } from "./dom";
 import { loadLandmarkSet } from "./faces/landmark_set";
 import { LiveState } from "./live_state";
+import { Pictures } from "./pictures";
 import { themeButton } from "./theme";
 import { signIn } from "./views/sign_in";
 import { type Context, type View, readHash } from "./views/view";
@@ -60,6 +61,7 @@ async function start(me: Me): Promise<void> {
     me,
     live,
     landmarkSet,
+    pictures: new Pictures(me.pictures, me.may_show_faces),
     say: (text) => {
       said.append(h("p", {}, text));
       while (said.childElementCount > 3) said.firstElementChild?.remove();

@@ -17,6 +17,12 @@ export interface Box {
   size: number;
 }
 
+/** The box in which a face is as large as it is at some place: between the eyes, and so far apart. */
+export function boxAround(x: number, y: number, interOcular: number): Box {
+  const size = 2 * HALF_SIZE * interOcular;
+  return { x: x - size / 2, y: y - size / 2, size };
+}
+
 /** `attributions` in the set's order, or null for grey alone. */
 export function drawFace(
   context: CanvasRenderingContext2D,

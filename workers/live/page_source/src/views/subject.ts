@@ -8,6 +8,7 @@ import { colours } from "../theme";
 import { age, baselineWords, capital, clock, emotionWords, percent } from "../words";
 import { type Moment, Moments, loadMoments } from "./moments";
 import { plotProbabilities, smoothed } from "./plot";
+import { pictureCard } from "./picture";
 import type { Context, View } from "./view";
 
 const DRAW_MS = 100;
@@ -33,6 +34,7 @@ export function subject(context: Context, [subjectId = ""]: string[], parameters
   let shown: Moment | null = null;
 
   const canvas = h("canvas", { class: "face-canvas", role: "img" });
+  const picture = pictureCard(context);
   const plot = h("canvas", { class: "plot", role: "img", "aria-label": "Probabilities of the emotions over the last minute, smoothed over a second" });
   const says = h("p", { class: "says" });
   const sentence = h("p", { class: "sentence" });
@@ -157,7 +159,9 @@ export function subject(context: Context, [subjectId = ""]: string[], parameters
     element: h("div", { class: "stack" },
       h("div", { class: "row" }, h("h2", {}, `Subject ${subjectId}`), moment),
       h("div", { class: "subject" },
-        h("div", { class: "card" }, canvas, h("p", { class: "quiet" }, h("i", { class: "ink-towards" }, "● towards"), " ", h("i", { class: "ink-against" }, "○ against"), neutralKey())),
+        h("div", { class: "stack" },
+          h("div", { class: "card" }, canvas, h("p", { class: "quiet" }, h("i", { class: "ink-towards" }, "● towards"), " ", h("i", { class: "ink-against" }, "○ against"), neutralKey())),
+          picture?.element),
         h("div", { class: "stack" },
           h("section", { class: "card stack", "aria-label": "What it shows, and why" }, says, sentence, compared, about),
           h("section", { class: "card stack", "aria-label": "Over time" }, plot, shares,
@@ -167,9 +171,10 @@ export function subject(context: Context, [subjectId = ""]: string[], parameters
           h("div", { class: "pair" }, table("Regions", ["Region", "Share"], regions), table("Strongest points", ["Point", "Where", "Attribution"], points))))),
     frame(now_ms) {
       if (now_ms - drawnAt_ms >= DRAW_MS && (isDirty || isPlaying)) draw(now_ms);
+      picture?.frame(shown?.event.camera_id ?? now?.subject.camera_id ?? "", at_ms === null, now_ms);
     },
     key(event) {
-      if (event.key === " " && (event.target as HTMLElement).tagName !== "BUTTON") {
+      if (event.key === " " && !/^(BUTTON|INPUT)$/.test((event.target as HTMLElement).tagName)) {
         event.preventDefault();
         setPlaying(!isPlaying);
       } else if (event.key === "l") goLive();

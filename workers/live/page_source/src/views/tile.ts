@@ -9,6 +9,7 @@ import { tellDrawn } from "../measure";
 import { colours } from "../theme";
 import { type Known, isIdle, liveWords, tileState } from "../tile_state";
 import { capital, emotionWords, stateWords } from "../words";
+import { CameraPicture } from "./picture";
 import { type Context, subjectHash } from "./view";
 
 const DRAW_MS = 90; // ten times a second: less than three rounds of the wall
@@ -20,26 +21,31 @@ export class Tile {
   isVisible = true;
   #drawnAt_ms = -Infinity;
   #writtenAt_ms = -Infinity;
-  #drawnEvents = "";
+  #drawnEvents: string | null = null; // so that nobody's face is drawn too, over what was there
   #rows = new Map<string, HTMLAnchorElement>();
   readonly #canvas = h("canvas", { role: "img" });
   readonly #state = h("span", { class: "state" });
   readonly #alert = h("a", { class: "state state-alert", hidden: true });
   readonly #faces = h("ul", { class: "faces" });
   readonly #live = h("p", { class: "is-live" });
+  readonly #about = h("p", { class: "about-picture", hidden: true });
+  readonly #picture: CameraPicture;
 
   constructor(
     readonly context: Context,
     readonly cameraId: string,
   ) {
+    this.#picture = new CameraPicture(context, this.#canvas);
     this.element = h(
       "article",
       { class: "tile", "data-camera": cameraId, "aria-label": `Camera ${cameraId}` },
       h("header", {}, h("h3", {}, cameraId), this.#alert, this.#state),
       this.#canvas,
+      this.#about,
       this.#faces,
       this.#live,
     );
+    this.redraw();
   }
 
   get isOnScreen(): boolean {
@@ -67,9 +73,11 @@ export class Tile {
 
   /** Whether it was drawn: it was time, and something new was there. */
   draw(camera: Camera, now_ms: number): boolean {
-    if (now_ms - this.#drawnAt_ms < DRAW_MS || !this.#draw(this.context.live.faces(camera, now_ms))) return false;
-    this.#drawnAt_ms = now_ms;
-    return true;
+    if (now_ms - this.#drawnAt_ms < DRAW_MS) return false;
+    const faces = this.context.live.faces(camera, now_ms);
+    const isDrawn = this.context.pictures.isOn ? this.#picture.draw(this.cameraId, faces, now_ms) : this.#draw(faces);
+    if (isDrawn) this.#drawnAt_ms = now_ms;
+    return isDrawn;
   }
 
   /** Writes what stands beside the faces, where it is time. */
@@ -81,7 +89,9 @@ export class Tile {
 
   /** Draws again also what has not changed: the theme or the size is another. */
   redraw(): void {
-    this.#drawnEvents = "";
+    this.#drawnEvents = null;
+    this.#picture.redraw();
+    setAttribute(this.element, "data-picture", this.context.pictures.isOn);
     this.#drawnAt_ms = this.#writtenAt_ms = -Infinity;
   }
 
@@ -105,7 +115,7 @@ export class Tile {
         size,
       };
       drawFace(context, box, setOf(this.context.landmarkSet, event.model.landmark_set), points, event.explanation.attributions, colours());
-      if (!before.includes(event.event_id)) tellDrawn(event.captured_at);
+      if (!before?.includes(event.event_id)) tellDrawn(event.captured_at);
     });
     return true;
   }
@@ -124,6 +134,8 @@ export class Tile {
       setAttribute(this.#alert, "href", `#/review/${firing[0].alert_id}`);
     }
     setText(this.#live, liveWords(known));
+    this.#about.hidden = !this.context.pictures.isOn;
+    setText(this.#about, this.#picture.words());
     this.#writeFaces(faces);
     const words = faces.map((face) => emotionWords(face.event)).join("; ");
     setAttribute(this.#canvas, "aria-label", words ? `${faces.length === 1 ? "A face" : `${faces.length} faces`}: ${words}` : "No face in view");

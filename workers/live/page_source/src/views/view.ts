@@ -3,11 +3,13 @@
 import type { LandmarkSet } from "../faces/landmark_set";
 import type { LiveState } from "../live_state";
 import type { Me } from "../api";
+import type { Pictures } from "../pictures";
 
 export interface Context {
   me: Me;
   live: LiveState;
   landmarkSet: LandmarkSet;
+  pictures: Pictures;
   /** Says something to everybody, screen readers too. */
   say(text: string): void;
 }

@@ -1,6 +1,7 @@
 /** The wall: all cameras, in groups. */
 
 import { choice, h, setAttribute } from "../dom";
+import { pictureControls } from "./picture";
 import { Tile } from "./tile";
 import { type Context, type View, readHash, writeParameters } from "./view";
 
@@ -96,6 +97,7 @@ export function wall(context: Context): View {
       choice("Size", [["small", "small"], ["", "medium"], ["large", "large"]], layout.get("size") ?? "", (v) => set("size", v)),
       choice("Group", [["", "all"], ...me.all_groups.map((name) => [name, name] as const)], layout.get("group") ?? "", (v) => set("group", v)),
       h("label", {}, idle, "Hide idle cameras"),
+      pictureControls(context, redraw),
       h("span", { class: "legend" }, h("i", { class: "ink-towards" }, "● towards"), " ", h("i", { class: "ink-against" }, "○ against"), " the emotion"),
     ),
     empty,
