@@ -14,6 +14,8 @@ from streams.store.neutral_face_store import NeutralFaceStore
 from streams.store.subject_state import Subject, SubjectStore
 from workers.access.access_file import AccessBook
 from workers.access.signed_tokens import Signer
+from workers.live_feed.activity_book import ActivityBook
+from workers.live_feed.activity_read_back import ActivityReadBack
 from workers.live_feed.live_feed import LiveFeed
 from workers.live_feed.live_reader import LiveReader
 from workers.live_feed.review_book import ReviewBook
@@ -47,7 +49,9 @@ class Live:
         self.coverage = coverage
         self.feed = LiveFeed(ring_bytes=settings.live_ring_bytes, keep_s=settings.live_keep_s)
         self.book = ReviewBook()
-        self.reader = LiveReader(settings, self.feed, self.book, health)
+        self.activity = ActivityBook()
+        self.past = ActivityReadBack(settings, self.activity)
+        self.reader = LiveReader(settings, self.feed, self.book, self.activity, health)
         self.history = TopicHistory(settings, producer)
         self.streams: set[object] = set()
         """Open ones."""

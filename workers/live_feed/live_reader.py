@@ -24,6 +24,8 @@ from streams.messages.face_points import face_points
 from streams.messages.frame_message import PROBE_CAMERA
 from streams.settings import Settings
 from workers.live_feed import server_sent_events
+from workers.live_feed.activity_book import ActivityBook
+from workers.live_feed.activity_read_back import ActivityReadBack
 from workers.live_feed.alert_precision import precision
 from workers.live_feed.live_feed import CAMERAS_MAX, Kind, LiveFeed
 from workers.live_feed.review_book import ReviewBook
@@ -42,9 +44,11 @@ log = logs.get("mien.live")
 
 
 class LiveReader:
-    """Keeps feed, review book and truths up to date."""
+    """Keeps feed, books and truths up to date."""
 
-    def __init__(self, settings: Settings, feed: LiveFeed, book: ReviewBook, health: Health) -> None:
+    def __init__(
+        self, settings: Settings, feed: LiveFeed, book: ReviewBook, activity: ActivityBook, health: Health
+    ) -> None:
         topics = settings.topics
         self._kinds: Mapping[str, Kind] = {
             topics.emotions.name: "emotions",
@@ -58,7 +62,11 @@ class LiveReader:
         self._settings = settings
         self._feed = feed
         self._book = book
+        self._activity = activity
         self._health = health
+        self._caught_up = asyncio.Event()
+        self._began: dict[int, int] = {}
+        """Partition of events → the first offset that was read here."""
         self.truths: dict[str, CameraTruth] = {}
         """Camera → what was told of it last."""
         self.spans: dict[str, StateSpans] = {}
@@ -77,6 +85,11 @@ class LiveReader:
                     log.warning("the topics are not read", error=str(error))
                 await asyncio.sleep(pause_s)
 
+    async def read_back(self, past: ActivityReadBack) -> None:
+        """Once all that is new is known, what was before it."""
+        await self._caught_up.wait()
+        await past.run(self._began)
+
     async def _read(self) -> None:
         """Until the topics have other partitions."""
         consumer = AIOKafkaConsumer(
@@ -94,6 +107,7 @@ class LiveReader:
             while consumer.assignment() == places:
                 if not waiting:
                     self._health.set_ready(KAFKA)
+                    self._caught_up.set()
                 for place, records in (await consumer.getmany(timeout_ms=500, max_records=500)).items():
                     for record in records:
                         self.take(record)
@@ -125,6 +139,8 @@ class LiveReader:
                     at = found[place]
                     offset = at.offset if at else max(offset, ends[place] - WITHOUT_TIMES_MAX)
                 self._feed.begin(kind, place.partition, offset)
+                if kind == "emotions" and not self._caught_up.is_set():
+                    self._began[place.partition] = offset
             consumer.seek(place, offset)
             if offset < ends[place]:
                 waiting[place] = ends[place]
@@ -153,6 +169,10 @@ class LiveReader:
         """Camera, name, data, emotion and confidence of the event for streams; None: nothing to show."""
         if kind == "emotions":
             event = emotion_event.decode(value)
+            if event.camera_id != PROBE_CAMERA:
+                self._activity.take(
+                    event.camera_id, event.captured_at.timestamp(), event.emotion, time.time()
+                )
             return _of_camera(event.camera_id, "emotion", value, event.emotion, event.confidence)
         if kind == "points":
             face = landmarks_message.decode(value)

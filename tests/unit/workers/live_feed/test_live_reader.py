@@ -18,6 +18,7 @@ from streams.messages.landmarks_message import Landmarks
 from streams.messages.verdict import Verdict
 from streams.settings import Settings
 from workers.live_feed import live_reader
+from workers.live_feed.activity_book import ActivityBook
 from workers.live_feed.live_feed import LiveFeed, Record
 from workers.live_feed.live_reader import LiveReader
 from workers.live_feed.review_book import ReviewBook
@@ -37,7 +38,8 @@ class Reading:
         self.topics = settings.topics
         self.feed = LiveFeed(ring_bytes=10**6, keep_s=settings.live_keep_s)
         self.book = ReviewBook()
-        self.reader = LiveReader(settings, self.feed, self.book, Health("kafka"))
+        self.activity = ActivityBook()
+        self.reader = LiveReader(settings, self.feed, self.book, self.activity, Health("kafka"))
         self._offset = 0
 
     def take(self, topic: str, value: bytes | None, age_s: float = 0) -> None:
