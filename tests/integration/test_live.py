@@ -290,6 +290,9 @@ def test_who_sees_group_b_gets_nothing_of_group_a(chain: Chain, page: Page, worl
         chain.redis.hset(coverage_store.coverage_key(camera, coverage_store.today()), "3,4,small-face,9", 50)
     found = page.get("ben", "/cameras/b-1/coverage?days=2")
     assert (found["faces"], found["read"], found["problems"][0]["reason"]) == (50, 0, "small-face")
+    world.truth("b-2", "ok")
+    eventually(lambda: len(page.get("ben", "/cameras")["items"]) == 2, "the other camera")
+    assert page.get("ben", "/cameras/b-2/coverage")["faces"] == 0
     for path in (
         *(f"/alerts/{of_a}", f"/alerts/{of_a}/evidence", "/subjects/a-1:x", "/subjects/a-1:x/events"),
         "/cameras/a-1/coverage",

@@ -35,7 +35,12 @@ export function percent(share: number): string {
 /** "Happiness, 92 %", or why there is no emotion. */
 export function emotionWords(event: EmotionEvent): string {
   if (event.emotion) return `${capital(event.emotion)}, ${percent(event.confidence)}`;
-  return `No answer: ${event.abstained ? (ABSTAINED[event.abstained] ?? event.abstained) : "unknown why"}`;
+  return `No answer: ${event.abstained ? abstainedWords(event.abstained) : "unknown why"}`;
+}
+
+/** Why an event gives no emotion: "the face is too small". */
+export function abstainedWords(reason: string): string {
+  return (ABSTAINED as Record<string, string>)[reason] ?? reason;
 }
 
 export function baselineWords(explanation: { baseline: Baseline }): string {

@@ -8,7 +8,7 @@ import type { Camera, Face } from "../live_state";
 import { colours } from "../theme";
 import { type Known, isIdle, liveWords, tileState } from "../tile_state";
 import { capital, emotionWords, stateWords } from "../words";
-import { type Context, subjectHash } from "./view";
+import { type Context, cameraHash, subjectHash } from "./view";
 
 const DRAW_MS = 100;
 const WRITE_MS = 500;
@@ -34,7 +34,7 @@ export class Tile {
     this.element = h(
       "article",
       { class: "tile", "data-camera": cameraId, "aria-label": `Camera ${cameraId}` },
-      h("header", {}, h("h3", {}, cameraId), this.#alert, this.#state),
+      h("header", {}, h("h3", {}, h("a", { href: cameraHash(cameraId) }, cameraId)), this.#alert, this.#state),
       this.#canvas,
       this.#faces,
       this.#live,
