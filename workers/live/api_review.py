@@ -125,7 +125,7 @@ async def give_verdicts(live: Live, asked: Asked) -> Given:
     for verdict in given:
         live.book.take_verdict(verdict)  # whoever looks next sees it, before it comes back from Kafka
     metrics.verdicts_total.labels(said.verdict).inc(len(given))
-    live.reader.tell_precision()
+    live.reader.tell_reviews()
     return Given(given)
 
 

@@ -113,8 +113,8 @@ class LiveReader:
                         self.take(record)
                     if place in waiting and records[-1].offset + 1 >= waiting[place]:
                         del waiting[place]
-                    if self._kinds[place.topic] == "verdicts":
-                        self.tell_precision()
+                    if self._kinds[place.topic] in ("alerts", "verdicts"):
+                        self.tell_reviews()
         finally:
             await consumer.stop()
 
@@ -191,12 +191,15 @@ class LiveReader:
         self._book.take_verdict(verdict)
         return _of_camera(verdict.camera_id, "verdict", value) if verdict.camera_id else None
 
-    def tell_precision(self) -> None:
-        """Brings the metric up to date."""
+    def tell_reviews(self) -> None:
+        """Brings the metrics of what people said up to date."""
+        metrics.alerts_unreviewed.set(self._book.unreviewed())
         rows = precision(list(self._book.by_alert())).by_rule
         for row in rows[:RULES_MAX]:
             if row.precision is not None:
                 metrics.alert_precision.labels(row.name).set(row.precision)
+                metrics.alert_precision_bound.labels(row.name, "low").set(row.low)
+                metrics.alert_precision_bound.labels(row.name, "high").set(row.high)
 
 
 def _of_camera(

@@ -71,6 +71,10 @@ class ReviewBook:
     def firing(self) -> Iterator[Alert]:
         return (alert for alert in self._alerts.values() if alert.state == "firing")
 
+    def unreviewed(self) -> int:
+        """How many alerts nobody has judged."""
+        return sum(alert_id not in self._verdicts for alert_id in self._alerts)
+
     def verdicts(
         self, wanted: Callable[[Verdict], bool], *, before: tuple[int, str] | None, limit: int
     ) -> list[Verdict]:

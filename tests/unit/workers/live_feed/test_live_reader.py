@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
@@ -116,6 +117,15 @@ def test_the_metric_of_precision_follows_the_verdicts(reading: Reading) -> None:
     for word in ("rejected", "confirmed"):
         at = time_of(1_764_000_000_000_000 + (word == "confirmed"))
         reading.take("verdicts", verdict.encode(Verdict("alert-0", word, "anna", at))[1])
-    reading.reader.tell_precision()
+    reading.reader.tell_reviews()
 
     assert REGISTRY.get_sample_value("mien_alert_precision", {"rule": "precise"}) == 1.0
+    low, high = (
+        REGISTRY.get_sample_value("mien_alert_precision_bound", {"rule": "precise", "bound": bound})
+        for bound in ("low", "high")
+    )
+    assert (low, high) == (pytest.approx(0.206549), 1.0)
+    assert REGISTRY.get_sample_value("mien_alerts_unreviewed") == 0.0
+    reading.take("alerts", alert.encode(msgspec.structs.replace(FIRING, alert_id="alert-1"))[1])
+    reading.reader.tell_reviews()
+    assert REGISTRY.get_sample_value("mien_alerts_unreviewed") == 1.0
