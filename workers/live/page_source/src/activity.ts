@@ -4,6 +4,7 @@
  */
 
 import { type ActivityView, EMOTIONS } from "./api";
+import { clock, percent } from "./words";
 
 const OWN_BUCKET_MS = 2000;
 const KEPT_MS = 3_600_000;
@@ -67,6 +68,17 @@ export class Activity {
 
 export function total(bucket: Bucket): number {
   return bucket.counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** "Faces from 12:00:04 to 12:03:20: happiness 62 %, neutral 30 %, no answer 8 %" */
+export function activityWords(buckets: readonly Bucket[]): string {
+  if (!buckets.length) return "No faces";
+  const sums = [...EMOTIONS, "no answer"].map((name, at) => ({ name, count: buckets.reduce((sum, { counts }) => sum + counts[at]!, 0) }));
+  const all = sums.reduce((sum, { count }) => sum + count, 0);
+  const shares = sums.filter(({ count }) => count).sort((a, b) => b.count - a.count).map(({ name, count }) => `${name} ${percent(count / all)}`);
+  const from_ms = Math.min(...buckets.map(({ at_ms }) => at_ms));
+  const to_ms = Math.max(...buckets.map(({ at_ms, wide_ms }) => at_ms + wide_ms));
+  return `Faces from ${clock(from_ms)} to ${clock(to_ms)}: ${shares.join(", ")}`;
 }
 
 function empty(at_ms: number, wide_ms: number): Bucket {

@@ -1,11 +1,10 @@
-/** One camera's faces over time: a bar for each while, parted by emotion; in words for screen readers. */
+/** One camera's faces over time: a bar for each while, parted by emotion; and in words for screen readers. */
 
-import { type Bucket, total } from "../activity";
+import { type Bucket, activityWords, total } from "../activity";
 import { EMOTIONS } from "../api";
 import { setAttribute } from "../dom";
 import { cleared } from "../faces/draw_face";
 import { colours } from "../theme";
-import { clock, percent } from "../words";
 
 const HIGH = 0.9; // of the lane
 
@@ -28,15 +27,4 @@ export function drawActivity(canvas: HTMLCanvasElement, buckets: readonly Bucket
       y -= high;
     });
   }
-}
-
-/** "Faces from 12:00:04 to 12:03:20: happiness 62 %, neutral 30 %, no answer 8 %" */
-export function activityWords(buckets: readonly Bucket[]): string {
-  if (!buckets.length) return "No faces";
-  const sums = [...EMOTIONS, "no answer"].map((name, at) => ({ name, count: buckets.reduce((sum, { counts }) => sum + counts[at]!, 0) }));
-  const all = sums.reduce((sum, { count }) => sum + count, 0);
-  const shares = sums.filter(({ count }) => count).sort((a, b) => b.count - a.count).map(({ name, count }) => `${name} ${percent(count / all)}`);
-  const from_ms = Math.min(...buckets.map(({ at_ms }) => at_ms));
-  const to_ms = Math.max(...buckets.map(({ at_ms, wide_ms }) => at_ms + wide_ms));
-  return `Faces from ${clock(from_ms)} to ${clock(to_ms)}: ${shares.join(", ")}`;
 }
