@@ -300,6 +300,9 @@ def test_who_sees_group_b_gets_nothing_of_group_a(chain: Chain, page: Page, worl
         assert page.get("ben", path, 404)["title"] == "Not there"
     assert page.get("root", "/cameras/a-1/coverage")["camera_id"] == "a-1"
     assert page.get("root", "/cameras/nobody/coverage", 404)["title"] == "Not there"
+    seen = page.get("root", f"/alerts/{of_b}")["opened"]
+    assert [one["by"] for one in seen] == ["ben"]
+    assert page.get("root", f"/alerts/{of_a}")["opened"] == []  # he was refused
     with page.client("ben") as client:
         body = {"alert_ids": [of_b], "verdict": "confirmed"}
         assert client.post("/verdicts", json=body).status_code == 403  # a viewer

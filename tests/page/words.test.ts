@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { abstainedWords, age, baselineWords, capital, clock, emotionWords, percent, stateWords } from "../../workers/live/page_source/src/words";
+import { abstainedWords, age, baselineWords, capital, clock, emotionWords, percent, seenBy, stateWords } from "../../workers/live/page_source/src/words";
 import { event } from "./made_up";
 
 test("an age has the unit in which it can be read", () => {
@@ -27,4 +27,9 @@ test("baselines, states and shares in words", () => {
   assert.equal(stateWords("clock-off"), "camera's clock is off");
   assert.equal(capital(""), "");
   assert.equal(percent(0.005), "1 %");
+});
+
+test("who has seen an alert, each with the newest word", () => {
+  const said = (by: string, verdict: "confirmed" | "rejected", note = "") => ({ alert_id: "a", verdict, by, at: "", note });
+  assert.equal(seenBy([said("anna", "rejected", "a yawn"), said("ben", "confirmed"), said("anna", "confirmed")], [{ by: "carl", at: "" }, { by: "ben", at: "" }]), "anna (rejected: a yawn), ben (confirmed), carl");
 });

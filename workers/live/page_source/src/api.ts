@@ -151,6 +151,8 @@ export interface ReviewedAlert {
   alert: Alert;
   verdict: VerdictWord | null;
   verdicts: Verdict[];
+  /** Who looked at it, the last one first; as this server knows it, since it began. */
+  opened: { by: string; at: string }[];
 }
 export interface PrecisionRow {
   name: string;

@@ -1,6 +1,6 @@
 /** What the page says in words. */
 
-import type { Baseline, CameraState, EmotionEvent, VerdictWord } from "./api";
+import type { Baseline, CameraState, EmotionEvent, ReviewedAlert, Verdict, VerdictWord } from "./api";
 
 const ABSTAINED: Record<NonNullable<EmotionEvent["abstained"]>, string> = {
   "low-confidence": "no emotion is likely enough",
@@ -49,6 +49,14 @@ export function baselineWords(explanation: { baseline: Baseline }): string {
 
 export function stateWords(state: CameraState | "unknown"): string {
   return STATES[state];
+}
+
+/** "anna (confirmed), ben": each person's newest word, and who looked without one. */
+export function seenBy(verdicts: readonly Verdict[], opened: ReviewedAlert["opened"]): string {
+  const newest = new Map<string, string>();
+  for (const { by, verdict, note } of verdicts) if (!newest.has(by)) newest.set(by, `${by} (${verdict}${note && `: ${note}`})`);
+  for (const { by } of opened) if (!newest.has(by)) newest.set(by, by);
+  return [...newest.values()].join(", ");
 }
 
 /** "0.4 s", "12 s", "3 min", "5 h", "2 d" */
