@@ -10,7 +10,7 @@ SHELL := /bin/bash
 # Files side by side, from the longest (tests/integration) to the shortest; tests of one file share fixtures.
 PYTEST := $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup demo test test-unit test-kubernetes lint format kafka servers image-check lock schemas rules strimzi dashboards pictures page page-pictures bench clean
+.PHONY: help setup demo test test-unit test-kubernetes lint format kafka servers image-check lock schemas rules strimzi dashboards pictures page test-page page-pictures bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 17
@@ -29,7 +29,7 @@ $(VENV)/.done: requirements-dev.txt pyproject.toml
 demo: setup ## Run the whole chain for 60 s on embedded servers: cameras, stages, live table, summary
 	$(BIN)/mien demo --cameras 2 --seconds 60
 
-test: lint servers ## Run all checks and tests, those against real Kafka and Redis too
+test: lint servers test-page ## Run all checks and tests, those against real Kafka and Redis too
 	$(PYTEST) -m "not alone and not image and not kubernetes"
 	$(BIN)/pytest tests/integration tests/browser -m alone
 
@@ -100,6 +100,14 @@ pictures: servers ## Run everything for some minutes, and draw docs/dashboards f
 PAGE := workers/live/page_source
 page: ## Build workers/live/page, which is committed, from its TypeScript; needs Node 20
 	cd $(PAGE) && npm ci --ignore-scripts --silent && npm run --silent build
+
+# Node is no part of a fresh machine: make test says so, and goes on.
+test-page: ## Check the page's TypeScript, and run the tests of its pure parts; needs Node 20
+	@if node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null; then \
+		cd $(PAGE) && npm ci --ignore-scripts --silent --prefer-offline && npm run --silent check && npm test --silent; \
+	else \
+		echo "The page's tests are skipped: they need Node 20 or newer, which is not here."; \
+	fi
 
 page-pictures: servers ## Run the chain for some minutes, and take the pictures of docs/live from its page
 	$(BIN)/python tests/browser/page_pictures.py

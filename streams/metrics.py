@@ -217,6 +217,12 @@ alert_precision = Gauge(
     "Share of a rule's reviewed alerts that people confirmed, of those confirmed or rejected.",
     ["rule"],
 )
+alert_precision_bound = Gauge(
+    "mien_alert_precision_bound",
+    "The 95 % interval of mien_alert_precision (Wilson's), by its ends.",
+    ["rule", "bound"],
+)
+alerts_unreviewed = Gauge("mien_alerts_unreviewed", "Alerts on faces that Kafka has and nobody judged.")
 consumer_lag = Gauge("mien_consumer_lag", "Messages that wait in a partition.", ["topic", "partition"])
 dead_letters_total = Counter("mien_dead_letters_total", "Messages that a stage refused.", ["stage", "reason"])
 probe_frames_total = Counter("mien_probe_frames_total", "Frames that the probe sent.")

@@ -286,6 +286,11 @@ class Settings(BaseSettings):
     live_ring_bytes: int = Field(
         4 * 1024 * 1024, ge=64 * 1024, description="the same in bytes, of one camera"
     )
+    live_read_back_events: int = Field(
+        200_000,
+        ge=0,
+        description="emotion events of the last hour that are read at the start, for the timeline; 0: none",
+    )
     live_client_events_per_s: int = Field(2_000, ge=10, description="what one stream is sent, at most")
     live_clients_max: int = Field(200, ge=1, description="open streams of one process")
     live_frames: bool = Field(

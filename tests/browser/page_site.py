@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import redis
 from confluent_kafka import Producer
 from harness import eventually
 from playwright.sync_api import Page
@@ -18,6 +19,7 @@ from streams.messages import alert, camera_truth
 from streams.messages.alert import Alert, AlertEvidence
 from streams.messages.camera_truth import CameraState, CameraTruth
 from streams.settings import Settings
+from streams.store import coverage_store
 from workers.access.viewers import token_hash
 from workers.local import metrics_scrape
 from workers.local.chain import Chain, embedded_kafka
@@ -100,10 +102,16 @@ class Site:
             lambda: f"{name}: {self.chain.log_tail(name)}",
         )
 
-    def truth(self, camera: str, state: CameraState) -> None:
+    def truth(self, camera: str, state: CameraState, **measures: float) -> None:
         now = datetime.now(UTC)
-        told = CameraTruth(camera, 0, now, state, now, {})
+        told = CameraTruth(camera, 0, now, state, now, measures)
         self._send(self._topics.cameras.name, *camera_truth.encode(told))
+
+    def coverage(self, camera: str, faces: Mapping[str, int]) -> None:
+        """So many faces of each kind, today: as the state stage counts them."""
+        key = coverage_store.coverage_key(camera, coverage_store.today())
+        with redis.Redis.from_url(self.redis.url) as client:
+            client.hset(key, mapping=dict(faces))
 
     def alert(self, camera: str, rule: str) -> str:
         """An alert on several faces, which has no evidence of its own; its id."""

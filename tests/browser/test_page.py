@@ -1,6 +1,7 @@
 """The page of `mien live` in a browser, on a chain that runs."""
 
 import re
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -112,6 +113,44 @@ def test_a_frozen_camera_is_marked_on_the_wall_and_the_timeline(open_page: Open,
     expect(tile(page, "door-1")).to_have_attribute("data-state", "live")
 
 
+def test_a_camera_says_what_is_true_of_it_and_where_its_faces_can_be_read(
+    open_page: Open, site: Site
+) -> None:
+    truth = {"brightness": 12.34}
+    site.truth("yard-1", "dark", **truth)
+    site.coverage("yard-1", {"3,4,small-face,9": 60, "8,4,named,": 40})
+    page = open_page("root")
+    tile(page, "yard-1").get_by_role("link", name="yard-1").click()
+    true_of_it = page.get_by_role("region", name="What is true of it")
+    expect(true_of_it).to_contain_text("Picture dark")
+    expect(true_of_it).to_contain_text(re.compile(r"Since \d\d:\d\d:\d\d, for \d+(\.\d)? s\."))
+    expect(true_of_it).to_contain_text("In no group.")
+    expect(true_of_it.get_by_role("row", name="Brightness 12.3")).to_be_visible()
+
+    read = page.get_by_role("region", name="Where faces can be read")
+    expect(read.get_by_role("status")).to_have_text(re.compile(r"40 of 100 faces could be read \(40 %\)"))
+    expect(read.get_by_role("list", name="What would help")).to_contain_text("px across the eyes and need")
+    expect(read.get_by_role("row", name="The face is too small 60 60 %")).to_be_visible()
+    page.wait_for_function(IS_DRAWN, arg=".map")
+    read.get_by_text("The map as a table").click()
+    expect(read.get_by_role("row", name="4, 5 left, middle 60 0 % the face is too small")).to_be_visible()
+    read.get_by_label("Counted in").select_option("1")
+    expect(read.get_by_role("status")).to_have_text(re.compile(r", today\.$"))
+
+
+def test_the_timeline_has_faces_from_before_the_page_was_opened(open_page: Open) -> None:
+    everybody = open_page("root")
+    subject_of(everybody, "hall-1")  # a face has been seen
+    everybody.wait_for_timeout(3_000)  # longer than a part of the timeline
+    opened = datetime.now()
+    page = open_page("root")
+    page.goto(page.url.partition("#")[0] + "#/timeline")
+    lane = page.get_by_role("region", name="Camera hall-1").get_by_role("img").first
+    expect(lane).to_have_attribute("aria-label", re.compile(r"Faces from [\d:]+ to [\d:]+: [\w ]+ \d+ %"))
+    began = re.findall(r"from ([\d:]+)", str(lane.get_attribute("aria-label")))
+    assert began < [f"{opened:%H:%M:%S}"]  # but for midnight
+
+
 def test_an_alert_that_comes_is_told_and_leads_to_its_review(open_page: Open, site: Site) -> None:
     page = open_page("root")
     tile(page, "hall-1").wait_for()
@@ -134,6 +173,7 @@ def test_a_viewer_of_one_group_gets_nothing_of_another(open_page: Open, site: Si
     for path, answer in {
         "#/wall": "door-1",
         "#/timeline": "door-1",
+        "#/camera/hall-1": "There is no such camera, or it is not yours to see.",
         "#/review": "No alert of this kind.",
         f"#/review/{alert_id}": "No alert of this kind.",
         subject: "There is no such subject, or it is not yours to see.",
@@ -160,7 +200,7 @@ def test_every_view_fits_a_phone_and_axe_finds_nothing_serious(
     open_page: Open, axe: str, scheme: str
 ) -> None:
     page = open_page("anna", viewport={"width": 360, "height": 740}, color_scheme=scheme)
-    views = [*VIEWS, subject_of(page, "hall-1")]
+    views = [*VIEWS, "#/camera/hall-1", subject_of(page, "hall-1")]
     backgrounds = {"light": "rgb(244, 245, 247)", "dark": "rgb(18, 22, 27)"}
     assert page.evaluate(BACKGROUND) == backgrounds[scheme]
     for path in views:

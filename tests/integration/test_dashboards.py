@@ -92,7 +92,7 @@ def test_two_miens_are_not_added_up(trial: Trial) -> None:
         found = now(trial, "pipeline: Processes that answer", namespace)
         assert found == {
             "camera": 3,
-            **dict.fromkeys(("landmarks", "classify", "state", "alerts", "probe"), 1),
+            **dict.fromkeys(("landmarks", "classify", "state", "alerts", "probe", "live"), 1),
         }
 
 
@@ -102,6 +102,16 @@ def test_the_wall_shows_the_lost_camera_and_the_alert(trial: Trial) -> None:
     assert now(trial, "wall: Alerts on faces")["firing"] >= 1
     assert now(trial, "alerts: File of rules") == {"file": 1}
     assert now(trial, "alerts: Rules in force") == {"rules": 2}
+
+
+def test_what_people_said_of_the_alert_is_shown(trial: Trial) -> None:
+    found = eventually(lambda: now(trial, "alerts: Right, by rule"), "the precision of a rule")
+    assert (found["Right"], found["To"]) == (1.0, 1.0)
+    assert 0.2 < found["From"] < 1  # of one alert 0.21, of two 0.34
+    said = now(trial, "alerts: Verdicts in an hour")
+    assert said["confirmed"] > 0
+    assert (said["rejected"], said["unsure"]) == (0, 0)
+    assert now(trial, "alerts: Not judged").keys() == {"alerts"}
 
 
 def test_the_alert_on_the_lost_camera_is_shown(trial: Trial) -> None:

@@ -1,10 +1,11 @@
 """`mien live` on real Kafka and Redis: what a program sees of it, and what it never sees."""
 
+import asyncio
 import json
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from streams.messages.camera_truth import CameraTruth
 from streams.messages.emotion_event import EmotionEvent, time_of
 from streams.messages.landmarks_message import Landmarks
 from streams.store import coverage_store
+from workers.live_feed.activity_book import ActivityBook
+from workers.live_feed.activity_read_back import ActivityReadBack
 from workers.local import metrics_scrape
 
 MakeEvent = Callable[..., EmotionEvent]
@@ -160,6 +163,63 @@ def test_the_event_is_the_json_of_kafka(chain: Chain, page: Page, world: World) 
     assert stream.of("emotion") == [event_of(chain, 1)]
 
 
+def test_when_faces_were_seen_is_known_from_before_the_start(
+    chain: Chain, tmp_path: Path, world: World
+) -> None:
+    for seq in range(6):
+        world.face("a-1", seq)
+    world.face("b-1", 6)
+    world.face("a-1", 7, p={"fear": 0.9, "neutral": 0.1})
+    (tmp_path / "access.yaml").write_text(ACCESS)
+    time.sleep(1.1)  # so that they are older than what is kept for streams
+    page = Page(chain, live_access_file=tmp_path / "access.yaml", live_keep_s=1.0)
+
+    def counted(name: str, query: str = "") -> dict[str, dict[str, int]]:
+        found = page.get(name, f"/camera-activity?bucket_s=600{query}")["items"]
+        sums: dict[str, dict[str, int]] = {}
+        for camera in found:
+            for bucket in camera["buckets"]:
+                of_camera = sums.setdefault(camera["camera_id"], {"events": 0})
+                of_camera["events"] += bucket["events"]
+                for emotion, count in bucket["emotions"].items():
+                    of_camera[emotion] = of_camera.get(emotion, 0) + count
+        return sums
+
+    of_a, of_b = {"events": 7, "happiness": 6, "fear": 1}, {"events": 1, "happiness": 1}
+    eventually(lambda: counted("root") == {"a-1": of_a, "b-1": of_b}, lambda: f"{counted('root')}")
+    eventually(
+        lambda: (
+            datetime.fromisoformat(page.get("root", "/camera-activity")["counted_since"]).timestamp()
+            < time.time() - 3500
+        ),
+        lambda: page.process.err,
+    )
+    world.face("b-1", 8)
+    eventually(lambda: counted("ben") == {"b-1": {"events": 2, "happiness": 2}}, lambda: f"{counted('ben')}")
+    assert counted("root", "&camera=a-1") == {"a-1": of_a}
+    assert counted("ben", "&camera=a-1") == {}
+    first = page.get("root", "/camera-activity?limit=1")
+    assert first["next"] == "a-1"
+    rest = page.get("root", f"/camera-activity?limit=1&cursor={first['next']}")
+    assert [camera["camera_id"] for camera in rest["items"]] == ["b-1"]
+    assert rest["next"] is None
+    assert page.get("root", "/camera-activity?bucket_s=2", 400)["detail"].startswith("bucket_s: more than")
+
+
+def test_of_too_many_events_the_newest_are_counted(chain: Chain, world: World) -> None:
+    for seq in range(40):
+        world.face("a-1", seq)
+    book = ActivityBook()
+    few = ActivityReadBack(chain.settings.model_copy(update={"live_read_back_events": 12}), book)
+    begun = datetime.now(UTC)
+    asyncio.run(few.run(dict.fromkeys(range(chain.partitions), 40)))
+    (camera,) = [book.of_camera(name, 0, time.time(), 600) for name in book.cameras()]
+
+    # A subject is in one partition, so its newest of this partition's share.
+    assert sum(bucket.events for bucket in camera.buckets) == 12 // chain.partitions
+    assert begun - timedelta(minutes=2) < few.counted_since < begun
+
+
 def event_of(chain: Chain, seq: int) -> dict[str, Any]:
     (found,) = [
         event for event in chain.events() if event["frame_seq"] == seq and event["camera_id"] == "a-1"
@@ -191,6 +251,9 @@ def test_who_sees_group_b_gets_nothing_of_group_a(chain: Chain, page: Page, worl
         chain.redis.hset(coverage_store.coverage_key(camera, coverage_store.today()), "3,4,small-face,9", 50)
     found = page.get("ben", "/cameras/b-1/coverage?days=2")
     assert (found["faces"], found["read"], found["problems"][0]["reason"]) == (50, 0, "small-face")
+    world.truth("b-2", "ok")
+    eventually(lambda: len(page.get("ben", "/cameras")["items"]) == 2, "the other camera")
+    assert page.get("ben", "/cameras/b-2/coverage")["faces"] == 0
     for path in (
         *(f"/alerts/{of_a}", f"/alerts/{of_a}/evidence", "/subjects/a-1:x", "/subjects/a-1:x/events"),
         "/cameras/a-1/coverage",
@@ -198,6 +261,9 @@ def test_who_sees_group_b_gets_nothing_of_group_a(chain: Chain, page: Page, worl
         assert page.get("ben", path, 404)["title"] == "Not there"
     assert page.get("root", "/cameras/a-1/coverage")["camera_id"] == "a-1"
     assert page.get("root", "/cameras/nobody/coverage", 404)["title"] == "Not there"
+    seen = page.get("root", f"/alerts/{of_b}")["opened"]
+    assert [one["by"] for one in seen] == ["ben"]
+    assert page.get("root", f"/alerts/{of_a}")["opened"] == []  # he was refused
     with page.client("ben") as client:
         body = {"alert_ids": [of_b], "verdict": "confirmed"}
         assert client.post("/verdicts", json=body).status_code == 403  # a viewer

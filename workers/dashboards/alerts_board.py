@@ -1,4 +1,4 @@
-"""The dashboard Alerts: those on faces by rule, camera and hour, and those on Mien itself."""
+"""The dashboard Alerts: those on faces by rule, camera and hour, what people say of them; those on Mien."""
 
 from typing import Final
 
@@ -12,6 +12,8 @@ _ACTIVE: Final = of_cameras("mien_alerts_active")
 _RAISED: Final = of_all("mien_alerts_total", 'state="firing"')
 _OWN: Final = of_all("ALERTS", 'alertname=~"Mien.+"')
 _CURRENT: Final = of_all("mien_alert_rules_current", 'component="alerts"')
+_VERDICTS: Final = of_all("mien_verdicts_total")
+_UNREVIEWED: Final = of_all("mien_alerts_unreviewed", 'component="live"')
 _STAGE: Final = 'stage="alerts"'
 _STEPS: Final = f"{_STAGE}, {NO_WAITING}"
 
@@ -115,6 +117,43 @@ def content() -> list[Row | Panel]:
             Query(sum_by("camera", _ACTIVE), "{{camera}}"),
             stacked=True,
         ),
+        panels.row("What people say of them"),
+        panels.number(
+            About(
+                "Not judged",
+                "Alerts on faces that Kafka still has, and of which nobody has said whether they are right. "
+                "No value: mien live does not run.",
+                "short",
+                width=5,
+            ),
+            # Every replica of mien live knows all of them.
+            Query(f"max({_UNREVIEWED})", "alerts"),
+        ),
+        panels.rows(
+            About(
+                "Right, by rule",
+                "Share of the judged alerts that people confirmed, and the ends of its 95 % interval. A wide "
+                "interval: too few were judged to tell.",
+                "percentunit",
+                width=9,
+                decimals=0,
+            ),
+            {"rule": "Rule"},
+            Query(_of_rule("mien_alert_precision"), "Right"),
+            Query(_of_rule("mien_alert_precision_bound", 'bound="low"'), "From"),
+            Query(_of_rule("mien_alert_precision_bound", 'bound="high"'), "To"),
+        ),
+        panels.lines(
+            About(
+                "Verdicts in an hour",
+                "Alerts that people judged in the hour before each moment, by what they said.",
+                "short",
+                width=10,
+                decimals=0,
+            ),
+            Query(sum_by("verdict", f"increase({_VERDICTS}[1h])"), "{{verdict}}"),
+            stacked=True,
+        ),
         panels.row("Alerts on Mien itself"),
         panels.states(
             About(
@@ -159,6 +198,10 @@ def content() -> list[Row | Panel]:
             Query(quantile(0.99, "mien_stage_duration_seconds", "step", _STEPS), "{{step}}"),
         ),
     ]
+
+
+def _of_rule(metric: str, matchers: str = "") -> str:
+    return f"max by (rule) ({of_all(metric, matchers)})"
 
 
 def _pending(state: str) -> str:

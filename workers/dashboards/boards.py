@@ -67,7 +67,7 @@ BOARDS: Final = (
     Board(
         "alerts",
         "Mien: Alerts",
-        "Alerts on faces, by rule, camera and hour, and alerts on Mien itself.",
+        "Alerts on faces, by rule, camera and hour, what people say of them, and alerts on Mien itself.",
         alerts_board.content,
         "now-24h",
     ),

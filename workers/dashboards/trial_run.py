@@ -1,6 +1,7 @@
 """Everything that the dashboards show, on this machine: the chain, a lost camera, an alert, Prometheus.
 
-    Redis → stages, alerts, probe → cameras, Prometheus → an alert → a refused message → a lost camera
+    Redis → stages, alerts, probe, page → cameras, Prometheus → an alert → a verdict on it → a refused message
+    → a lost camera
 
 Prometheus scrapes each process twice, under two namespaces, as if two Miens shared it. The second has its own
 names for cameras and rules, so that whoever mixes them is seen.
@@ -8,10 +9,12 @@ names for cameras and rules, so that whoever mixes them is seen.
 
 import asyncio
 import itertools
+import json
 import re
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,7 +33,7 @@ from streams.settings import Settings
 from workers.dashboards import local_prometheus
 from workers.dashboards.local_prometheus import LocalPrometheus
 from workers.local import metrics_scrape
-from workers.local.chain import STAGES, Chain
+from workers.local.chain import PAGE, STAGES, Chain
 
 CLUSTER: Final = "trial"
 NAMESPACE: Final = "mien"
@@ -92,6 +95,8 @@ def running(
             chain.start("alerts", "alerts", alerts_path=str(folder / "alerts.yaml"))
             chain.wait_ready(["alerts"])
             chain.start("probe", "probe", probe_fps="5")
+            page = chain.start_page(0)
+            chain.wait_ready([PAGE])
             for camera_id, source in {**_CAMERAS, LOST_CAMERA: snapshots.url}.items():
                 chain.start_camera(camera_id, source, "--fps", str(_FPS))
             rules = _each_second(RULES_OF_PROMETHEUS.read_text())
@@ -102,6 +107,7 @@ def running(
                 say("Waiting for an alert on a face …")
                 _wait(trial, "an alert on a face", lambda: _total(chain, "alerts", "mien_alerts_active") > 0)
                 _wait(trial, "pictures of all cameras", lambda: _gives_pictures(chain, LOST_CAMERA))
+                _wait(trial, "a verdict on the alert", lambda: _confirm(page))
                 _send_what_is_no_frame(kafka, settings.topics.frames.name)
                 snapshots.stop()
                 say("Waiting until the camera is lost …")
@@ -128,6 +134,19 @@ def _gives_pictures(chain: Chain, camera_id: str) -> bool:
     return _total(chain, camera_id, "mien_camera_up") == 1
 
 
+def _confirm(page: str) -> bool:
+    """Confirms every alert that is known there, as somebody would; whether there was one."""
+    with urllib.request.urlopen(f"{page}/api/v1/alerts") as answer:  # noqa: S310  # nosec B310
+        found = [one["alert"]["alert_id"] for one in json.load(answer)["items"]]
+    if found:
+        said = json.dumps({"alert_ids": found, "verdict": "confirmed"}).encode()
+        asked = urllib.request.Request(  # noqa: S310
+            f"{page}/api/v1/verdicts", said, {"Content-Type": "application/json"}
+        )
+        urllib.request.urlopen(asked).close()  # noqa: S310  # nosec B310
+    return bool(found)
+
+
 def _send_what_is_no_frame(bootstrap: str, topic: str) -> None:
     """Twice, apart: a counter that is born with its first value has no rate yet."""
     producer = Producer({"bootstrap.servers": bootstrap})
@@ -149,7 +168,7 @@ def _scrape(namespace: str, ports: Mapping[str, int], renaming: list[dict[str, A
                 "job": "mien",
                 "cluster": CLUSTER,
                 "namespace": namespace,
-                "component": name if name in (*STAGES, "alerts", "probe") else "camera",
+                "component": name if name in (*STAGES, "alerts", "probe", PAGE) else "camera",
             },
         }
         for name, port in ports.items()

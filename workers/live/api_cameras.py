@@ -50,8 +50,8 @@ async def coverage(live: Live, asked: Asked) -> Coverage:
     camera_id: str = asked.path["camera_id"]
     days = asked.query.days or live.settings.coverage_days
     counts = await live.coverage.read(camera_id, days) if asked.who.may_see(camera_id) else None
-    if counts is None or not counts.faces:
-        raise refused(404, "There is no such camera with faces counted, or it is not yours to see.")
+    if counts is None or not (counts.faces or camera_id in known_cameras(live)):
+        raise refused(404, "There is no such camera, or it is not yours to see.")
     return coverage_report.coverage(
         camera_id, days, counts, View(live.settings.min_inter_ocular_px, counts.picture)
     )

@@ -59,9 +59,11 @@ async def alerts(live: Live, asked: Asked) -> Page[ReviewedAlert]:
 
 
 async def alert(live: Live, asked: Asked) -> ReviewedAlert:
+    """As it was until now: who asks looks at it, and is among those who did from the next answer on."""
     found = live.book.alert(asked.path["alert_id"])
     if found is None or not asked.who.may_see(found.alert.camera_id):
         raise refused(404, "There is no such alert, or it is not yours to see.")
+    live.book.take_opened(found.alert.alert_id, asked.who.name, datetime.now(UTC))
     return found
 
 
@@ -125,7 +127,7 @@ async def give_verdicts(live: Live, asked: Asked) -> Given:
     for verdict in given:
         live.book.take_verdict(verdict)  # whoever looks next sees it, before it comes back from Kafka
     metrics.verdicts_total.labels(said.verdict).inc(len(given))
-    live.reader.tell_precision()
+    live.reader.tell_reviews()
     return Given(given)
 
 

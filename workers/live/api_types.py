@@ -17,6 +17,7 @@ from streams.messages.landmarks_message import CameraId, CameraRun
 from streams.messages.verdict import AlertId, Note, PersonName, Verdict, VerdictWord
 from streams.store.subject_state import Subject
 from workers.access.viewers import Role, Viewer
+from workers.live_feed.activity_book import CameraActivity
 from workers.live_feed.review_book import ReviewedAlert
 from workers.truth.state_spans import StateSpan
 
@@ -56,6 +57,12 @@ class PictureQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class SpansQuery(OfCameras, frozen=True, forbid_unknown_fields=True, kw_only=True):
     since: Annotated[Moment | None, msgspec.Meta(description="an hour ago without it")] = None
     until: Moment | None = None
+
+
+class ActivityQuery(SpansQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    bucket_s: Annotated[int, msgspec.Meta(ge=2, le=600, multiple_of=2)] = 20
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100, description="cameras")] = 50
+    cursor: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
 
 class StreamQuery(OfCameras, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -169,6 +176,16 @@ class CameraView(msgspec.Struct, frozen=True):
     event_age_s: Annotated[float | None, msgspec.Meta(description="since Kafka got an emotion event of it")]
     subjects: Annotated[int | None, msgspec.Meta(description="null while Redis is away")]
     alerts_firing: int
+
+
+class ActivityView(msgspec.Struct, frozen=True):
+    """A part of the cameras, with what their faces showed when."""
+
+    items: list[CameraActivity]
+    counted_since: Annotated[
+        datetime, msgspec.Meta(description="of what was before, some may be missing, or all")
+    ]
+    next: str | None
 
 
 class NeutralFaceView(msgspec.Struct, frozen=True):

@@ -14,6 +14,8 @@ from streams.store.neutral_face_store import NeutralFaceStore
 from streams.store.subject_state import Subject, SubjectStore
 from workers.access.access_file import AccessBook
 from workers.access.signed_tokens import Signer
+from workers.live_feed.activity_book import ActivityBook
+from workers.live_feed.activity_read_back import ActivityReadBack
 from workers.live_feed.live_feed import LiveFeed
 from workers.live_feed.live_reader import LiveReader
 from workers.live_feed.review_book import ReviewBook
@@ -54,7 +56,11 @@ class Live:
         self.frames = PictureBook()
         self.pictures = LivePictures(settings, self.frames, FrameReader(settings, self.frames, producer))
         self.look_log = LookLog()
-        self.reader = LiveReader(settings, self.feed, self.book, health, self.pictures.take_face)
+        self.activity = ActivityBook()
+        self.past = ActivityReadBack(settings, self.activity)
+        self.reader = LiveReader(
+            settings, self.feed, self.book, self.activity, health, self.pictures.take_face
+        )
         self.history = TopicHistory(settings, producer)
         self.streams: set[object] = set()
         """Open ones."""

@@ -111,13 +111,22 @@ async def _serve(live: Live, listening: socket.socket) -> None:
     reading = [asyncio.ensure_future(one) for one in readers]
     for one in reading:
         one.add_done_callback(lambda _: server.stop())
+    reading_back = asyncio.ensure_future(live.reader.read_back(live.past))
+    reading_back.add_done_callback(_tell_why)
     try:
         await server.serve(sockets=[listening])
     finally:
+        reading_back.cancel()
         for one in reading:
             if one.done():
                 await one
             one.cancel()
+
+
+def _tell_why(reading_back: "asyncio.Future[None]") -> None:
+    """The past is not worth ending for; a fault in reading it is told all the same."""
+    if not reading_back.cancelled() and (exc := reading_back.exception()):
+        log.error("the past is not read", exc_info=exc)
 
 
 class _Server(uvicorn.Server):

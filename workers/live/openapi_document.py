@@ -6,7 +6,15 @@ from typing import Any, Final
 import msgspec
 
 from streams.messages.emotion_event import EmotionEvent
-from workers.live import api_access, api_cameras, api_pictures, api_review, api_stream, api_subjects
+from workers.live import (
+    api_access,
+    api_activity,
+    api_cameras,
+    api_pictures,
+    api_review,
+    api_stream,
+    api_subjects,
+)
 from workers.live.api_types import PATH_PATTERNS, JpegPicture, Problem, Route
 from workers.live_feed.event_stream import EventStream
 
@@ -15,6 +23,7 @@ PREFIX: Final = "/api/v1"
 ROUTES: Final = (
     *api_access.ROUTES,
     *api_cameras.ROUTES,
+    *api_activity.ROUTES,
     *api_pictures.ROUTES,
     *api_subjects.ROUTES,
     *api_stream.ROUTES,

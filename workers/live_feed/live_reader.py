@@ -25,6 +25,8 @@ from streams.messages.frame_message import PROBE_CAMERA
 from streams.messages.landmarks_message import Landmarks
 from streams.settings import Settings
 from workers.live_feed import server_sent_events
+from workers.live_feed.activity_book import ActivityBook
+from workers.live_feed.activity_read_back import ActivityReadBack
 from workers.live_feed.alert_precision import precision
 from workers.live_feed.live_feed import CAMERAS_MAX, Kind, LiveFeed
 from workers.live_feed.review_book import ReviewBook
@@ -48,13 +50,14 @@ log = logs.get("mien.live")
 
 
 class LiveReader:
-    """Keeps feed, review book and truths up to date."""
+    """Keeps feed, books and truths up to date."""
 
     def __init__(
         self,
         settings: Settings,
         feed: LiveFeed,
         book: ReviewBook,
+        activity: ActivityBook,
         health: Health,
         on_face: Callable[[Landmarks], None] = lambda _: None,
     ) -> None:
@@ -72,8 +75,12 @@ class LiveReader:
         self._settings = settings
         self._feed = feed
         self._book = book
+        self._activity = activity
         self._health = health
         self._on_face = on_face
+        self._caught_up = asyncio.Event()
+        self._began: dict[int, int] = {}
+        """Partition of events → the first offset that was read here."""
         self.truths: dict[str, CameraTruth] = {}
         """Camera → what was told of it last."""
         self.spans: dict[str, StateSpans] = {}
@@ -92,6 +99,11 @@ class LiveReader:
                     log.warning("the topics are not read", error=str(error))
                 await asyncio.sleep(pause_s)
 
+    async def read_back(self, past: ActivityReadBack) -> None:
+        """Once all that is new is known, what was before it."""
+        await self._caught_up.wait()
+        await past.run(self._began)
+
     async def _read(self) -> None:
         """Until the topics have other partitions."""
         consumer = AIOKafkaConsumer(
@@ -109,14 +121,15 @@ class LiveReader:
             while consumer.assignment() == places:
                 if not waiting:
                     self._health.set_ready(KAFKA)
+                    self._caught_up.set()
                 answer = await consumer.getmany(timeout_ms=500, max_records=ANSWER_MAX)
                 for place, records in answer.items():
                     for record in records:
                         self.take(record)
                     if place in waiting and records[-1].offset + 1 >= waiting[place]:
                         del waiting[place]
-                    if self._kinds[place.topic] == "verdicts":
-                        self.tell_precision()
+                    if self._kinds[place.topic] in ("alerts", "verdicts"):
+                        self.tell_reviews()
                 if sum(map(len, answer.values())) < ANSWER_MAX:
                     await asyncio.sleep(GATHER_S)
         finally:
@@ -143,6 +156,8 @@ class LiveReader:
                     at = found[place]
                     offset = at.offset if at else max(offset, ends[place] - WITHOUT_TIMES_MAX)
                 self._feed.begin(kind, place.partition, offset)
+                if kind == "emotions" and not self._caught_up.is_set():
+                    self._began[place.partition] = offset
             consumer.seek(place, offset)
             if offset < ends[place]:
                 waiting[place] = ends[place]
@@ -171,6 +186,10 @@ class LiveReader:
         """Camera, name, data, emotion and confidence of the event for streams; None: nothing to show."""
         if kind == "emotions":
             event = emotion_event.decode(value)
+            if event.camera_id != PROBE_CAMERA:
+                self._activity.take(
+                    event.camera_id, event.captured_at.timestamp(), event.emotion, time.time()
+                )
             return _of_camera(event.camera_id, "emotion", value, event.emotion, event.confidence)
         if kind == "points":
             face = landmarks_message.decode(value)
@@ -190,12 +209,15 @@ class LiveReader:
         self._book.take_verdict(verdict)
         return _of_camera(verdict.camera_id, "verdict", value) if verdict.camera_id else None
 
-    def tell_precision(self) -> None:
-        """Brings the metric up to date."""
+    def tell_reviews(self) -> None:
+        """Brings the metrics of what people said up to date."""
+        metrics.alerts_unreviewed.set(self._book.unreviewed())
         rows = precision(list(self._book.by_alert())).by_rule
         for row in rows[:RULES_MAX]:
             if row.precision is not None:
                 metrics.alert_precision.labels(row.name).set(row.precision)
+                metrics.alert_precision_bound.labels(row.name, "low").set(row.low)
+                metrics.alert_precision_bound.labels(row.name, "high").set(row.high)
 
 
 def _of_camera(

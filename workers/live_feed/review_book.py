@@ -1,19 +1,29 @@
 """Alerts, and what people said of them: as the topics have it, in memory. Without Kafka or clocks."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from heapq import nlargest
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from streams.messages.alert import Alert
 from streams.messages.camera_truth import time_us
-from streams.messages.verdict import Verdict, VerdictWord
+from streams.messages.verdict import PersonName, Verdict, VerdictWord
 
 ALERTS_MAX: Final = 20_000
 REVIEWED_MAX: Final = 100_000
 """Alerts with verdicts; of more, those are forgotten that were reviewed first."""
 VERDICTS_OF_ONE_MAX: Final = 100
+OPENED_BY_MAX: Final = 50
+"""People; of more, those are forgotten who looked longest ago."""
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """Somebody looked at an alert."""
+
+    by: PersonName
+    at: Annotated[datetime, msgspec.Meta(description="the last time")]
 
 
 class ReviewedAlert(msgspec.Struct, frozen=True):
@@ -25,6 +35,9 @@ class ReviewedAlert(msgspec.Struct, frozen=True):
     """The newest one."""
     verdicts: list[Verdict]
     """All, the newest first."""
+    opened: Annotated[
+        list[Opened], msgspec.Meta(description="who looked at it alone, here and since the start")
+    ] = []
 
 
 class ReviewBook:
@@ -33,6 +46,7 @@ class ReviewBook:
     def __init__(self) -> None:
         self._alerts: dict[str, Alert] = {}
         self._verdicts: dict[str, list[Verdict]] = {}
+        self._opened: dict[str, dict[PersonName, datetime]] = {}
 
     def take_alert(self, alert: Alert) -> None:
         known = self._alerts.get(alert.alert_id)
@@ -49,6 +63,16 @@ class ReviewBook:
             del known[VERDICTS_OF_ONE_MAX:]
         if len(self._verdicts) > REVIEWED_MAX:
             del self._verdicts[next(iter(self._verdicts))]
+
+    def take_opened(self, alert_id: str, by: PersonName, at: datetime) -> None:
+        """Somebody looked at an alert that is known."""
+        known = self._opened.setdefault(alert_id, {})
+        known.pop(by, None)
+        known[by] = at
+        if len(known) > OPENED_BY_MAX:
+            del known[next(iter(known))]
+        if len(self._opened) > ALERTS_MAX:
+            del self._opened[next(iter(self._opened))]
 
     def alert(self, alert_id: str) -> ReviewedAlert | None:
         alert = self._alerts.get(alert_id)
@@ -70,6 +94,10 @@ class ReviewBook:
 
     def firing(self) -> Iterator[Alert]:
         return (alert for alert in self._alerts.values() if alert.state == "firing")
+
+    def unreviewed(self) -> int:
+        """How many alerts nobody has judged."""
+        return sum(alert_id not in self._verdicts for alert_id in self._alerts)
 
     def verdicts(
         self, wanted: Callable[[Verdict], bool], *, before: tuple[int, str] | None, limit: int
@@ -101,7 +129,8 @@ class ReviewBook:
 
     def _reviewed(self, alert: Alert) -> ReviewedAlert:
         said = self._verdicts.get(alert.alert_id, [])
-        return ReviewedAlert(alert, said[0].verdict if said else None, list(said))
+        opened = [Opened(by, at) for by, at in reversed(self._opened.get(alert.alert_id, {}).items())]
+        return ReviewedAlert(alert, said[0].verdict if said else None, list(said), opened)
 
 
 def filled(verdict: Verdict, alert: Alert) -> Verdict:

@@ -138,6 +138,8 @@ EXPORTED: Final[Mapping[str, Exported]] = {
     "live_events_total": Exported((LIVE,), {"outcome": ("sent", "skipped")}),
     "verdicts_total": Exported((LIVE,), {"verdict": VERDICTS}),
     "alert_precision": Exported((LIVE,), {"rule": RULES}),
+    "alert_precision_bound": Exported((LIVE,), {"rule": RULES, "bound": ("low", "high")}),
+    "alerts_unreviewed": Exported((LIVE,)),
     "consumer_lag": Exported(READERS, {"topic": TOPIC, "partition": PARTITIONS}),
     "dead_letters_total": Exported(
         READERS,
@@ -203,7 +205,8 @@ cannot be relieved |
 `mien_region_share_total`, `mien_baselines_total`, each against `mien_reference_ratio`; \
 `mien_completeness_error` |
 | what do alerts say? | `mien_alerts_active`, `mien_alerts_total` by rule, `mien_alert_rules_current` |
-| are alerts right? | `mien_alert_precision` by rule, from verdicts; `mien_verdicts_total` |
+| are alerts right? | `mien_alert_precision`, `mien_alert_precision_bound` by rule; `mien_verdicts_total` |
+| are they judged? | `mien_alerts_unreviewed` |
 
 `mien cameras` serves the metrics of all its cameras' processes as its own; where one of theirs has no label
 `camera`, it gets one (`process_resident_memory_bytes{camera="lobby"}`).

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
@@ -18,6 +19,7 @@ from streams.messages.landmarks_message import Landmarks
 from streams.messages.verdict import Verdict
 from streams.settings import Settings
 from workers.live_feed import live_reader
+from workers.live_feed.activity_book import ActivityBook
 from workers.live_feed.live_feed import LiveFeed, Record
 from workers.live_feed.live_reader import LiveReader
 from workers.live_feed.review_book import ReviewBook
@@ -37,7 +39,8 @@ class Reading:
         self.topics = settings.topics
         self.feed = LiveFeed(ring_bytes=10**6, keep_s=settings.live_keep_s)
         self.book = ReviewBook()
-        self.reader = LiveReader(settings, self.feed, self.book, Health("kafka"))
+        self.activity = ActivityBook()
+        self.reader = LiveReader(settings, self.feed, self.book, self.activity, Health("kafka"))
         self._offset = 0
 
     def take(self, topic: str, value: bytes | None, age_s: float = 0) -> None:
@@ -90,7 +93,7 @@ def test_what_is_old_is_known_but_not_shown_again(reading: Reading) -> None:
 def test_each_face_is_told_on(make_landmarks: Callable[..., Landmarks]) -> None:
     told: list[Landmarks] = []
     settings, feed = Settings(), LiveFeed(ring_bytes=10**6, keep_s=120)
-    reader = LiveReader(settings, feed, ReviewBook(), Health("kafka"), told.append)
+    reader = LiveReader(settings, feed, ReviewBook(), ActivityBook(), Health("kafka"), told.append)
     face = make_landmarks()
     for value in (landmarks_message.encode(face), b"junk"):
         record: Any = SimpleNamespace(
@@ -128,6 +131,15 @@ def test_the_metric_of_precision_follows_the_verdicts(reading: Reading) -> None:
     for word in ("rejected", "confirmed"):
         at = time_of(1_764_000_000_000_000 + (word == "confirmed"))
         reading.take("verdicts", verdict.encode(Verdict("alert-0", word, "anna", at))[1])
-    reading.reader.tell_precision()
+    reading.reader.tell_reviews()
 
     assert REGISTRY.get_sample_value("mien_alert_precision", {"rule": "precise"}) == 1.0
+    low, high = (
+        REGISTRY.get_sample_value("mien_alert_precision_bound", {"rule": "precise", "bound": bound})
+        for bound in ("low", "high")
+    )
+    assert (low, high) == (pytest.approx(0.206549), 1.0)
+    assert REGISTRY.get_sample_value("mien_alerts_unreviewed") == 0.0
+    reading.take("alerts", alert.encode(msgspec.structs.replace(FIRING, alert_id="alert-1"))[1])
+    reading.reader.tell_reviews()
+    assert REGISTRY.get_sample_value("mien_alerts_unreviewed") == 1.0

@@ -106,3 +106,24 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made.alert("alert-2") is None
     assert made.alert("alert-3") is not None
     assert [len(said) for said in made.by_alert()] == [3, 3]
+
+
+def test_who_opened_an_alert_is_told_the_last_one_first_and_no_more_than_so_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(review_book, "OPENED_BY_MAX", 2)
+    monkeypatch.setattr(review_book, "ALERTS_MAX", 2)
+    made = book([alert(0), alert(1)])
+    for second, by in enumerate(["anna", "ben", "carl", "ben"]):
+        made.take_opened("alert-0", by, time_of(second * 1_000_000))
+    found = made.alert("alert-0")
+    assert found
+    assert [(one.by, one.at) for one in found.opened] == [
+        ("ben", time_of(3_000_000)), ("carl", time_of(2_000_000)),
+    ]  # fmt: skip
+
+    for number in (1, 2):  # of more alerts than are kept, the first is forgotten
+        made.take_opened(f"alert-{number}", "anna", time_of(0))
+    found = made.alert("alert-0")
+    assert found
+    assert found.opened == []

@@ -41,6 +41,8 @@ WITHOUT_UNIT = {
     "active_subjects": "what is counted",
     "alerts_active": "what is counted",
     "alert_precision": "0 to 1, called as everybody calls it",
+    "alert_precision_bound": "as alert_precision",
+    "alerts_unreviewed": "what is counted",
     "live_clients": "what is counted",
     "alert_rules": "what is counted",
     "alert_rules_current": "0 or 1",

@@ -45,6 +45,29 @@ export interface CameraSpan {
   since: string;
   until: string | null;
 }
+export interface ActivityView {
+  items: { camera_id: string; buckets: { at: string; events: number; emotions: Partial<Record<Emotion, number>> }[] }[];
+  counted_since: string;
+  next: string | null;
+}
+export interface Coverage {
+  camera_id: string;
+  days: number;
+  columns: number;
+  rows: number;
+  picture: { width_px: number; height_px: number } | null;
+  faces: number;
+  read: number;
+  cells: CoverageCell[];
+  problems: { reason: string; where: string; faces: number; unread: number; advice: string }[];
+}
+export interface CoverageCell {
+  column: number;
+  row: number;
+  faces: number;
+  read: number;
+  unread: Record<string, number>;
+}
 export interface Explanation {
   target: Emotion;
   baseline: Baseline;
@@ -132,6 +155,8 @@ export interface ReviewedAlert {
   alert: Alert;
   verdict: VerdictWord | null;
   verdicts: Verdict[];
+  /** Who looked at it, the last one first; as this server knows it, since it began. */
+  opened: { by: string; at: string }[];
 }
 export interface PrecisionRow {
   name: string;
@@ -195,6 +220,18 @@ export async function ask<T>(path: string, method: "GET" | "POST" | "DELETE" = "
     throw new Refused(answer.status, detail);
   }
   return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+/** All parts of a list of the API, one behind the other. */
+export async function askParts<T extends { next: string | null }>(path: string): Promise<T[]> {
+  const found: T[] = [];
+  let next: string | null = "";
+  while (next !== null) {
+    const part: T = await ask(`${path}${next && `&cursor=${encodeURIComponent(next)}`}`);
+    found.push(part);
+    next = part.next;
+  }
+  return found;
 }
 
 /** A list of the API, as long as it may be. */

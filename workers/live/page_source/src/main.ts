@@ -7,6 +7,7 @@ import { loadLandmarkSet } from "./faces/landmark_set";
 import { LiveState } from "./live_state";
 import { Pictures } from "./pictures";
 import { themeButton } from "./theme";
+import { camera } from "./views/camera";
 import { signIn } from "./views/sign_in";
 import { type Context, type View, readHash } from "./views/view";
 import { review } from "./views/review";
@@ -14,7 +15,7 @@ import { subject } from "./views/subject";
 import { timeline } from "./views/timeline";
 import { wall } from "./views/wall";
 
-const VIEWS: Record<string, (context: Context, path: string[], parameters: URLSearchParams) => View> = { wall, subject, review, timeline };
+const VIEWS: Record<string, (context: Context, path: string[], parameters: URLSearchParams) => View> = { wall, camera, subject, review, timeline };
 const LINKS = [["wall", "Wall"], ["review", "Review"], ["timeline", "Timeline"]] as const;
 const AGAIN_MS = 2000;
 

@@ -16,16 +16,22 @@ const KEY = "mien-theme";
 const probe = h("div", { id: "colours", hidden: true });
 let palette: Palette | null = null;
 
-/** The colours of page.css, worked out: canvases know no light-dark(). */
+/** A colour of page.css, worked out: canvases know no light-dark(). */
+function colour(name: string): string {
+  const element = h("i", { class: `ink-${name}` });
+  probe.append(element);
+  const found = getComputedStyle(element).color;
+  element.remove();
+  return found;
+}
+
+/** Some of them by their names. */
+export function inks<Name extends string>(...names: Name[]): Record<Name, string> {
+  return Object.fromEntries(names.map((name) => [name, colour(name)])) as Record<Name, string>;
+}
+
 export function colours(): Palette {
   if (palette) return palette;
-  const colour = (name: string): string => {
-    const element = h("i", { class: `ink-${name}` });
-    probe.append(element);
-    const found = getComputedStyle(element).color;
-    element.remove();
-    return found;
-  };
   palette = {
     towards: colour("towards"),
     against: colour("against"),

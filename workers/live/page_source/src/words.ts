@@ -1,6 +1,6 @@
 /** What the page says in words. */
 
-import type { Baseline, CameraState, EmotionEvent, VerdictWord } from "./api";
+import type { Baseline, CameraState, EmotionEvent, ReviewedAlert, Verdict, VerdictWord } from "./api";
 
 const ABSTAINED: Record<NonNullable<EmotionEvent["abstained"]>, string> = {
   "low-confidence": "no emotion is likely enough",
@@ -35,7 +35,12 @@ export function percent(share: number): string {
 /** "Happiness, 92 %", or why there is no emotion. */
 export function emotionWords(event: EmotionEvent): string {
   if (event.emotion) return `${capital(event.emotion)}, ${percent(event.confidence)}`;
-  return `No answer: ${event.abstained ? (ABSTAINED[event.abstained] ?? event.abstained) : "unknown why"}`;
+  return `No answer: ${event.abstained ? abstainedWords(event.abstained) : "unknown why"}`;
+}
+
+/** Why an event gives no emotion: "the face is too small". */
+export function abstainedWords(reason: string): string {
+  return (ABSTAINED as Record<string, string>)[reason] ?? reason;
 }
 
 export function baselineWords(explanation: { baseline: Baseline }): string {
@@ -44,6 +49,14 @@ export function baselineWords(explanation: { baseline: Baseline }): string {
 
 export function stateWords(state: CameraState | "unknown"): string {
   return STATES[state];
+}
+
+/** "anna (confirmed), ben": each person's newest word, and who looked without one. */
+export function seenBy(verdicts: readonly Verdict[], opened: ReviewedAlert["opened"]): string {
+  const newest = new Map<string, string>();
+  for (const { by, verdict, note } of verdicts) if (!newest.has(by)) newest.set(by, `${by} (${verdict}${note && `: ${note}`})`);
+  for (const { by } of opened) if (!newest.has(by)) newest.set(by, by);
+  return [...newest.values()].join(", ");
 }
 
 /** "0.4 s", "12 s", "3 min", "5 h", "2 d" */

@@ -42,7 +42,11 @@ export class Evidence {
       h("p", { class: "quiet" }, Object.entries(evidence.regions).map(([name, share]) => `${name} ${percent(share)}`).join(", ")),
       ...(alert.subject_id ? [alert.subject_id] : evidence.subjects).map((id) => h("a", { href: subjectHash(id, alert.started_at) }, `To the moment of ${id}`)),
     );
-    if (!alert.subject_id) return setText(this.#then, "Several faces: their moments are linked below.");
+    if (!alert.subject_id) {
+      setText(this.#then, "Several faces: their moments are linked below.");
+      await ask(`/alerts/${alert.alert_id}`).catch(() => undefined); // as evidence does, it says who looks
+      return;
+    }
     try {
       const history = await ask<History>(`/alerts/${alert.alert_id}/evidence`);
       if (alert !== this.#shown) return;

@@ -2,7 +2,7 @@
 
 import { type Alert, EMOTIONS, type Listed, type Precision, type ReviewedAlert, type Verdict, type VerdictWord, ask } from "../api";
 import { choice, debounced, h, setAttribute } from "../dom";
-import { VERDICT_WORDS, capital, clock } from "../words";
+import { VERDICT_WORDS, capital, clock, seenBy } from "../words";
 import { Evidence } from "./evidence";
 import { precisionTables } from "./precision_table";
 import { type Context, type View, readHash, writeParameters } from "./view";
@@ -65,7 +65,7 @@ export function review(context: Context, [alertId]: string[]): View {
     status.textContent = items.length ? `${items.length}${next ? " or more" : ""} alerts${marked.size ? `, ${marked.size} selected` : ""}` : "No alert of this kind.";
     show(hadFocus);
   }
-  function row({ alert, verdict, verdicts }: ReviewedAlert): HTMLElement {
+  function row({ alert, verdict, verdicts, opened }: ReviewedAlert): HTMLElement {
     const box = h("input", { type: "checkbox", checked: marked.has(alert.alert_id), "aria-label": `Select ${alert.rule} at ${alert.camera_id}, ${clock(Date.parse(alert.started_at))}`, onchange: () => mark(alert.alert_id) });
     return h("li", { class: "card alert", "data-alert": alert.alert_id, "data-severity": alert.severity, "data-verdict": verdict ?? "none", onclick: (event: Event) => event.target !== box && go(alert.alert_id) },
       mayJudge ? box : h("span"),
@@ -75,7 +75,7 @@ export function review(context: Context, [alertId]: string[]): View {
           h("span", { class: "quiet" }, `${clock(Date.parse(alert.started_at))} · ${alert.severity} · ${alert.state}`),
           h("span", { class: "verdict" }, verdict ? VERDICT_WORDS[verdict] : "Not reviewed")),
         h("p", {}, alert.summary),
-        verdicts.length > 0 && h("p", { class: "quiet" }, `Seen by ${seenBy(verdicts)}`)));
+        verdicts.length + opened.length > 0 && h("p", { class: "quiet" }, `Seen by ${seenBy(verdicts, opened)}`)));
   }
   function show(focus = false): void {
     for (const element of list.children) {
@@ -166,11 +166,4 @@ export function review(context: Context, [alertId]: string[]): View {
     },
     close: () => void live.listeners.delete(listener),
   };
-}
-
-/** "anna (confirmed), ben (rejected)": each person's newest word. */
-function seenBy(verdicts: readonly Verdict[]): string {
-  const newest = new Map<string, string>();
-  for (const { by, verdict, note } of verdicts) if (!newest.has(by)) newest.set(by, `${by} (${verdict}${note && `: ${note}`})`);
-  return [...newest.values()].join(", ");
 }

@@ -7,8 +7,9 @@ import { decodePoints, setOf } from "../faces/landmark_set";
 import { colours } from "../theme";
 import { age, baselineWords, capital, clock, emotionWords, percent } from "../words";
 import { type Moment, Moments, loadMoments } from "./moments";
-import { plotProbabilities, smoothed } from "./plot";
 import { pictureCard } from "./picture";
+import { plotProbabilities } from "./plot";
+import { smoothed } from "./plot_scale";
 import type { Context, View } from "./view";
 
 const DRAW_MS = 100;

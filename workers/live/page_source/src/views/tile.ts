@@ -10,7 +10,7 @@ import { colours } from "../theme";
 import { type Known, isIdle, liveWords, tileState } from "../tile_state";
 import { capital, emotionWords, stateWords } from "../words";
 import { CameraPicture } from "./picture";
-import { type Context, subjectHash } from "./view";
+import { type Context, cameraHash, subjectHash } from "./view";
 
 const DRAW_MS = 90; // ten times a second: less than three rounds of the wall
 const WRITE_MS = 500;
@@ -39,7 +39,7 @@ export class Tile {
     this.element = h(
       "article",
       { class: "tile", "data-camera": cameraId, "aria-label": `Camera ${cameraId}` },
-      h("header", {}, h("h3", {}, cameraId), this.#alert, this.#state),
+      h("header", {}, h("h3", {}, h("a", { href: cameraHash(cameraId) }, cameraId)), this.#alert, this.#state),
       this.#canvas,
       this.#about,
       this.#faces,

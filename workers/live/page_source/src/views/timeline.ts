@@ -1,14 +1,14 @@
 /** All cameras on one axis: who was seen, which alerts fired, and when a picture was not to be trusted. */
 
-import { type Alert, type CameraSpan, EMOTIONS, type ReviewedAlert, ask, askAll, serverNow_ms } from "../api";
-import { BUCKET_MS } from "../activity";
+import { type ActivityView, type Alert, type CameraSpan, EMOTIONS, type ReviewedAlert, ask, askAll, askParts, serverNow_ms } from "../api";
+import { drawActivity } from "./activity_lane";
 import { choice, debounced, h, setText } from "../dom";
-import { cleared } from "../faces/draw_face";
-import { colours } from "../theme";
 import { clock, stateWords } from "../words";
-import { type Context, type View, readHash, writeParameters } from "./view";
+import { type Context, type View, cameraHash, readHash, writeParameters } from "./view";
 
 const SPANS_MIN = ["5", "15", "60"];
+const BUCKETS = 150; // of a lane
+const ASK_AGAIN_MS = 30_000;
 const DRAW_MS = 1000;
 const TICKS = 4;
 const ALERTS_MAX = 2000;
@@ -34,6 +34,7 @@ export function timeline(context: Context): View {
   const axis = h("div", { class: "axis" });
   const rows = h("div", {});
   const pointed = h("p", { class: "quiet", role: "status" });
+  const counted = h("p", { class: "quiet" });
   const where = (at_ms: number): string => `${(100 * Math.min(1, Math.max(0, (at_ms - from_ms) / (to_ms - from_ms)))).toFixed(3)}%`;
 
   async function load(): Promise<void> {
@@ -50,16 +51,27 @@ export function timeline(context: Context): View {
       setText(pointed, error instanceof Error ? error.message : String(error));
     }
   }
+  async function loadActivity(): Promise<void> {
+    const now_ms = serverNow_ms();
+    const bucket_s = 2 * Math.ceil((minutes * 60) / BUCKETS / 2);
+    const since = new Date(Math.floor((now_ms - minutes * 60_000) / 1000 / bucket_s) * bucket_s * 1000).toISOString();
+    try {
+      live.activity.takePast(await askParts<ActivityView>(`/camera-activity?since=${since}&bucket_s=${bucket_s}&limit=100`), bucket_s, now_ms);
+      drawnAt_ms = -Infinity;
+    } catch {
+      // The server is away: what is known stays, and it is asked again.
+    }
+  }
   const reload = debounced(500, () => void load());
 
   function lane(id: string): Lane {
     let found = lanes.get(id);
     if (!found) {
-      const canvas = h("canvas", { "aria-hidden": "true" });
+      const canvas = h("canvas", { role: "img" });
       const line = h("div", { class: "now", hidden: true });
       const marks = h("div", {});
       const track = h("div", { class: "track" }, canvas, marks, line);
-      found = { canvas, line, marks, track, element: h("section", { class: "lane", "aria-label": `Camera ${id}`, "data-camera": id }, h("h3", {}, id), track) };
+      found = { canvas, line, marks, track, element: h("section", { class: "lane", "aria-label": `Camera ${id}`, "data-camera": id }, h("h3", {}, h("a", { href: cameraHash(id) }, id)), track) };
       lanes.set(id, found);
       const behind = [...lanes.keys()].filter((other) => other.localeCompare(id, "en", { numeric: true }) > 0).sort((a, b) => a.localeCompare(b, "en", { numeric: true }))[0];
       rows.insertBefore(found.element, behind ? lanes.get(behind)!.element : null);
@@ -72,7 +84,7 @@ export function timeline(context: Context): View {
     from_ms = to_ms - minutes * 60_000;
     for (const id of live.cameras.keys()) {
       const { canvas, marks, track } = lane(id);
-      drawActivity(id, canvas);
+      drawActivity(canvas, [...live.activity.of(id, from_ms)], from_ms, to_ms);
       const focused = track.contains(document.activeElement) ? (document.activeElement as HTMLElement).dataset["id"] : undefined;
       marks.replaceChildren(...spans.filter((span) => span.camera_id === id && span.state !== "ok").map(truth), ...alerts.filter((alert) => alert.camera_id === id).map(mark));
       if (focused) (marks.querySelector(`[data-id="${CSS.escape(focused)}"]`) as HTMLElement | null)?.focus();
@@ -82,29 +94,12 @@ export function timeline(context: Context): View {
       element.remove();
       lanes.delete(id);
     }
+    const since_ms = live.activity.countedSince_ms;
+    setText(counted, since_ms !== null && since_ms > from_ms + 1000 ? `Faces are counted from ${clock(since_ms)} on.` : "");
     axis.replaceChildren(...Array.from({ length: TICKS }, (_, tick) => {
       const at_ms = from_ms + ((to_ms - from_ms) * (tick + 0.5)) / TICKS;
       return placed(h("span", {}, clock(at_ms)), where(at_ms));
     }));
-  }
-  function drawActivity(id: string, canvas: HTMLCanvasElement): void {
-    const pencil = cleared(canvas);
-    if (!pencil) return;
-    const { emotions, line } = colours();
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-    const wide = Math.max(1, (BUCKET_MS / (to_ms - from_ms)) * width);
-    for (const [bucket, counts] of live.activity.cameras.get(id) ?? []) {
-      const x = ((bucket * BUCKET_MS - from_ms) / (to_ms - from_ms)) * width;
-      if (x < -wide) continue;
-      const total = counts.reduce((sum, count) => sum + count, 0);
-      let y = height;
-      counts.forEach((count, emotion) => {
-        const high = (count / total) * height * 0.9;
-        pencil.fillStyle = emotion < EMOTIONS.length ? emotions[emotion]! : line;
-        pencil.fillRect(x, y - high, wide + 0.5, high);
-        y -= high;
-      });
-    }
   }
   function truth(span: CameraSpan): HTMLElement {
     const [from, until] = [Date.parse(span.since), span.until ? Date.parse(span.until) : to_ms];
@@ -132,6 +127,8 @@ export function timeline(context: Context): View {
   live.listeners.add(listener);
   writeParameters(parameters);
   void load();
+  void loadActivity();
+  const timer = window.setInterval(() => void loadActivity(), ASK_AGAIN_MS);
 
   return {
     title: "Timeline",
@@ -142,16 +139,21 @@ export function timeline(context: Context): View {
           parameters.set("minutes", value);
           writeParameters(parameters);
           void load();
+          void loadActivity();
         }),
         pointed,
-        h("p", { class: "quiet key" }, "Faces since this page was opened: ", ...EMOTIONS.map((name) => h("span", {}, h("i", { class: `ink-${name}` }, "■ "), name)))),
+        counted,
+        h("p", { class: "quiet key" }, "Faces: ", ...EMOTIONS.map((name) => h("span", {}, h("i", { class: `ink-${name}` }, "■ "), name)))),
       h("div", { onpointermove: point }, rows, h("div", { class: "lane" }, h("span"), axis))),
     frame(now_ms) {
       if (now_ms - drawnAt_ms < DRAW_MS) return;
       drawnAt_ms = now_ms;
       draw();
     },
-    close: () => void live.listeners.delete(listener),
+    close() {
+      clearInterval(timer);
+      live.listeners.delete(listener);
+    },
   };
 }
 

@@ -39,3 +39,7 @@ export function writeParameters(parameters: URLSearchParams): void {
 export function subjectHash(subjectId: string, at?: string): string {
   return `#/subject/${encodeURIComponent(subjectId)}${at ? `?at=${encodeURIComponent(at)}` : ""}`;
 }
+
+export function cameraHash(cameraId: string): string {
+  return `#/camera/${encodeURIComponent(cameraId)}`;
+}
