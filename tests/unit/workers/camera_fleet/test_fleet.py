@@ -82,7 +82,7 @@ class Trial:
                 parent = Path(path.parent, "stat").read_text().rpartition(")")[2].split()[1]
             except OSError:
                 continue
-            if int(parent) == os.getpid() and words[-2].startswith("--camera="):
+            if int(parent) == os.getpid() and len(words) > 1 and words[-2].startswith("--camera="):
                 found[words[-2].removeprefix("--camera=")] = int(path.parent.name)
         return found
 
