@@ -35,6 +35,7 @@ BOUNDED = {
     "value",
     "until",
     "verdict",
+    "bound",
 }
 
 
