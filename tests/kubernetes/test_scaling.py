@@ -1,8 +1,10 @@
 """KEDA scales landmarks, on the lag of a real Kafka and on the age of frames in a real Prometheus."""
 
 import copy
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from control.build import CannotBuild, build_all
 from control.keda import start_keda
 from film import Film, playing, repeated
-from harness import lacks
+from harness import Chain, lacks
 from prometheus_pod import prometheus
 from release import STAGES, Release
 
@@ -149,12 +151,23 @@ def test_a_step_costs_live_cameras_some_frames_at_most(
         took_s, frames = time.monotonic() - began_s, range(began, film.frames - 4)
     seen = release.chain.seen()
     lost = {camera: len(set(frames) - seen.get(camera, set())) for camera in film.cameras}
+    ages = sorted(ages_ms(release.chain, film.cameras, frames))
     with capsys.disabled():
         print(
             f"\n{before} → {after} workers: of {len(frames)} frames of each camera in {took_s:.0f} s "
-            f"{sum(lost.values()) / PARTITIONS:.1f} were left out on average, {max(lost.values())} at most"
+            f"{sum(lost.values()) / PARTITIONS:.1f} were left out on average, {max(lost.values())} at most; "
+            f"events were {ages[len(ages) // 2]} ms old on Kafka at the median, {ages[-1]} at most"
         )
     assert all(count < len(frames) for count in lost.values())
+
+
+def ages_ms(chain: Chain, cameras: Collection[str], frames: range) -> Iterator[int]:
+    """From the capture of these frames to their events on Kafka."""
+    for message in chain.tail("emotions").poll():
+        event = json.loads(message.value())
+        if event["camera_id"] in cameras and event["frame_seq"] in frames:
+            captured_ms = round(datetime.fromisoformat(event["captured_at"]).timestamp() * 1000)
+            yield message.timestamp()[1] - captured_ms
 
 
 def faster(scaled: Resource) -> Resource:
