@@ -23,7 +23,7 @@ export function event(changes: Partial<EmotionEvent> = {}, likely: Emotion = "ha
 export function points(changes: Partial<FacePoints> = {}): FacePoints {
   return {
     event_id: "e1", camera_id: "hall-1", subject_id: "hall-1:x", captured_at: iso(AT_MS), landmark_set: "set",
-    points: "ADwAAADA", rotation: [1, 0, 0, 0, 1, 0, 0, 0, 1],
+    points: "ADwAAADA", rotation: [1, 0, 0, 0, 1, 0, 0, 0, 1], place: null,
     ...changes,
   };
 }
