@@ -36,8 +36,9 @@ OTHER_SIZE_PX: Final = (256, 192)
 COMES_BACK_S: Final = 60.0
 """Longer than the longest pause before a lost camera is opened again, and the time-outs beside it."""
 PAGE_TIMEOUT_S: Final = 60.0
-"""A busy machine needs long for the page of all cameras together: an empty one would count all as stuck."""
+"""A busy machine needs long until all cameras are on one page: who is not on it would count as stuck."""
 MUST_SEND_S: Final = 15.0
+FRAMES: Final = "mien_frames_total"
 ROW: Final = "cameras-soak"
 
 
@@ -62,11 +63,12 @@ def cameras_soak(settings: Settings, seconds: float, cameras: int, fault_rate: f
         for server in servers.values():
             server.be_well()
         time.sleep(COMES_BACK_S)
-        before = fleet.totals("mien_frames_total", outcome="published")
+        before = totals(fleet.page(entries), FRAMES, outcome="published")
         time.sleep(MUST_SEND_S)
-        published = fleet.totals("mien_frames_total", outcome="published")
-        reconnects = fleet.totals("mien_camera_reconnects_total")
-        restarts = fleet.totals("mien_camera_restarts_total")
+        page = fleet.page(entries)
+    published = totals(page, FRAMES, outcome="published")
+    reconnects = totals(page, "mien_camera_reconnects_total")
+    restarts = totals(page, "mien_camera_restarts_total")
     stuck = [entry["id"] for entry in entries if published[entry["id"]] <= before[entry["id"]]]
     table = f"{cameras} cameras, {seconds:.0f} s of faults at {fault_rate:g} times the usual rate"
     faults = sum((server.faults for server in servers.values()), Counter[str]())
@@ -88,7 +90,11 @@ def cameras_soak(settings: Settings, seconds: float, cameras: int, fault_rate: f
                 name,
                 {
                     **(
-                        {"reconnects": reconnects[name], "restarts": restarts[name]}
+                        {
+                            "published": published[name],
+                            "reconnects": reconnects[name],
+                            "restarts": restarts[name],
+                        }
                         if name in published
                         else {}
                     ),
@@ -200,20 +206,34 @@ class _Fleet:
                 continue  # it has just ended
         return found
 
-    def totals(self, metric: str, **labels: str) -> Counter[str]:
-        """A counter of all cameras, by camera.
+    def page(self, entries: Sequence[dict[str, Any]]) -> list[metrics_scrape.Sample]:
+        """The metrics of all cameras together: a page leaves out who does not answer at once.
+
+        Who is in none for `PAGE_TIMEOUT_S` is in this one neither.
 
         Raises:
-            ServiceUnavailable: if the page, which asks all cameras, does not come.
+            ServiceUnavailable: if no page comes at all.
         """
-        sums: Counter[str] = Counter()
-        found = list(metrics_scrape.samples(self._port, PAGE_TIMEOUT_S))
-        if not found:
-            raise ServiceUnavailable(f"`mien cameras` gave no metrics within {PAGE_TIMEOUT_S:.0f} s")
-        for sample in found:
-            if sample.name == metric and labels.items() <= sample.labels.items():
-                sums[sample.labels["camera"]] += int(sample.value)
-        return sums
+        until_s = time.monotonic() + PAGE_TIMEOUT_S
+        wanted = {entry["id"] for entry in entries}
+        while True:
+            is_late = time.monotonic() >= until_s
+            found = list(metrics_scrape.samples(self._port, PAGE_TIMEOUT_S))
+            there = {sample.labels["camera"] for sample in found if sample.name == FRAMES}
+            if wanted <= there or (found and is_late):
+                return found
+            if is_late:
+                raise ServiceUnavailable(f"`mien cameras` gave no metrics within {PAGE_TIMEOUT_S:.0f} s")
+            time.sleep(LEAST_EVERY_S)
+
+
+def totals(page: Sequence[metrics_scrape.Sample], metric: str, **labels: str) -> Counter[str]:
+    """A counter of all cameras, by camera."""
+    sums: Counter[str] = Counter()
+    for sample in page:
+        if sample.name == metric and labels.items() <= sample.labels.items():
+            sums[sample.labels["camera"]] += int(sample.value)
+    return sums
 
 
 def _cameras_of(pid: int) -> Iterator[tuple[str, int]]:
