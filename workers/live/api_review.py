@@ -31,6 +31,8 @@ from workers.live_feed.review_book import ReviewedAlert, alert_place, filled, ve
 from workers.live_feed.topic_history import epoch_ms
 
 EVIDENCE_MAX: Final = 1_000
+EVIDENCE_MAX_S: Final = 7.0
+"""It comes in one part, so that it gets longer than a part of a subject's past."""
 """Events of one alert."""
 _CURSOR: Final = re.compile(r"(?P<at_us>[0-9]{1,18})/(?P<id>[\x21-\x7e ]{1,140})")
 
@@ -80,6 +82,7 @@ async def evidence(live: Live, asked: Asked) -> HistoryView:
         offset=None,
         limit=EVIDENCE_MAX,
         points=True,
+        part_max_s=EVIDENCE_MAX_S,
     )
     return HistoryView(found.events, found.points, None)
 

@@ -27,9 +27,13 @@ READERS_MAX: Final = 4
 """At once; others wait."""
 SCANNED_MAX: Final = 20_000
 """Messages, also those of other subjects; whoever wants more asks again from where it ended."""
-WITHOUT_TIMES_MAX: Final = 2_000
-"""So many of the last messages are looked at where Kafka does not say where a time is."""
+PART_MAX_S: Final = 4.0
+"""What was found by then is an answer, and says where it goes on: the embedded broker gives one message a
+request, so a minute of a face can take as long."""
+POINTS_MAX_S: Final = 6.0
+"""For the points of such a part; moments without them are shown without a face."""
 TIME_MAX_S: Final = 8.0
+"""Kafka that is not through by then does not answer."""
 POINTS_BEFORE_MS: Final = 2_000
 """So much earlier than its event a face may be in Kafka."""
 
@@ -65,18 +69,24 @@ class TopicHistory:
         offset: int | None,
         limit: int,
         points: bool,
+        part_max_s: float = PART_MAX_S,
     ) -> History:
-        """Up to ``limit`` events from a time (or from the offset where an answer before ended) to another."""
+        """Up to ``limit`` events from a time (or from the offset where an answer before ended) to another.
+
+        After ``part_max_s`` the answer is what was found until then.
+        """
         try:
             async with self._readers, self._consumer() as consumer:
                 topics = self._settings.topics
                 events: list[msgspec.Raw] = []
                 times_ms: list[int] = []
                 next_offset: int | None = None
+                ends_s = time.monotonic() + part_max_s
                 async for record in self._records(
                     consumer, topics.emotions, subject_id, since_ms, until_ms, offset
                 ):
-                    if len(events) >= limit or record.scanned > SCANNED_MAX:
+                    is_late = record.scanned > 1 and time.monotonic() > ends_s  # each part gets further
+                    if len(events) >= limit or record.scanned > SCANNED_MAX or is_late:
                         next_offset = record.offset
                         break
                     if record.key == subject_id.encode() and _is_event(record.value, camera_id):
@@ -95,8 +105,9 @@ class TopicHistory:
         found = []
         topic = self._settings.topics.landmarks
         since_ms = first_ms - POINTS_BEFORE_MS
+        ends_s = time.monotonic() + POINTS_MAX_S
         async for record in self._records(consumer, topic, camera_id, since_ms, last_ms, None):
-            if record.scanned > SCANNED_MAX:
+            if record.scanned > SCANNED_MAX or time.monotonic() > ends_s:
                 break
             try:
                 face = landmarks_message.decode(record.value)
@@ -140,7 +151,7 @@ class TopicHistory:
             begin = (await consumer.beginning_offsets([place]))[place]
             found = (await consumer.offsets_for_times({place: since_ms}))[place]
             # Without an answer there is nothing, or it is the embedded broker, which knows no times.
-            offset = found.offset if found else max(begin, end - WITHOUT_TIMES_MAX)
+            offset = found.offset if found else await _first_since(consumer, place, since_ms, begin, end)
         consumer.seek(place, offset)
         scanned = 0
         while await consumer.position(place) < end:
@@ -154,6 +165,22 @@ class TopicHistory:
                     if record.timestamp < since_ms:
                         continue
                     yield _Record(record.offset, record.timestamp, record.key, record.value, scanned)
+
+
+async def _first_since(
+    consumer: AIOKafkaConsumer, place: TopicPartition, since_ms: int, begin: int, end: int
+) -> int:
+    """The offset at which a time begins, by halves; ``end`` if nothing is that new."""
+    middle = end - 1  # most often nothing is that new
+    while begin < end:
+        consumer.seek(place, middle)
+        records = (await consumer.getmany(timeout_ms=1_000, max_records=1)).get(place)
+        if records and records[0].offset < end and records[0].timestamp < since_ms:
+            begin = records[0].offset + 1
+        else:
+            end = middle
+        middle = (begin + end) // 2
+    return begin
 
 
 class _Record(NamedTuple):
