@@ -21,18 +21,21 @@ const WORDS = {
 export class CameraPicture {
   #past: { at_ms: number; drawn: Drawn }[] = [];
   #shot: Shot | null | undefined; // undefined: draw whatever there is
+  #over: readonly Drawn[] = []; // the faces that were drawn on it
 
   constructor(
     readonly context: Context,
     readonly canvas: HTMLCanvasElement,
   ) {}
 
-  /** Whether another picture was drawn than before. */
+  /** Whether something else was drawn than before: another picture, or faces that came later than theirs. */
   draw(cameraId: string, faces: readonly Face[], now_ms: number): boolean {
     this.#remember(faces);
     const shot = this.context.pictures.newest(cameraId, now_ms);
-    if (shot === this.#shot) return false;
+    const over = shot ? this.#of(shot) : [];
+    if (shot === this.#shot && over.every((face) => this.#over.includes(face))) return false;
     this.#shot = shot;
+    this.#over = over;
     const pencil = cleared(this.canvas);
     if (!pencil || !shot) return pencil !== null;
     const { clientWidth, clientHeight } = this.canvas;
@@ -40,7 +43,7 @@ export class CameraPicture {
     const [width, height] = [shot.bitmap.width * scale, shot.bitmap.height * scale];
     const [left, top] = [(clientWidth - width) / 2, (clientHeight - height) / 2];
     pencil.drawImage(shot.bitmap, left, top, width, height);
-    for (const { event, points, place } of this.#of(shot)) {
+    for (const { event, points, place } of over) {
       if (!place) continue;
       const box = boxAround(left + place.x * width, top + place.y * width, place.scale * width);
       drawFace(pencil, box, setOf(this.context.landmarkSet, event.model.landmark_set), points, event.explanation.attributions, colours());
