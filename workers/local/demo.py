@@ -198,7 +198,7 @@ async def _watch(chain: Chain, watch: Watch, seconds: float | None, console: Con
     )
     await asyncio.to_thread(chain.stop, *chain.stages, *(name for name in chain.pids if name == PAGE))
     dropped = sent + refused
-    dropped["stale"] += handled["stale"]
+    dropped.update({outcome: handled[outcome] for outcome in ("stale", "thinned")})
     summary = {
         "seconds": round(elapsed_s, 1),
         "frames": published,
@@ -227,13 +227,14 @@ async def _quiet(watch: Watch) -> None:
 def _picture(watch: Watch, found: list[Subject], started_s: float) -> Group:
     seen = watch.summary()
     elapsed_s = time.monotonic() - started_s
+    cameras = len(watch.first_seq)
     head = Table.grid(padding=(0, 3))
     head.add_row(
         f"{elapsed_s:.0f} s",
-        f"{len(watch.first_seq)} cameras",
+        f"{cameras} camera{'s' if cameras > 1 else ''}",
         f"{seen['events']} events",
         f"{seen['fps']} frames/s",
-        f"end to end p50 {seen['latency_ms']['p50']} ms, p99 {seen['latency_ms']['p99']} ms",
+        f"end to end {_latency(seen['latency_ms'])}",
         f"compared with their own neutral face {_own_share(seen['baseline'])}",
     )
     mine = [subject for subject in found if subject.camera_id in watch.first_seq]
@@ -244,9 +245,7 @@ def _show(summary: dict[str, Any], console: Console) -> None:
     rows = Table(title="Summary", show_header=False)
     for name in ("seconds", "frames", "faces", "events", "fps"):
         rows.add_row(name, str(summary[name]))
-    rows.add_row(
-        "end to end", f"p50 {summary['latency_ms']['p50']} ms, p99 {summary['latency_ms']['p99']} ms"
-    )
+    rows.add_row("end to end", _latency(summary["latency_ms"]))
     rows.add_row("dropped", ", ".join(f"{n} {reason}" for reason, n in summary["dropped"].items()) or "none")
     rows.add_row("own neutral face", _own_share(summary["baseline"]))
     console.print(rows)
@@ -257,6 +256,10 @@ def _show(summary: dict[str, Any], console: Console) -> None:
             shares = (share, *(by_baseline[name].get(truth) for name in ("population", "subject")))
             agreed.add_row(truth, *("–" if share is None else f"{share:.1%}" for share in shares))
         console.print(agreed)
+
+
+def _latency(latency_ms: dict[str, float | None]) -> str:
+    return "–" if latency_ms["p50"] is None else f"p50 {latency_ms['p50']} ms, p99 {latency_ms['p99']} ms"
 
 
 def _own_share(baseline: dict[str, int]) -> str:

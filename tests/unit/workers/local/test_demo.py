@@ -183,6 +183,7 @@ SUMMARY = {
         ({}, ["2 stale, 1 superseded", "75% of events"]),
         ({}, [r"happiness +│ 97\.5% +│ 62\.5% +│ 98\.6%", r"anger +│ 50\.0% +│ – +│ 50\.0%"]),
         ({"dropped": {}}, ["none"]),
+        ({"latency_ms": {"p50": None, "p99": None}}, [r"end to end +│ – "]),
         ({"agreement": {}}, [r"stale, 1 superseded[^A]*$"]),  # no empty table
     ],
 )
