@@ -108,14 +108,18 @@ class PictureBook:
     def newest(self, camera_id: str, *, shown: bool, now_s: float) -> Chosen | None:
         """The newest frame that may be shown, and what is to be hidden of it; None while there is none.
 
-        With ``shown`` nothing is to be hidden.
+        With ``shown`` nothing is to be hidden: then it is the newest whose faces have come, so that they can
+        be drawn over it, or the newest of all where none has any.
         """
         camera = self._cameras.get(camera_id)
         if camera is None or not camera.held:
             return None
-        if shown:
+        chosen = self._newest_to_hide(camera, now_s)
+        if not shown:
+            return chosen
+        if chosen is None or chosen.hide == "everything":
             return Chosen(camera.held[-1].frame, "nothing")
-        return self._newest_to_hide(camera, now_s)
+        return Chosen(chosen.frame, "nothing")
 
     def _newest_to_hide(self, camera: _Camera, now_s: float) -> Chosen | None:
         last_s: dict[tuple[int, int], float] = {}  # of each frame, when its last face came

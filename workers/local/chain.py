@@ -130,6 +130,11 @@ class Chain:
                     )
                 time.sleep(0.1)
 
+    def waiting_cameras(self) -> dict[str, str]:
+        """Camera → what it waits for, of those that are not ready."""
+        answers = {name: metrics_scrape.get(self.ports[name], "/readyz") for name in self.cameras}
+        return {name: text.strip() for name, (status, text) in answers.items() if status not in (0, 200)}
+
     def check(self) -> None:
         """Looks whether all run that should.
 

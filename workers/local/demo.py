@@ -11,9 +11,10 @@ import signal
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from aiokafka import AIOKafkaConsumer
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from models.staged.expression_scripts import Script, find_script, truth_at
 from streams import broker, settings
@@ -38,6 +40,8 @@ from workers.local.chain import PAGE, STAGES, STAGES_WITHOUT_FRAMES, Chain, embe
 from workers.subject_table import subject_table
 
 QUIET_TIMEOUT_S = 10.0
+READY_S = 5.0
+"""Before that a camera that is not ready has just not begun."""
 
 
 def run(
@@ -170,7 +174,8 @@ async def _watch(chain: Chain, watch: Watch, seconds: float | None, console: Con
                     chain.check()
                     if reading.done():
                         reading.result()
-                    live.update(_picture(watch, await store.subjects(), started_s), refresh=True)
+                    waiting = await asyncio.to_thread(chain.waiting_cameras)
+                    live.update(_picture(watch, await store.subjects(), started_s, waiting), refresh=True)
         sent = await asyncio.to_thread(chain.stop_cameras)
         elapsed_s = time.monotonic() - started_s
         published = sent.pop("published", 0)
@@ -224,7 +229,9 @@ async def _quiet(watch: Watch) -> None:
         await asyncio.sleep(0.7)
 
 
-def _picture(watch: Watch, found: list[Subject], started_s: float) -> Group:
+def _picture(
+    watch: Watch, found: list[Subject], started_s: float, waiting: Mapping[str, str] = MappingProxyType({})
+) -> Group:
     seen = watch.summary()
     elapsed_s = time.monotonic() - started_s
     cameras = len(watch.first_seq)
@@ -238,7 +245,9 @@ def _picture(watch: Watch, found: list[Subject], started_s: float) -> Group:
         f"compared with their own neutral face {_own_share(seen['baseline'])}",
     )
     mine = [subject for subject in found if subject.camera_id in watch.first_seq]
-    return Group(head, subject_table(mine, time.time_ns() // 1000))
+    # A camera that does not answer is otherwise an empty table.
+    told = [Text(f"{name} is not ready: {why}", "yellow") for name, why in waiting.items()]
+    return Group(head, *(told if elapsed_s > READY_S else ()), subject_table(mine, time.time_ns() // 1000))
 
 
 def _show(summary: dict[str, Any], console: Console) -> None:

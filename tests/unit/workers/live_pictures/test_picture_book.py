@@ -60,6 +60,16 @@ def test_a_frame_waits_for_its_faces_and_they_for_one_another(told: Told) -> Non
     assert told.shown(0.3) == (1, "nothing")
 
 
+def test_what_is_shown_is_the_newest_whose_faces_can_be_drawn_over_it(told: Told) -> None:
+    told.frame(1, 0.0)
+    told.face(1, 0.1)
+    told.frame(2, 0.3)
+
+    assert told.shown(0.2 + SETTLE_S) == (1, "nothing")
+    told.frame(3, 0.1 + WAIT_S)
+    assert told.shown(0.4 + WAIT_S) == (3, "nothing")  # none comes to later ones: the newest of all
+
+
 def test_a_face_of_a_later_frame_says_that_all_of_one_have_come(told: Told) -> None:
     for seq in (1, 2):
         told.frame(seq, seq / 10)

@@ -35,6 +35,15 @@ def instead(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     monkeypatch.setattr(subprocess, "Popen", start)
 
 
+def test_who_waits_says_for_what(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {1: (200, "ready"), 2: (503, "waiting for: source\n"), 3: (0, "")}
+    monkeypatch.setattr(metrics_scrape, "get", lambda port, _path: answers[port])
+    monkeypatch.setattr(Chain, "cameras", ["up", "dark", "gone"])
+    chain.ports |= {"up": 1, "dark": 2, "gone": 3}
+
+    assert chain.waiting_cameras() == {"dark": "waiting for: source"}
+
+
 def test_a_camera_gets_its_source_where_no_ps_shows_it_and_all_serve_metrics_on_loopback(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:

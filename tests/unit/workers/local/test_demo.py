@@ -3,8 +3,9 @@
 import io
 import json
 import re
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
@@ -64,6 +65,19 @@ def test_a_summary_of_nothing_is_no_crash(watch: Watch) -> None:
     assert summary["baseline"] == {"population": 0, "subject": 0}
     assert summary["agreement_by_baseline"] == {"population": {}, "subject": {}}
     json.dumps(summary)
+
+
+def test_a_camera_that_does_not_answer_is_told(watch: Watch) -> None:
+    """An empty table said nothing."""
+    waiting = {"demo-1": "waiting for: source"}
+
+    def shown(after_s: float) -> str:
+        console = Console(file=io.StringIO(), width=200)
+        console.print(demo._picture(watch, [], time.monotonic() - after_s, waiting))
+        return cast("io.StringIO", console.file).getvalue()
+
+    assert "demo-1 is not ready: waiting for: source" in shown(demo.READY_S + 1)
+    assert "not ready" not in shown(0)
 
 
 def test_latency_is_the_time_since_the_capture(watch: Watch, seen_at: Make) -> None:

@@ -62,7 +62,7 @@ export function review(context: Context, [alertId]: string[]): View {
     const hadFocus = list.contains(document.activeElement);
     list.replaceChildren(...items.map(row));
     more.hidden = next === null;
-    status.textContent = items.length ? `${items.length}${next ? " or more" : ""} alerts${marked.size ? `, ${marked.size} selected` : ""}` : "No alert of this kind.";
+    status.textContent = items.length ? `${items.length}${next ? " or more" : ""} alerts${marked.size ? `, ${marked.size} selected` : ""}` : "No alert of this kind. The stage alerts raises them, by its rules.";
     show(hadFocus);
   }
   function row({ alert, verdict, verdicts, opened }: ReviewedAlert): HTMLElement {
