@@ -18,12 +18,13 @@ help: ## List the commands
 setup: $(VENV)/.done ## Make the virtual environment .venv with everything in it
 
 # --no-deps: the lock is complete, and leaves out opencv-contrib-python, which mediapipe asks for and
-# which would need libGL (pyproject.toml, [tool.uv]).
+# which would need libGL (pyproject.toml, [tool.uv]). Without warnings: setuptools frames one that editable installs
+# are what they are, which looks like a failure.
 $(VENV)/.done: requirements-dev.txt pyproject.toml
 	@"$(PYTHON)" -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 13); sys.exit(None if ok else "Mien needs Python 3.11 or 3.12; set PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: setup ## Run the whole chain for 60 s on embedded servers: cameras, stages, live table, summary
