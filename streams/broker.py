@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
@@ -124,6 +124,18 @@ def producer(settings: Settings, *, max_message_bytes: int) -> AIOKafkaProducer:
         max_request_size=max_message_bytes,
         max_batch_size=max(max_message_bytes, 64 * 1024),
         request_timeout_ms=10_000,
+    )
+
+
+def onlooker(settings: Settings, *topics: str) -> AIOKafkaConsumer:
+    """A consumer of no group, which commits nothing and takes no partition from anybody. Not started."""
+    return AIOKafkaConsumer(
+        *topics,
+        **connection(settings),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms,
     )
 
 

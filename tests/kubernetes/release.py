@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 
 import yaml
 from cluster import Cluster
-from control.build import BIN, ROOT
-from control.plane import condition
+from control.build import ROOT
+from control.plane import condition, kustomize
 from harness import Chain
 
 Resource = dict[str, Any]
@@ -60,11 +59,7 @@ class Release:
             "transformers": [f"{k8s}/names"],
         }
         folder.joinpath("kustomization.yaml").write_text(yaml.safe_dump(overlay))
-        done = subprocess.run(
-            [BIN / "kubectl", "kustomize", folder], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return list(yaml.safe_load_all(done.stdout))
+        return kustomize(folder)
 
     def apply(self, *objects: Resource) -> None:
         self.cluster.apply(*objects, namespace=self.namespace)

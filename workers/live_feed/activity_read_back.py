@@ -77,13 +77,7 @@ class ActivityReadBack:
 
     async def _read(self, since_s: float) -> float:
         """Goes on where it was; since when all is counted."""
-        consumer = AIOKafkaConsumer(
-            **broker.connection(self._settings),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=self._settings.kafka_fetch_max_wait_ms,
-        )
+        consumer = broker.onlooker(self._settings)
         try:
             await consumer.start()
             consumer.assign(list(self._ends))

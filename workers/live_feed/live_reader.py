@@ -106,14 +106,7 @@ class LiveReader:
 
     async def _read(self) -> None:
         """Until the topics have other partitions."""
-        consumer = AIOKafkaConsumer(
-            *self._kinds,
-            **broker.connection(self._settings),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=self._settings.kafka_fetch_max_wait_ms,
-        )
+        consumer = broker.onlooker(self._settings, *self._kinds)
         try:
             await consumer.start()
             places = consumer.assignment()

@@ -119,13 +119,7 @@ class TopicHistory:
 
     @asynccontextmanager
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(
-            **broker.connection(self._settings),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=self._settings.kafka_fetch_max_wait_ms,
-        )
+        consumer = broker.onlooker(self._settings)
         try:
             await consumer.start()
             yield consumer

@@ -6,20 +6,21 @@ addresses of services.
 """
 
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from control.build import BIN, KEDA_MANIFESTS
-from control.plane import ControlPlane, condition
+from control.build import KEDA_MANIFESTS
+from control.plane import ControlPlane, condition, kustomize
 from streams.local import child_process
 
 Resource = dict[str, Any]
 NAMESPACE = "keda"
 ADAPTER = "keda-metrics-apiserver"
 API = "v1beta1.external.metrics.k8s.io"
+OPERATOR_PORTS = {"metrics": 8080, "health-probe": 8081, "metrics-service": 9666}
+CONTAINER = "/spec/template/spec/containers/0"
 _POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
 
 
@@ -71,13 +72,7 @@ def keda_objects(folder: Path) -> list[Resource]:
     folder.joinpath("kustomization.yaml").write_text(
         yaml.safe_dump({"resources": [manifests], "patches": patches})
     )
-    done = subprocess.run([BIN / "kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
-
-
-OPERATOR_PORTS = {"metrics": 8080, "health-probe": 8081, "metrics-service": 9666}
-CONTAINER = "/spec/template/spec/containers/0"
+    return kustomize(folder)
 
 
 def _added(field: str, values: list[Any]) -> list[Resource]:

@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from control.build import BIN
 from control.certificates import Authority
 from streams.local import child_process
@@ -229,6 +231,13 @@ class ControlPlane:
 
     def _tail(self, name: str) -> str:
         return "\n".join(self.log(name).read_text().splitlines()[-15:])
+
+
+def kustomize(folder: Path) -> list[Resource]:
+    """The objects that a folder's kustomization.yaml makes."""
+    done = subprocess.run([BIN / "kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
 
 
 def condition(resource: Resource, name: str) -> bool:
